@@ -1,0 +1,9 @@
+//! The rules of Lifeboat: names, settings, schedules, retention and the record of a backup.
+//!
+//! Pure by construction: no I/O, no async, no clock, no randomness. Bytes, texts and moments come in as values,
+//! decisions go out as values; the other crates carry them out.
+
+pub mod backup;
+pub mod error;
+pub mod progress;
+pub mod size;

@@ -1,0 +1,18 @@
+//! Topology and settings: the graph, the `.graph` file, and the stores that hold a graph.
+//!
+//! [`format`] reads and writes `.graph` files (docs/graph-format.md), [`store`] is what every driver promises,
+//! [`embedded`] is the driver for one machine. [`export`](mod@export), [`import`] and [`verify`](mod@verify) join a
+//! file and a store; they know neither a bucket nor a terminal.
+
+pub mod batch;
+pub mod digest;
+pub mod embedded;
+pub mod error;
+pub mod export;
+pub mod format;
+pub mod import;
+pub mod model;
+pub mod payload;
+pub mod store;
+pub mod value;
+pub mod verify;
