@@ -6,4 +6,5 @@
 pub mod backup;
 pub mod error;
 pub mod progress;
+pub mod schedule;
 pub mod size;
