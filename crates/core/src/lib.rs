@@ -3,6 +3,7 @@
 //! Pure by construction: no I/O, no async, no clock, no randomness. Bytes, texts and moments come in as values,
 //! decisions go out as values; the other crates carry them out.
 
+pub mod age;
 pub mod backup;
 pub mod error;
 pub mod progress;

@@ -1,4 +1,6 @@
 //! The rules of the core as its callers see them.
 
 #[cfg(test)]
+mod age;
+#[cfg(test)]
 mod schedule;
