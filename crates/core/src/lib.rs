@@ -6,6 +6,7 @@
 pub mod age;
 pub mod backup;
 pub mod error;
+pub mod name;
 pub mod progress;
 pub mod schedule;
 pub mod size;

@@ -3,4 +3,6 @@
 #[cfg(test)]
 mod age;
 #[cfg(test)]
+mod name;
+#[cfg(test)]
 mod schedule;
