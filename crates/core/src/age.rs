@@ -63,9 +63,9 @@ pub enum Problem {
 
 /// The moment that far back cannot be told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no date lies `{age}` before {now}")]
+#[error("no date lies `{age}` before {}", now.strftime("%F %H:%M:%S %:z"))]
 pub struct OutOfRange {
-    pub age: Age,
+    pub age: Box<Age>,
     pub now: Zoned,
 }
 
@@ -119,7 +119,7 @@ impl Age {
             now.checked_sub(calendar)?.checked_sub(exact)
         };
         back().map_err(|_| OutOfRange {
-            age: self.clone(),
+            age: Box::new(self.clone()),
             now: now.clone(),
         })
     }

@@ -8,5 +8,6 @@ pub mod backup;
 pub mod error;
 pub mod name;
 pub mod progress;
+pub mod retention;
 pub mod schedule;
 pub mod size;

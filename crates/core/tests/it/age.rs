@@ -185,7 +185,7 @@ fn a_cutoff_before_all_dates_is_an_error() {
     let age = Age::parse("9000 years ago 3000000 days ago").unwrap();
     assert_eq!(
         age.cutoff(&now).unwrap_err().to_string(),
-        "no date lies `9000 years ago 3000000 days ago` before 2021-03-28T12:00:00+00:00[UTC]"
+        "no date lies `9000 years ago 3000000 days ago` before 2021-03-28 12:00:00 +00:00"
     );
 }
 

@@ -5,4 +5,6 @@ mod age;
 #[cfg(test)]
 mod name;
 #[cfg(test)]
+mod retention;
+#[cfg(test)]
 mod schedule;
