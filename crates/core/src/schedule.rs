@@ -2,7 +2,7 @@
 //!
 //! Each store came with its own scheduler, so the same five or six fields mean different things: days of the week are
 //! numbered from 0 or from 1, `?` is forbidden or required, a sixth field is a second or a year. There is one engine
-//! ([`clock`] and [`days`]) behind three parsers; why not a library: `docs/decisions/0002-own-cron.md`.
+//! (`clock` and `days`) behind three parsers; why not a library: `docs/decisions/0002-own-cron.md`.
 //!
 //! A schedule has no time zone of its own: it is read in the zone of the moment it is asked about.
 
