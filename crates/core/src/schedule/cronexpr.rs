@@ -70,7 +70,7 @@ fn days_of_month(source: Source<'_>, field: Piece<'_>) -> Result<Option<OfMonth>
             rule.nearest |= 1 << source.value(day, &DAY_OF_MONTH)?;
         } else {
             let span = source.span(item, &DAY_OF_MONTH)?;
-            any |= span.any;
+            any |= is_any(item);
             rule.days |= u32::try_from(span.bits(&DAY_OF_MONTH)).expect("days are below 32");
         }
     }
@@ -94,12 +94,17 @@ fn days_of_week(source: Source<'_>, field: Piece<'_>) -> Result<Option<OfWeek>, 
             rule.last |= day(before)?;
         } else {
             let span = source.span(item, &DAY_OF_WEEK)?;
-            any |= span.any;
+            any |= is_any(item);
             let bits = span.bits(&DAY_OF_WEEK);
             rule.days |= u8::try_from(bits & 0x7f | bits >> 7).expect("days are below 8");
         }
     }
     Ok((!any).then_some(rule))
+}
+
+/// Unlike in Kubernetes, `*/1` counts as a restriction.
+fn is_any(item: Piece<'_>) -> bool {
+    matches!(item.text, "*" | "?")
 }
 
 fn years(source: Source<'_>, field: Piece<'_>) -> Result<Vec<Span>, ParseError> {

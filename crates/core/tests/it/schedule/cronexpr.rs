@@ -134,6 +134,19 @@ fn special_days_may_stand_in_a_list() {
 }
 
 #[test]
+fn a_step_of_one_restricts_the_days() {
+    let after = "2026-11-02T12:00:00";
+    assert_eq!(
+        due(CRONEXPR, "0 0 */1 * 5", after, 1),
+        ["Tue 2026-11-03 00:00:00"]
+    );
+    assert_eq!(
+        due(CRONEXPR, "0 0 * * 5", after, 1),
+        ["Fri 2026-11-06 00:00:00"]
+    );
+}
+
+#[test]
 fn a_question_mark_means_a_star() {
     let after = "2026-11-02T12:00:00";
     assert_eq!(
