@@ -44,19 +44,12 @@ pub(super) fn parse(source: Source<'_>) -> Result<Rule, ParseError> {
     let &[seconds, minutes, hours, day_of_month, month, day_of_week] = six else {
         return Err(source.miscounted(&fields, 7, FIELDS, with_seconds(&fields)));
     };
-    let set = |piece, grammar: &Grammar| -> Result<u64, ParseError> {
-        let mut bits = 0;
-        for item in source.items(piece, grammar.field)? {
-            bits |= span(source, item, grammar)?.bits(grammar);
-        }
-        Ok(bits)
-    };
     let clock = Clock {
-        seconds: set(seconds, &SECONDS)?,
-        minutes: set(minutes, &MINUTES)?,
-        hours: set(hours, &HOURS)?,
+        seconds: source.set(seconds, &SECONDS)?,
+        minutes: source.set(minutes, &MINUTES)?,
+        hours: source.set(hours, &HOURS)?,
         days: days(source, day_of_month, day_of_week)?,
-        months: set(month, &MONTH)?,
+        months: months(source, month)?,
         years: year.map(|year| years(source, year)).transpose()?,
     };
     let changes = Changes::for_hours(clock.hours);
@@ -141,6 +134,13 @@ fn days_of_week(source: Source<'_>, field: Piece<'_>) -> Result<Option<OfWeek>, 
         }
     }
     Ok((!any).then_some(rule))
+}
+
+fn months(source: Source<'_>, field: Piece<'_>) -> Result<u64, ParseError> {
+    let items = source.items(field, Field::Month)?;
+    items.into_iter().try_fold(0, |bits, item| {
+        Ok(bits | span(source, item, &MONTH)?.bits(&MONTH))
+    })
 }
 
 fn years(source: Source<'_>, field: Piece<'_>) -> Result<Vec<Span>, ParseError> {
