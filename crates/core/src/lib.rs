@@ -10,4 +10,5 @@ pub mod name;
 pub mod progress;
 pub mod retention;
 pub mod schedule;
+pub mod settings;
 pub mod size;

@@ -1,0 +1,161 @@
+//! Where the gateway keeps the backups.
+
+use super::error::Problem;
+use super::keys;
+use super::resolve::{Resolved, Resolver, Sourced};
+use super::secret::{Credentials, Secret};
+
+/// The one place in which the gateway stores objects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Storage {
+    /// None was chosen.
+    None,
+    /// A volume of the cluster.
+    Local,
+    S3(S3),
+    Azure(Azure),
+}
+
+/// Buckets in AWS S3 or in something that speaks its language.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct S3 {
+    /// `None`: AWS itself.
+    pub endpoint: Option<String>,
+    pub region: String,
+    /// `None`: from the existing Secret, or else the identity of the pod.
+    pub credentials: Option<Credentials>,
+    /// Name of an existing Secret with `backendAccessKey` and `backendSecretKey`.
+    pub existing_secret: Option<String>,
+}
+
+/// Containers of one Azure storage account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Azure {
+    pub account: Option<Secret>,
+    /// `None`: from the existing Secret, or else the identity of the pod.
+    pub key: Option<Secret>,
+    /// `None`: Azure's own.
+    pub endpoint: Option<String>,
+    /// Name of an existing Secret with `azureAccountName` and `azureAccountKey`.
+    pub existing_secret: Option<String>,
+}
+
+const SWITCHES: [&str; 3] = [
+    "backup.storage.backend.pvc.enabled",
+    "backup.storage.backend.s3.enabled",
+    "backup.storage.backend.azure.enabled",
+];
+
+/// Gateways of MinIO that Lifeboat has no storage for.
+const UNSUPPORTED: [&str; 2] = ["minio.gcsgateway.enabled", "minio.nasgateway.enabled"];
+
+impl Storage {
+    pub(super) fn resolve(resolver: &mut Resolver) -> Self {
+        let switches = SWITCHES.map(|path| resolver.resolve(path));
+        let [local, s3, azure] = SWITCHES.map(|path| resolver.flag(path));
+        let on: Vec<&Resolved> = switches
+            .iter()
+            .zip([local, s3, azure])
+            .filter_map(|(switch, on)| on.then_some(switch))
+            .collect();
+        if let [one, other, ..] = on.as_slice() {
+            let problem = Problem::TwoStorages {
+                path: other.key.path.to_owned(),
+                other: one.key.path.to_owned(),
+            };
+            resolver.fail(other.origin.clone(), problem);
+        }
+        for path in UNSUPPORTED {
+            let origin = resolver.resolve(path).origin;
+            if resolver.flag(path) {
+                let path = keys::get(path).path.to_owned();
+                let reason = "chooses a storage that is not supported: use a volume, S3 or Azure";
+                let reason = reason.to_owned();
+                resolver.fail(origin, Problem::Rule { path, reason });
+            }
+        }
+        let s3_settings = S3::resolve(resolver);
+        let azure_settings = Azure::resolve(resolver);
+        match (local, s3, azure) {
+            (true, _, _) => Self::Local,
+            (_, true, _) => Self::S3(s3_settings),
+            (_, _, true) => Self::Azure(azure_settings),
+            _ => Self::None,
+        }
+    }
+}
+
+impl S3 {
+    fn resolve(resolver: &mut Resolver) -> Self {
+        let endpoint = resolver.optional("backup.storage.backend.s3.endpoint");
+        let region = resolver.text("backup.storage.backend.s3.region");
+        let existing_secret = resolver.optional("backup.storage.backend.s3.fromExternalSecret");
+        let access_key = resolver.secret("backup.storage.backend.s3.accessKey");
+        let secret_key = resolver.secret("backup.storage.backend.s3.secretKey");
+        let credentials = match (access_key, secret_key) {
+            (Some(access), Some(secret)) => Some(Credentials {
+                access_key: access.secret,
+                secret_key: secret.secret,
+            }),
+            (None, None) => None,
+            (Some(one), None) | (None, Some(one)) => {
+                half_a_pair(resolver, one);
+                None
+            }
+        };
+        Self {
+            endpoint,
+            region,
+            credentials,
+            existing_secret,
+        }
+    }
+}
+
+impl Azure {
+    /// In the seed's mode the gateway's own keys are those of the account.
+    fn resolve(resolver: &mut Resolver) -> Self {
+        let endpoint = resolver.optional("backup.storage.backend.azure.endpoint");
+        let existing_secret = resolver.optional("backup.storage.backend.azure.fromExternalSecret");
+        let name = "backup.storage.backend.azure.accountName";
+        let key = "backup.storage.backend.azure.accountKey";
+        let switch = resolver.resolve("backup.storage.backend.azure.enabled");
+        let by_minio = switch.key.path == "minio.azuregateway.enabled"
+            && switch.reading.text == "true"
+            && existing_secret.is_none();
+        let (account, key) = if by_minio {
+            let access_key = resolver.resolve("global.s3proxy.credentials.accessKey");
+            let secret_key = resolver.resolve("global.s3proxy.credentials.secretKey");
+            (
+                resolver.secret_or(name, &access_key),
+                resolver.secret_or(key, &secret_key),
+            )
+        } else {
+            (resolver.secret(name), resolver.secret(key))
+        };
+        let usable = |sourced: Option<Sourced>| {
+            sourced
+                .filter(|sourced| !sourced.placeholder)
+                .map(|sourced| sourced.secret)
+        };
+        Self {
+            account: usable(account),
+            key: usable(key),
+            endpoint,
+            existing_secret,
+        }
+    }
+}
+
+fn half_a_pair(resolver: &mut Resolver, given: Sourced) {
+    let (section, last) = given.name.rsplit_once('.').unwrap_or(("", given.name));
+    let missing = match last {
+        "accessKey" => "secretKey",
+        _ => "accessKey",
+    };
+    let problem = Problem::Rule {
+        path: given.name.to_owned(),
+        reason: format!("is set, but `{section}.{missing}` is not"),
+    };
+    resolver.fail(given.origin, problem);
+}
