@@ -51,7 +51,7 @@ pub struct Source {
 }
 
 /// All settings, resolved once. Plain data: clocks, stores and clients are not in here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// `backup.enabled` or its successor `global.backup.enabled`: without it nothing is backed up or restored.
     pub backup_enabled: bool,

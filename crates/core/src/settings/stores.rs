@@ -10,7 +10,7 @@ use crate::name::Pattern;
 use crate::schedule::Schedule;
 
 /// Topology and settings.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct StackGraph {
     pub enabled: bool,
     pub bucket: String,
@@ -21,7 +21,7 @@ pub struct StackGraph {
 }
 
 /// The platform's settings, apart from the topology.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Configuration {
     pub enabled: bool,
     pub bucket: String,
@@ -32,7 +32,7 @@ pub struct Configuration {
 }
 
 /// When full backups are made, how they are called, how long they are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Scheduled {
     pub enabled: bool,
     pub schedule: Schedule,

@@ -51,3 +51,11 @@ fn from_all(
         .collect();
     Settings::from_values(&sources, &overrides, &environment)
 }
+
+/// Settings without what is told about them, and without where it was said.
+fn plain(settings: &Settings) -> String {
+    let mut settings = settings.clone();
+    settings.warnings = Vec::new();
+    settings.effective = Vec::new();
+    format!("{settings:?}")
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::{attempt, from, from_all};
+use super::{attempt, from, from_all, plain};
 use crate::settings::{Settings, Source, keys};
 
 /// Texts made of what values files are made of, so that many of them parse.
@@ -80,14 +80,6 @@ fn assignments() -> Vec<&'static str> {
         "lifeboat.stackgraph.memory=1Gi",
         "lifeboat.gateway.listen=[::1]:80",
     ]
-}
-
-/// Settings without what is told about them, and without where it was said.
-fn plain(settings: &Settings) -> String {
-    let mut settings = settings.clone();
-    settings.warnings = Vec::new();
-    settings.effective = Vec::new();
-    format!("{settings:?}")
 }
 
 /// Takes the shown values as values files, one for each key, secrets left out.
