@@ -168,9 +168,15 @@ impl Resolver {
 
     fn account(&mut self, path: &str, resolved: &Resolved) {
         let key = keys::get(path);
+        // A placeholder is public, and shows that the key was not set.
+        let value = if is_placeholder(&resolved.reading.text) {
+            resolved.reading.text.clone()
+        } else {
+            value::render(resolved.key, &resolved.reading)
+        };
         self.effective.push(Effective {
             path: key.path,
-            value: value::render(resolved.key, &resolved.reading),
+            value,
             origin: resolved.origin.clone(),
             said_as: (resolved.key.path != key.path).then_some(resolved.key.path),
         });
@@ -181,13 +187,15 @@ impl Resolver {
         let key = keys::get(path);
         let own = self.given.values.get(key.path).cloned();
         let older = keys::older(key.path)
-            .and_then(|older| Some((older, self.given.values.get(older.path)?.clone())))
-            .filter(|(_, said)| !is_placeholder(&said.reading.text));
-        let Some((older, old)) = older else {
-            return own.map_or_else(|| self.default_of(key), |said| Resolved::from(key, said));
-        };
-        let Some(own) = own else {
-            return Resolved::from(older, old);
+            .and_then(|older| Some((older, self.given.values.get(older.path)?.clone())));
+        let (older, old, own) = match (older, own) {
+            (None, None) => return self.default_of(key),
+            (None, Some(own)) => return Resolved::from(key, own),
+            (Some((older, old)), None) => return Resolved::from(older, old),
+            (Some((_, old)), Some(own)) if is_placeholder(&old.reading.text) => {
+                return Resolved::from(key, own);
+            }
+            (Some((older, old)), Some(own)) => (older, old, own),
         };
         let own_is_default = own.reading.text == self.default_of(key).reading.text;
         let older_wins = own_is_default || matches!(older.relation, Relation::Overrides(_));

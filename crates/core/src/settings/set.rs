@@ -56,15 +56,7 @@ impl Reader {
                 Some('.') => {}
                 Some('[') => {
                     path.push(Segment::Index(self.index()?));
-                    // `a[0].b`: the dot belongs to the index.
-                    if self.chars.get(self.next) == Some(&'.') {
-                        self.next += 1;
-                        let missing =
-                            matches!(self.chars.get(self.next), None | Some('=' | '.' | '['));
-                        if missing {
-                            return Err(self.wrong("a key is missing"));
-                        }
-                    }
+                    self.after_index()?;
                 }
                 _ => return Err(self.wrong("expected `=` and a value after the key")),
             }
@@ -77,6 +69,20 @@ impl Reader {
         match (index, end) {
             (Some(index), Some(_)) if index <= MAX_INDEX => Ok(index),
             _ => Err(self.wrong(format!("expected an index from 0 to {MAX_INDEX} and `]`"))),
+        }
+    }
+
+    /// Steps over the dot in `a[0].b`; whatever else follows an index belongs to the next part.
+    fn after_index(&mut self) -> Result<(), Error> {
+        let following = self.chars.get(self.next..).unwrap_or_default();
+        match following {
+            ['.'] | ['.', '=' | '.' | '[' | ',', ..] => Err(self.wrong("a key is missing")),
+            ['.', ..] => {
+                self.next += 1;
+                Ok(())
+            }
+            ['[' | '=', ..] => Ok(()),
+            _ => Err(self.wrong("expected `.`, `[` or `=` after the index")),
         }
     }
 

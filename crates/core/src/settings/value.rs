@@ -73,6 +73,9 @@ fn content(key: &Key, node: &Node, scalar: &Scalar) -> Result<Parsed, Error> {
                 .strip_prefix("http://")
                 .or_else(|| text.strip_prefix("https://"));
             match host {
+                Some(host) if host.contains('@') => {
+                    Err(rule(key, node, "must not hold a user name or a password"))
+                }
                 Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => {
                     Ok(Parsed::Text(text.trim_end_matches('/').to_owned()))
                 }

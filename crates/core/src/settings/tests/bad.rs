@@ -214,6 +214,7 @@ fn no_error_quotes_a_secret() {
         "minio: {accessKey: {hunter2hunter2: 1}}",
         "minio: hunter2hunter2",
         "hunter2hunter2",
+        "lifeboat: {endpoint: 'http://user:hunter2hunter2@gateway'}",
         "backup: {storage: {backend: {s3: {secretKey: [hunter2hunter2]}}}}",
         "minio: {secretKey: 'hunter2hunter2'\n",
         "minio: {s3gateway: {secretKey: hunter2hunter2}}",

@@ -60,7 +60,7 @@ fn missing_keys_and_placeholders_are_refused_with_what_to_set() {
     assert_snapshot!(refused(&from("")),
         @"the access key of the gateway is not set: set `minio.accessKey` in the values or LIFEBOAT_ACCESS_KEY in the environment");
     assert_snapshot!(refused(&from("minio: {accessKey: setme, secretKey: setme}")),
-        @"the access key of the gateway is not set: set `minio.accessKey` in the values or LIFEBOAT_ACCESS_KEY in the environment");
+        @"values.yaml:1:20: `minio.accessKey` is still the chart's placeholder: set it to 5 to 20 letters and digits");
     assert_snapshot!(refused(&from("global: {s3proxy: {credentials: {accessKey: default-for-settings-only, secretKey: abcdefgh}}}")),
         @"values.yaml:1:45: `global.s3proxy.credentials.accessKey` is still the chart's placeholder: set it to 5 to 20 letters and digits");
     assert_snapshot!(refused(&from("minio: {existingSecret: my-keys}")),

@@ -105,6 +105,8 @@ fn a_set_argument_that_does_not_parse_is_told_by_its_column() {
     assert_snapshot!(set_error("backup.enabled"), @"--set: expected `=` and a value after the key (at column 14 of the argument)");
     assert_snapshot!(set_error("a=1,=2"), @"--set: a key is missing (at column 5 of the argument)");
     assert_snapshot!(set_error("a[x]=2"), @"--set: expected an index from 0 to 1024 and `]` (at column 4 of the argument)");
+    assert_snapshot!(set_error("a[0]b=2"), @"--set: expected `.`, `[` or `=` after the index (at column 4 of the argument)");
+    assert_snapshot!(set_error("a[0].=2"), @"--set: a key is missing (at column 4 of the argument)");
     assert_snapshot!(set_error("a={b"), @"--set: the list has no closing `}` (at column 4 of the argument)");
     assert_snapshot!(set_error("backup.colour=red"), @"--set: unknown key `backup.colour`");
 }

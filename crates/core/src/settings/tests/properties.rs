@@ -87,7 +87,7 @@ fn read_again(settings: &Settings) -> Settings {
     let shown = settings
         .effective()
         .iter()
-        .filter(|entry| entry.value != "***");
+        .filter(|entry| !keys::get(entry.path).is_secret());
     let sources: Vec<_> = shown
         .map(|entry| Source {
             name: "shown.yaml".to_owned(),

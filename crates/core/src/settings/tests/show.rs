@@ -72,6 +72,13 @@ fn a_value_is_shown_with_its_origin_and_the_name_it_was_given_by() {
 }
 
 #[test]
+fn a_placeholder_is_shown_because_it_is_no_secret() {
+    let path = "global.s3proxy.credentials.secretKey";
+    assert_snapshot!(shown(&from(""), path), @"global.s3proxy.credentials.secretKey: default-secret-for-settings-only (default)");
+    assert_snapshot!(shown(&from("minio: {secretKey: setme}"), path), @"global.s3proxy.credentials.secretKey: setme (values.yaml:1:20 as minio.secretKey)");
+}
+
+#[test]
 fn the_reference_has_a_line_for_every_key() {
     let text = reference::markdown();
     for key in keys::all() {
