@@ -66,7 +66,7 @@ impl Keys {
             let Some(found) = variable(environment, part.variable) else {
                 return said;
             };
-            resolver.told_by(path, part.variable);
+            resolver.show_instead(path, "***", &found.origin);
             Some(found)
         };
         Self {

@@ -245,11 +245,15 @@ impl Resolver {
         }
     }
 
-    /// Notes that the secret at `path`, already handed out, is overridden by a variable of the environment.
-    pub(super) fn told_by(&mut self, path: &str, variable: &'static str) {
+    pub(super) fn is_current(&self) -> bool {
+        self.generation == Generation::Current
+    }
+
+    /// Corrects the entry of a value that was handed out, where something else than the values decided it.
+    pub(super) fn show_instead(&mut self, path: &str, value: &str, origin: &Origin) {
         for entry in self.effective.iter_mut().filter(|entry| entry.path == path) {
-            "***".clone_into(&mut entry.value);
-            entry.origin = Origin::Environment(variable);
+            value.clone_into(&mut entry.value);
+            entry.origin = origin.clone();
             entry.said_as = None;
         }
     }

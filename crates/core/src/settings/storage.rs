@@ -2,6 +2,7 @@
 
 use super::error::Problem;
 use super::keys;
+use super::origin::Origin;
 use super::resolve::{Resolved, Resolver, Sourced};
 use super::secret::{Credentials, Secret};
 
@@ -50,9 +51,15 @@ const SWITCHES: [&str; 3] = [
 const UNSUPPORTED: [&str; 2] = ["minio.gcsgateway.enabled", "minio.nasgateway.enabled"];
 
 impl Storage {
+    /// Where nothing is said, the chart of the current generation takes a volume.
     pub(super) fn resolve(resolver: &mut Resolver) -> Self {
         let switches = SWITCHES.map(|path| resolver.resolve(path));
-        let [local, s3, azure] = SWITCHES.map(|path| resolver.flag(path));
+        let [mut local, s3, azure] = SWITCHES.map(|path| resolver.flag(path));
+        let unsaid = switches[0].origin == Origin::Default;
+        if unsaid && !s3 && !azure && resolver.is_current() {
+            local = true;
+            resolver.show_instead(SWITCHES[0], "true", &Origin::Default);
+        }
         let on: Vec<&Resolved> = switches
             .iter()
             .zip([local, s3, azure])

@@ -76,6 +76,8 @@ pub struct VictoriaMetrics {
     pub hourly: Schedule,
     /// When a dated copy is made; `None`: never.
     pub daily: Option<Schedule>,
+    /// A backup that exists is not replaced by that of an instance whose data goes back less; 0: always.
+    pub min_history_seconds: u64,
     pub keep_last_daily: u64,
     pub keep_last_weekly: u64,
 }
@@ -181,6 +183,7 @@ impl VictoriaMetrics {
             restore_enabled: resolver.flag(&path("restore.enabled")),
             hourly: resolver.schedule(&path("backup.scheduled.hourly")),
             daily: resolver.optional_schedule(&path("backup.scheduled.daily")),
+            min_history_seconds: resolver.count(&path("backup.minHistorySeconds")),
             keep_last_daily: resolver.count(&path("backup.keepLastDaily")),
             keep_last_weekly: resolver.count(&path("backup.keepLastWeekly")),
         }

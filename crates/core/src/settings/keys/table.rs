@@ -45,7 +45,7 @@ const BACKUP: &[Key] = &[
 #[rustfmt::skip]
 const STORAGE: &[Key] = &[
     opaque("backup.storage.settingsPvc", Current, "Volume of the platform's settings backups."),
-    Key::new("backup.storage.backend.pvc.enabled", Current, Flag, "false", "The gateway stores backups on a volume."),
+    Key::new("backup.storage.backend.pvc.enabled", Current, Flag, "false", "The gateway stores backups on a volume. While nothing is said, the current generation does so when no other storage is enabled."),
     opaque("backup.storage.backend.pvc.size", Current, "Size of that volume."),
     opaque("backup.storage.backend.pvc.storageClass", Current, "Storage class of that volume."),
     opaque("backup.storage.backend.pvc.accessModes", Current, "Access modes of that volume."),
@@ -128,6 +128,7 @@ macro_rules! victoria_metrics {
             Key::new(concat!($section, ".backup.scheduled.schedule"), Seed, Schedule(Cronexpr), $hourly, "When, in cronexpr syntax. Counts before `hourly` when given.").overrides(concat!($section, ".backup.scheduled.hourly")),
             Key::new(concat!($section, ".backup.scheduled.hourly"), Current, Schedule(Cronexpr), $hourly, "When the newest backup is brought up to date."),
             Key::new(concat!($section, ".backup.scheduled.daily"), Current, OptionalSchedule(Cronexpr), "", "When a dated copy is made; empty: never.").current($daily),
+            Key::new(concat!($section, ".backup.minHistorySeconds"), Current, Count, "0", "A backup that exists is not replaced by that of an instance whose data is younger; 0: always.").current("86400"),
             Key::new(concat!($section, ".backup.keepLastDaily"), Current, Count, "7", "Dated copies kept, one for each day."),
             Key::new(concat!($section, ".backup.keepLastWeekly"), Current, Count, "4", "Dated copies kept, one for each week."),
             opaque(concat!($section, ".backup.overrideS3Endpoint"), Both, "Endpoint of the subchart's own sidecar; see `lifeboat.endpoint`."),

@@ -140,6 +140,10 @@ fn a_full_file_of_the_current_chart_is_accepted() {
     assert!(zero.enabled && !one.enabled && zero.restore_enabled);
     assert_eq!(zero.daily.as_ref().unwrap().to_string(), "55 0 * * *");
     assert_eq!(one.daily.as_ref().unwrap().to_string(), "5 1 * * *");
+    assert_eq!(
+        (zero.min_history_seconds, one.min_history_seconds),
+        (86400, 3600)
+    );
     assert_eq!((zero.keep_last_daily, zero.keep_last_weekly), (14, 4));
     assert!(
         settings.gateway_credentials().is_ok(),
@@ -202,6 +206,22 @@ fn contradictions_between_the_generations_say_who_won() {
     );
     assert_eq!(settings.victoria_metrics[0].hourly.to_string(), "5 * * * *");
     assert_snapshot!(warnings(&settings), @"values.yaml:5:15: `victoria-metrics-0.backup.scheduled.hourly` and `victoria-metrics-0.backup.scheduled.schedule` (values.yaml:4:17) say different things; `victoria-metrics-0.backup.scheduled.schedule` counts");
+}
+
+#[test]
+fn the_current_chart_takes_a_volume_where_nothing_is_said() {
+    let enabled = "global: {backup: {enabled: true}}\n";
+    let with = |rest: &str| from(&format!("{enabled}{rest}")).storage;
+    assert_eq!(with(""), Storage::Local);
+    assert_eq!(
+        with("minio: {persistence: {enabled: false}}"),
+        Storage::None
+    );
+    assert!(matches!(
+        with("minio: {s3gateway: {enabled: true}}"),
+        Storage::S3(_)
+    ));
+    assert_eq!(from("backup: {enabled: true}").storage, Storage::None);
 }
 
 #[test]
@@ -333,7 +353,7 @@ victoria-metrics-0:
   backup: {scheduled: {hourly: '25 * * * *'}, keepLastDaily: 14, supercronic: {metrics: {port: 9746}}}
 victoria-metrics-1:
   enabled: false
-  backup: {enabled: false}
+  backup: {enabled: false, minHistorySeconds: 3600}
 clickhouse:
   backup: {enabled: true, whatever: 5}
 "#;
