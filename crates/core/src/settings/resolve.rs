@@ -258,6 +258,13 @@ impl Resolver {
         }
     }
 
+    /// Whether the value of this key was refused for its type, so that it is neither set nor missing.
+    pub(super) fn is_wrong(&self, path: &str) -> bool {
+        self.given.errors.iter().any(
+            |error| matches!(error.problem(), Problem::Type { path: wrong, .. } if wrong == path),
+        )
+    }
+
     pub(super) fn fail(&mut self, origin: Origin, problem: Problem) {
         self.given.errors.push(Error::new(origin, problem));
     }

@@ -160,9 +160,13 @@ fn half_a_pair(resolver: &mut Resolver, given: Sourced) {
         "accessKey" => "secretKey",
         _ => "accessKey",
     };
+    let missing = format!("{section}.{missing}");
+    if resolver.is_wrong(&missing) {
+        return;
+    }
     let problem = Problem::Rule {
         path: given.name.to_owned(),
-        reason: format!("is set, but `{section}.{missing}` is not"),
+        reason: format!("is set, but `{missing}` is not"),
     };
     resolver.fail(given.origin, problem);
 }

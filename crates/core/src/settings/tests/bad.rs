@@ -152,6 +152,12 @@ fn half_a_pair_of_keys_and_crossed_counts_are_refused() {
 }
 
 #[test]
+fn one_mistake_is_told_once() {
+    assert_snapshot!(errors("minio: {s3gateway: {accessKey: abcde, secretKey: [abcdefgh]}}"),
+        @"values.yaml:1:50: `minio.s3gateway.secretKey` must be a text, found a list");
+}
+
+#[test]
 fn what_is_not_a_values_file_is_told_with_its_place() {
     for (text, told) in [
         ("backup: [", "values.yaml:"),
