@@ -1,1 +1,16 @@
+//! What tests, the demo and the benches need from the machine: real servers and tools of pinned versions,
+//! processes that never outlive their owner, and an honest way to skip.
 //!
+//! Nothing here is linked into the product. What has to be fetched goes into one cache folder, once; a
+//! test that cannot get it calls [`skip!`] and is counted as skipped, never as passed.
+
+pub mod cache;
+pub mod debian;
+pub mod environment;
+pub mod port;
+pub mod process;
+pub mod python;
+pub mod random;
+pub mod scratch;
+pub mod skip;
+pub mod workspace;

@@ -1,0 +1,368 @@
+//! A child process that is waited for by what it does, and that never outlives its owner.
+
+use std::fmt;
+use std::io::Read;
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+
+/// How long a process may take to end after SIGTERM before it gets SIGKILL.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How long output may still come after the end: a grandchild may hold the pipe open for ever.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How often a server that does not answer yet is asked again.
+const KNOCK: Duration = Duration::from_millis(20);
+
+/// A running process. Its output is kept in memory. Dropping it ends it: SIGTERM, then SIGKILL.
+///
+/// It stays in the group of its owner, so that Ctrl-C on the terminal reaches it too.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    pid: Pid,
+    name: String,
+    watched: Arc<Watched>,
+}
+
+/// How a process ended and all it printed.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+#[derive(Debug, Default)]
+struct Watched {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    open_pipes: usize,
+    /// The process has ended but is not reaped: its id cannot belong to another one yet.
+    ended: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Stream {
+    Stdout,
+    Stderr,
+}
+
+impl Process {
+    /// Starts the command with no input and with both outputs captured.
+    pub fn start(command: &mut Command) -> Result<Self> {
+        let name = command.get_program().display().to_string();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start `{name}`"))?;
+        let pid = Pid::from_child(&child);
+        let watched = Arc::new(Watched::default());
+        watched.lock().open_pipes = 2;
+        let stdout = child.stdout.take().expect("stdout was asked for");
+        let stderr = child.stderr.take().expect("stderr was asked for");
+        thread::spawn({
+            let watched = Arc::clone(&watched);
+            move || watched.collect(stdout, Stream::Stdout)
+        });
+        thread::spawn({
+            let watched = Arc::clone(&watched);
+            move || watched.collect(stderr, Stream::Stderr)
+        });
+        thread::spawn({
+            let watched = Arc::clone(&watched);
+            move || watched.note_end(pid)
+        });
+        Ok(Self {
+            child,
+            pid,
+            name,
+            watched,
+        })
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for a whole line, of either output, in which `find` sees what it looks for. Fails, with all output, when
+    /// the process ends or the time is over before.
+    pub fn wait_for_line<T>(
+        &self,
+        timeout: Duration,
+        mut find: impl FnMut(&str) -> Option<T>,
+    ) -> Result<T> {
+        let mut found = None;
+        let state = self.watched.wait_until(timeout, |state| {
+            found = state.lines().find_map(|line| find(&line));
+            found.is_some() || (state.ended && state.open_pipes == 0)
+        });
+        found.with_context(|| self.explain("did not print what was waited for", timeout, &state))
+    }
+
+    /// Waits until the process accepts connections. Fails, with all output, when it ends or the time is over before.
+    pub fn wait_until_listening(&self, address: SocketAddr, timeout: Duration) -> Result<()> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            if TcpStream::connect_timeout(&address, timeout).is_ok() {
+                return Ok(());
+            }
+            let state = self.watched.wait_until(KNOCK, |state| state.ended);
+            if state.ended || Instant::now() >= deadline {
+                bail!(self.explain(&format!("does not listen on {address}"), timeout, &state));
+            }
+        }
+    }
+
+    /// Waits for the end, but not longer than `timeout`. Returns whether the process has ended.
+    pub fn ends_within(&self, timeout: Duration) -> bool {
+        self.watched.wait_until(timeout, |state| state.ended).ended
+    }
+
+    /// Waits for the end, however long it takes.
+    pub fn finish(mut self) -> Result<Finished> {
+        while !self.ends_within(Duration::from_hours(1)) {}
+        self.reap()
+    }
+
+    /// Asks the process to end and waits until it has; after ten seconds it is killed.
+    pub fn stop(mut self) -> Result<Finished> {
+        self.end();
+        self.reap()
+    }
+
+    /// Ends the process with SIGKILL, at whatever instruction it is.
+    pub fn kill(mut self) -> Result<Finished> {
+        self.signal(Signal::KILL);
+        self.reap()
+    }
+
+    fn end(&self) {
+        self.signal(Signal::TERM);
+        if !self.ends_within(GRACE) {
+            self.signal(Signal::KILL);
+        }
+    }
+
+    /// It is not reaped before it is dropped, so its id cannot be another's.
+    fn signal(&self, signal: Signal) {
+        // The only failure left is that it ended by itself, which is what is wanted.
+        let _ended = kill_process(self.pid, signal);
+    }
+
+    fn reap(&mut self) -> Result<Finished> {
+        let status = self
+            .child
+            .wait()
+            .with_context(|| format!("cannot wait for `{}`", self.name))?;
+        let mut state = self
+            .watched
+            .wait_until(LAST_WORDS, |state| state.open_pipes == 0);
+        Ok(Finished {
+            status,
+            stdout: text(std::mem::take(&mut state.stdout)),
+            stderr: text(std::mem::take(&mut state.stderr)),
+        })
+    }
+
+    fn explain(&self, what: &str, timeout: Duration, state: &State) -> String {
+        let end = if state.ended {
+            "it ended".to_owned()
+        } else {
+            format!("after {} s it still ran", timeout.as_secs_f32())
+        };
+        let said: Vec<String> = state.lines().collect();
+        format!(
+            "`{}` {what}; {end}; it printed:\n{}",
+            self.name,
+            said.join("\n")
+        )
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Nothing to do if it was reaped: `Child` then returns the status it knows.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.end();
+            let _status = self.child.wait();
+        }
+    }
+}
+
+impl Finished {
+    /// Returns what was printed, or an error with what was complained about.
+    pub fn success(self) -> Result<Self> {
+        if self.status.success() {
+            return Ok(self);
+        }
+        bail!("{self}")
+    }
+}
+
+impl fmt::Display for Finished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.status)?;
+        for output in [&self.stdout, &self.stderr] {
+            if !output.trim().is_empty() {
+                write!(f, "\n{}", output.trim_end())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Watched {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a condition or for the end of the time, whatever comes first, and returns the state of then.
+    fn wait_until(
+        &self,
+        timeout: Duration,
+        mut reached: impl FnMut(&State) -> bool,
+    ) -> MutexGuard<'_, State> {
+        self.changed
+            .wait_timeout_while(self.lock(), timeout, |state| !reached(state))
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+    }
+
+    fn collect(&self, mut pipe: impl Read, stream: Stream) {
+        let mut buffer = vec![0; 64 * 1024];
+        // A pipe that cannot be read is at its end for us.
+        while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+            let mut state = self.lock();
+            match stream {
+                Stream::Stdout => state.stdout.extend_from_slice(&buffer[..count]),
+                Stream::Stderr => state.stderr.extend_from_slice(&buffer[..count]),
+            }
+            self.changed.notify_all();
+        }
+        self.lock().open_pipes -= 1;
+        self.changed.notify_all();
+    }
+
+    fn note_end(&self, pid: Pid) {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        while matches!(
+            waitid(WaitId::Pid(pid), options),
+            Err(rustix::io::Errno::INTR)
+        ) {}
+        self.lock().ended = true;
+        self.changed.notify_all();
+    }
+}
+
+impl State {
+    /// The whole lines so far, those of stdout first.
+    fn lines(&self) -> impl Iterator<Item = String> {
+        [&self.stdout, &self.stderr]
+            .into_iter()
+            .flat_map(|bytes| bytes.split_inclusive(|byte| *byte == b'\n'))
+            .filter(|line| self.ended || line.ends_with(b"\n"))
+            .map(|line| String::from_utf8_lossy(line).trim_end().to_owned())
+    }
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use rustix::process::test_kill_process;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_mins(1);
+
+    fn shell(script: &str) -> Process {
+        Process::start(Command::new("sh").args(["-c", script])).unwrap()
+    }
+
+    #[test]
+    fn waits_for_a_line_and_not_for_time() {
+        let process = shell("echo starting; echo ready on 7; exec tail -f /dev/null");
+        let port = process
+            .wait_for_line(LONG, |line| {
+                line.strip_prefix("ready on ")?.parse::<u16>().ok()
+            })
+            .unwrap();
+        assert_eq!(port, 7);
+    }
+
+    #[test]
+    fn a_line_that_never_comes_is_explained_with_what_was_printed() {
+        let process = shell("echo out of luck >&2; exit 3");
+        let error = process
+            .wait_for_line(LONG, |line| line.strip_prefix("ready").map(drop))
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`sh` did not print what was waited for; it ended; it printed:\nout of luck"
+        );
+    }
+
+    #[test]
+    fn a_server_that_ends_is_not_waited_for() {
+        let process = shell("exit 1");
+        let address = crate::port::free().unwrap();
+        assert!(process.wait_until_listening(address, LONG).is_err());
+    }
+
+    #[test]
+    fn stopping_asks_first() {
+        let process = shell("trap 'echo goodbye; exit 0' TERM; echo ready; while :; do :; done");
+        process
+            .wait_for_line(LONG, |line| (line == "ready").then_some(()))
+            .unwrap();
+        let finished = process.stop().unwrap().success().unwrap();
+        assert_eq!(finished.stdout, "ready\ngoodbye\n");
+    }
+
+    #[test]
+    fn killing_does_not_ask() {
+        let process = shell("trap '' TERM; echo ready; while :; do :; done");
+        process
+            .wait_for_line(LONG, |line| (line == "ready").then_some(()))
+            .unwrap();
+        assert_eq!(process.kill().unwrap().status.signal(), Some(9));
+    }
+
+    #[test]
+    fn does_not_outlive_its_owner() {
+        let process = shell("exec tail -f /dev/null");
+        let pid = process.pid;
+        test_kill_process(pid).unwrap();
+        drop(process);
+        assert!(test_kill_process(pid).is_err());
+    }
+
+    #[test]
+    fn a_failure_carries_both_outputs() {
+        let finished = shell("echo 12; echo no such bucket >&2; exit 4")
+            .finish()
+            .unwrap();
+        let error = finished.success().unwrap_err();
+        assert_eq!(error.to_string(), "exit status: 4\n12\nno such bucket");
+    }
+}
