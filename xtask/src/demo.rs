@@ -36,12 +36,20 @@ pub(crate) struct Arguments {
     /// Load this topology payload instead; may be repeated
     #[arg(long, value_name = "FILE")]
     data: Vec<PathBuf>,
+
+    /// Use this program instead of building it from here
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let telling = Telling::start()?;
-    telling.tell("building lifeboat")?;
-    let binary = cargo::build("lifeboat", Profile::Dev)?;
+    let binary = if let Some(given) = &arguments.binary {
+        existing(given)?
+    } else {
+        telling.tell("building lifeboat")?;
+        cargo::build("lifeboat", Profile::Dev)?
+    };
     let scratch = scratch::folder(&cargo::target()?.join("xtask"), "demo")?;
     let payloads = payloads(&arguments.data, scratch.path(), &telling)?;
     let platform = Platform::start(binary, scratch.path(), &telling)?;
@@ -58,12 +66,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
 /// Returns the files to load: the given ones, or what this machine can tell about itself.
 fn payloads(given: &[PathBuf], scratch: &Path, telling: &Telling) -> Result<Vec<PathBuf>> {
     if !given.is_empty() {
-        return given
-            .iter()
-            .map(|path| {
-                fs::canonicalize(path).with_context(|| format!("no file `{}`", path.display()))
-            })
-            .collect();
+        return given.iter().map(|path| existing(path)).collect();
     }
     telling.tell("reading the dependency graph of this workspace")?;
     let from_cargo = scratch.join("crates.json");
@@ -87,6 +90,11 @@ fn payloads(given: &[PathBuf], scratch: &Path, telling: &Telling) -> Result<Vec<
         None => telling.tell("  this system has none; it is left out")?,
     }
     Ok(payloads)
+}
+
+/// Returns the full path: programs are started in another folder.
+fn existing(path: &Path) -> Result<PathBuf> {
+    fs::canonicalize(path).with_context(|| format!("no file `{}`", path.display()))
 }
 
 fn create(path: &Path) -> Result<BufWriter<File>> {
