@@ -36,9 +36,13 @@ fn set_by_cargo_run(name: &str) -> bool {
         .contains(&name)
 }
 
+/// Returns a cargo command. In CI, where nothing is built twice, what would speed up a second build is left out.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = command("cargo");
     command.args(arguments);
+    if environment::variable("CI").is_some() {
+        command.env("CARGO_INCREMENTAL", "0");
+    }
     command
 }
 

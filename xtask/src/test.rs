@@ -85,9 +85,6 @@ impl Session {
     /// Returns a cargo command with what all steps set.
     fn cargo(&self, arguments: &[&str]) -> Command {
         let mut command = cargo::cargo(arguments);
-        if environment::variable("CI").is_some() {
-            command.env("CARGO_INCREMENTAL", "0");
-        }
         command
             // A snapshot that differs is a failure, never a new file.
             .env("INSTA_UPDATE", "no")

@@ -152,10 +152,7 @@ mod tests {
 
     #[test]
     fn every_package_is_pinned() {
-        for pin in [TESTS, TYPOS, GRAPH_PEER]
-            .iter()
-            .flat_map(|set| set.pins)
-        {
+        for pin in [TESTS, TYPOS, GRAPH_PEER].iter().flat_map(|set| set.pins) {
             let (name, version) = pin.split_once("==").unwrap();
             assert!(
                 !name.is_empty() && !version.contains(['*', '<', '>']),

@@ -31,5 +31,8 @@ fn a_program_of_a_wheel_runs_where_it_was_moved_to() {
         .arg("--version")
         .output()
         .unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "typos-cli 1.52.0\n");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "typos-cli 1.52.0\n"
+    );
 }
