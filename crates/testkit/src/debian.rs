@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::cache::Cache;
-use crate::python::run;
+use crate::process::run;
 
 /// A package of Debian 12 and the program wanted from it.
 #[derive(Debug, Clone, Copy)]

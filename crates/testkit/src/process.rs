@@ -280,6 +280,19 @@ impl State {
     }
 }
 
+/// Runs a command to its end and returns what it printed. The error has the last lines of what it complained about.
+pub fn run(command: &mut Command) -> Result<String> {
+    const LINES: usize = 12;
+    let name = command.get_program().display().to_string();
+    let finished = Process::start(command)?.finish()?;
+    if !finished.status.success() {
+        let lines: Vec<&str> = finished.stderr.trim().lines().collect();
+        let last = &lines[lines.len().saturating_sub(LINES)..];
+        bail!("`{name}` failed ({}): {}", finished.status, last.join("\n"));
+    }
+    Ok(finished.stdout)
+}
+
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes)
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
@@ -355,6 +368,17 @@ mod tests {
         test_kill_process(pid).unwrap();
         drop(process);
         assert!(test_kill_process(pid).is_err());
+    }
+
+    #[test]
+    fn a_long_complaint_is_cut_to_its_end() {
+        let error = run(Command::new("sh").args(["-c", "seq 100 >&2; exit 1"])).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.starts_with("`sh` failed (exit status: 1): 89\n"),
+            "{text}"
+        );
+        assert!(text.ends_with("\n100"), "{text}");
     }
 
     #[test]

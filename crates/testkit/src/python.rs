@@ -3,15 +3,15 @@
 //! Each list of packages is an environment of its own in the cache, named after what is in it: a changed
 //! list is a new environment. pip checks each file against the hash that the index gives.
 
-use std::ffi::OsStr;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use crate::cache::Cache;
 use crate::environment;
+use crate::process::run;
 
 /// A list of packages that are installed together, all of them named: nothing is chosen by the index.
 #[derive(Debug, Clone, Copy)]
@@ -129,21 +129,6 @@ fn make(base: &Base, folder: &Path, packages: Packages) -> Result<()> {
         .args(["--only-binary", ":all:", "--no-deps"])
         .args(packages.pins))?;
     Ok(())
-}
-
-/// Runs to the end and returns what was printed; the error carries what was complained about.
-pub(crate) fn run(command: &mut Command) -> Result<String> {
-    let name = command.get_program().to_owned();
-    let shown = OsStr::display(&name);
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot run `{shown}`"))?;
-    if !output.status.success() {
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        bail!("`{shown}` failed ({}): {}", output.status, complaint.trim());
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 #[cfg(test)]

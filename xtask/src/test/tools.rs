@@ -1,12 +1,13 @@
 //! The programs that checks and tests need beside the toolchain. Every one is optional: without it, what needs
 //! it is skipped with the reason kept here.
 
+use std::fs;
 use std::path::PathBuf;
-use std::process::Stdio;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use lifeboat_testkit::cache::Cache;
 use lifeboat_testkit::debian::{RCLONE, RESTIC};
+use lifeboat_testkit::process::run;
 use lifeboat_testkit::python;
 
 use crate::cargo;
@@ -63,19 +64,17 @@ fn get(name: &str, get: impl FnOnce() -> Result<PathBuf>) -> Result<PathBuf, Str
 fn cargo_deny() -> Result<PathBuf> {
     let folder = Cache::of_user()?.install("cargo-deny", CARGO_DENY, |folder| {
         eprintln!("cargo-deny: building {CARGO_DENY}, once for this machine");
-        let status = cargo::cargo(&["install", "--quiet", "--locked", "--debug", "--no-track"])
-            .args(["--version", CARGO_DENY, "cargo-deny", "--root"])
-            .arg(folder)
-            .env("CARGO_PROFILE_DEV_DEBUG", "0")
-            .env("CARGO_INCREMENTAL", "0")
-            // A folder of its own, which cargo removes afterwards.
-            .env_remove("CARGO_TARGET_DIR")
-            .stdout(Stdio::from(std::io::stderr()))
-            .status()
-            .context("cannot run cargo")?;
-        if !status.success() {
-            bail!("cargo cannot install it");
-        }
+        let work = folder.join("build");
+        run(
+            cargo::cargo(&["install", "--quiet", "--locked", "--debug", "--no-track"])
+                .args(["--version", CARGO_DENY, "cargo-deny", "--root"])
+                .arg(folder)
+                .arg("--target-dir")
+                .arg(&work)
+                .env("CARGO_PROFILE_DEV_DEBUG", "0")
+                .env("CARGO_INCREMENTAL", "0"),
+        )?;
+        fs::remove_dir_all(work)?;
         Ok(())
     })?;
     Ok(folder.join("bin/cargo-deny"))
