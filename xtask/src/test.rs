@@ -14,7 +14,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use lifeboat_testkit::{environment, scratch, skip, workspace};
+use lifeboat_testkit::{environment, scratch, workspace};
 use tempfile::TempDir;
 
 use self::harness::Tally;
@@ -78,10 +78,6 @@ impl Session {
         })
     }
 
-    fn skip_log(&self) -> PathBuf {
-        self.scratch.path().join("skips")
-    }
-
     /// Returns a cargo command with what all steps set.
     fn cargo(&self, arguments: &[&str]) -> Command {
         let mut command = cargo::cargo(arguments);
@@ -91,8 +87,7 @@ impl Session {
             .env("INSTA_FORCE_PASS", "0")
             .env("INSTA_WORKSPACE_ROOT", workspace::root())
             // Tests compare what a person sees; a backtrace is not part of it.
-            .env("RUST_BACKTRACE", "0")
-            .env(environment::SKIP_LOG, self.skip_log());
+            .env("RUST_BACKTRACE", "0");
         if let Some(python) = &self.tools.python {
             command.env(environment::PYTHON, python);
         }
@@ -121,8 +116,6 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         eprintln!("== {row}");
         summary.rows.push(row);
     }
-    summary.skips = skip::Entry::read_all(&session.skip_log())?;
-    print!("{summary}");
     if summary
         .rows
         .iter()
@@ -133,6 +126,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
             cargo::shown(&session.log_path)
         );
     }
+    print!("{summary}");
     println!("{}", summary.counts());
     Ok(Verdict::of(summary.counts().failed == 0))
 }

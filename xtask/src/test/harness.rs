@@ -3,14 +3,37 @@
 //! The harness has no stable machine-readable form. Its summary lines are what counts; single lines are
 //! read for names and reasons.
 
+use lifeboat_testkit::skip::Entry;
+
 /// The tests of one `cargo test`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) passed: usize,
     /// Names; a binary that could not be built or did not come to its end counts as one.
     pub(super) failed: Vec<String>,
-    /// Names with reasons.
-    pub(super) ignored: Vec<(String, String)>,
+    /// The ignored, and those that skipped themselves.
+    pub(super) skipped: Vec<Entry>,
+}
+
+impl Tally {
+    /// Takes in what the tests themselves said: the harness took them for passed, unless they failed after all.
+    pub(super) fn skip(&mut self, entries: Vec<Entry>) {
+        for entry in entries {
+            if !self
+                .failed
+                .iter()
+                .any(|failed| path(failed) == path(&entry.test))
+            {
+                self.passed = self.passed.saturating_sub(1);
+                self.skipped.push(entry);
+            }
+        }
+    }
+}
+
+/// The test without what comes before it: the harness knows the binary, the test itself its package.
+fn path(test: &str) -> &str {
+    test.split_once("::").map_or(test, |(_, path)| path)
 }
 
 /// Takes in the output line by line.
@@ -54,8 +77,10 @@ impl Harness {
                 true
             }
             Some(Single::Ignored(name, reason)) => {
-                let entry = (self.name(name), reason.to_owned());
-                self.tally.ignored.push(entry);
+                self.tally.skipped.push(Entry {
+                    test: self.name(name),
+                    reason: reason.to_owned(),
+                });
                 true
             }
             None => self.in_failures || !line.trim().is_empty(),
@@ -179,10 +204,10 @@ test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
                     "lifeboat_core::size::rounds".to_owned(),
                     "it: ended in the middle of its tests".to_owned(),
                 ],
-                ignored: vec![(
-                    "lifeboat_core::size::needs_a_disk".to_owned(),
-                    "needs a disk of its own, and root".to_owned(),
-                )],
+                skipped: vec![Entry {
+                    test: "lifeboat_core::size::needs_a_disk".to_owned(),
+                    reason: "needs a disk of its own, and root".to_owned(),
+                }],
             }
         );
     }
@@ -209,6 +234,25 @@ test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
              Running tests/it/main.rs (target/debug/deps/it-e5bebfbebcfa129c)
            Doc-tests lifeboat_core
         ");
+    }
+
+    #[test]
+    fn a_test_that_skipped_itself_is_not_a_passed_one() {
+        let entry = |test: &str| Entry {
+            test: test.to_owned(),
+            reason: "no network".to_owned(),
+        };
+        let mut tally = Tally {
+            passed: 2,
+            failed: vec!["it::s3::skipped_then_failed".to_owned()],
+            skipped: Vec::new(),
+        };
+        tally.skip(vec![
+            entry("own::s3::skipped"),
+            entry("own::s3::skipped_then_failed"),
+        ]);
+        assert_eq!((tally.passed, tally.failed.len()), (1, 1));
+        assert_eq!(tally.skipped, [entry("own::s3::skipped")]);
     }
 
     #[test]

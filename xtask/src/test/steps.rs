@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
+use lifeboat_testkit::{environment, skip};
 
 use super::harness::Harness;
 use super::tools::Tools;
@@ -136,9 +137,14 @@ fn check(command: &mut Command) -> Result<Done> {
 fn harness(session: &mut Session, which: &[&str]) -> Result<Done> {
     // One pipe for both outputs: cargo names the binary on stderr, the binary its tests on stdout.
     let (reader, writer) = std::io::pipe().context("cannot make a pipe")?;
+    let skip_log = session
+        .scratch
+        .path()
+        .join(format!("skips{}", which.concat()));
     let mut command = session.cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]);
     command
         .args(which)
+        .env(environment::SKIP_LOG, &skip_log)
         .env("CARGO_TERM_COLOR", "never")
         .stdout(writer.try_clone()?)
         .stderr(writer);
@@ -155,5 +161,7 @@ fn harness(session: &mut Session, which: &[&str]) -> Result<Done> {
         }
     }
     let status = child.wait().context("cannot wait for cargo")?;
-    Ok(Done::Tests(harness.finish(status.success())))
+    let mut tally = harness.finish(status.success());
+    tally.skip(skip::Entry::read_all(&skip_log)?);
+    Ok(Done::Tests(tally))
 }

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use lifeboat_testkit::skip::Entry;
-
 use super::Done;
 use crate::table;
 
@@ -16,14 +14,13 @@ pub(super) struct Row {
     pub(super) took: Duration,
 }
 
-/// All steps, and the tests that skipped themselves.
+/// All steps, in their order.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Summary {
     pub(super) rows: Vec<Row>,
-    pub(super) skips: Vec<Entry>,
 }
 
-/// The closing line. A check counts as one; a test that skipped itself is not counted as passed.
+/// The closing line. A check counts as one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) passed: usize,
@@ -37,7 +34,7 @@ impl Row {
             Done::Passed => (1, 0, 0),
             Done::Failed => (0, 1, 0),
             Done::Skipped { .. } => (0, 0, 1),
-            Done::Tests(tally) => (tally.passed, tally.failed.len(), tally.ignored.len()),
+            Done::Tests(tally) => (tally.passed, tally.failed.len(), tally.skipped.len()),
         };
         Counts {
             passed,
@@ -63,21 +60,7 @@ impl Summary {
             sum.failed += counts.failed;
             sum.skipped += counts.skipped;
         }
-        // The harness took them for passed, unless they failed after all.
-        let skips = self
-            .skips
-            .iter()
-            .filter(|skip| !self.has_failed(skip))
-            .count();
-        sum.passed = sum.passed.saturating_sub(skips);
-        sum.skipped += skips;
         sum
-    }
-
-    fn has_failed(&self, skip: &Entry) -> bool {
-        let path = |name: &str| name.split_once("::").map(|(_, path)| path.to_owned());
-        self.failed_tests()
-            .any(|failed| path(failed) == path(&skip.test))
     }
 
     fn failed_tests(&self) -> impl Iterator<Item = &str> {
@@ -89,22 +72,17 @@ impl Summary {
     }
 
     fn skipped(&self) -> Vec<(&str, &str)> {
-        let mut skipped: Vec<(&str, &str)> = Vec::new();
+        let mut skipped = Vec::new();
         for row in &self.rows {
             match &row.done {
-                Done::Skipped { reason } => skipped.push((row.name, reason)),
+                Done::Skipped { reason } => skipped.push((row.name, reason.as_str())),
                 Done::Tests(tally) => {
-                    skipped.extend(
-                        tally
-                            .ignored
-                            .iter()
-                            .map(|(test, reason)| (&**test, &**reason)),
-                    );
+                    let entries = tally.skipped.iter();
+                    skipped.extend(entries.map(|entry| (&*entry.test, &*entry.reason)));
                 }
-                _ => {}
+                Done::Passed | Done::Failed => {}
             }
         }
-        skipped.extend(self.skips.iter().map(|skip| (&*skip.test, &*skip.reason)));
         skipped
     }
 }
@@ -137,6 +115,7 @@ impl fmt::Display for Summary {
         for (name, reason) in self.skipped() {
             writeln!(f, "skipped: {name}: {reason}")?;
         }
+        writeln!(f)?;
         let header = ["step", "result", "passed", "failed", "skipped", "seconds"];
         let rows = self.rows.iter().map(|row| {
             let counts = row.counts();
@@ -155,6 +134,8 @@ impl fmt::Display for Summary {
 
 #[cfg(test)]
 mod tests {
+    use lifeboat_testkit::skip::Entry;
+
     use super::super::harness::Tally;
     use super::*;
 
@@ -166,19 +147,15 @@ mod tests {
         }
     }
 
-    fn entry(test: &str) -> Entry {
-        Entry {
-            test: test.to_owned(),
-            reason: "no network".to_owned(),
-        }
-    }
-
     #[test]
     fn failures_and_skips_come_before_the_table() {
         let tally = Tally {
             passed: 7,
             failed: vec!["it::graph::survives".to_owned()],
-            ignored: vec![("it::golden".to_owned(), "writes the files".to_owned())],
+            skipped: vec![Entry {
+                test: "it::s3::rclone".to_owned(),
+                reason: "no network".to_owned(),
+            }],
         };
         let summary = Summary {
             rows: vec![
@@ -191,37 +168,19 @@ mod tests {
                 ),
                 row("tests", Done::Tests(tally)),
             ],
-            skips: vec![entry("lifeboat-storage::s3::rclone")],
         };
         insta::assert_snapshot!(format!("{summary}{}", summary.counts()), @"
 
         failed: format
         failed: it::graph::survives
         skipped: deny: no cargo-deny
-        skipped: it::golden: writes the files
-        skipped: lifeboat-storage::s3::rclone: no network
+        skipped: it::s3::rclone: no network
+
         step    result   passed  failed  skipped  seconds
         format  failed        0       1        0      1.2
         deny    skipped       0       0        1      1.2
         tests   failed        7       1        1      1.2
-        6 passed, 2 failed, 3 skipped
+        7 passed, 2 failed, 2 skipped
         ");
-    }
-
-    #[test]
-    fn a_skipped_test_is_not_a_passed_one() {
-        let tally = Tally {
-            passed: 2,
-            failed: vec!["it::skipped_then_failed".to_owned()],
-            ignored: Vec::new(),
-        };
-        let summary = Summary {
-            rows: vec![row("tests", Done::Tests(tally))],
-            skips: vec![entry("own::skipped"), entry("own::skipped_then_failed")],
-        };
-        assert_eq!(
-            summary.counts().to_string(),
-            "1 passed, 1 failed, 1 skipped"
-        );
     }
 }
