@@ -90,9 +90,11 @@ pub fn encode_nested(value: &Value, out: &mut Vec<u8>) -> Nested {
     nested
 }
 
-/// Checks nested bytes without building the value.
+/// Checks nested bytes without building the value: it is done for every value of every file that is read.
 pub fn check_nested(nested: Nested, bytes: &[u8]) -> Result<(), Malformed> {
-    ValueRef::Nested(nested, bytes).to_value().map(drop)
+    let mut input = Input { bytes };
+    input.pass(nested.tag(), 0)?;
+    input.end()
 }
 
 fn encode(value: &Value, out: &mut Vec<u8>) {
@@ -167,9 +169,24 @@ pub fn take_uvarint(bytes: &mut &[u8]) -> Result<u64, Malformed> {
 }
 
 fn text(bytes: &[u8]) -> Result<String, Malformed> {
-    std::str::from_utf8(bytes)
-        .map(str::to_owned)
-        .map_err(|_| Malformed("a text is not UTF-8"))
+    utf8(bytes).map(str::to_owned)
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, Malformed> {
+    std::str::from_utf8(bytes).map_err(|_| Malformed("a text is not UTF-8"))
+}
+
+/// Compares two canonical values in the order of [`Value`]. Most sets are sets of texts, which need not be built.
+fn is_before(a: &[u8], b: &[u8]) -> Result<bool, Malformed> {
+    let (mut a, mut b) = (Input { bytes: a }, Input { bytes: b });
+    let (tag, other) = (a.take(1)?[0], b.take(1)?[0]);
+    if tag != other {
+        return Ok(tag < other);
+    }
+    if tag == 5 {
+        return Ok(a.blob()? < b.blob()?);
+    }
+    Ok(a.payload(tag, 0)? < b.payload(tag, 0)?)
 }
 
 struct Input<'a> {
@@ -239,6 +256,50 @@ impl<'a> Input<'a> {
         })
     }
 
+    /// Goes past a payload and refuses what [`Input::payload`] refuses.
+    fn pass(&mut self, tag: u8, depth: usize) -> Result<(), Malformed> {
+        match tag {
+            _ if depth > MAX_DEPTH => self.payload(tag, depth).map(drop),
+            5 => utf8(self.blob()?).map(drop),
+            6 => self.blob().map(drop),
+            7 => (0..self.count()?).try_for_each(|_| self.pass_value(depth + 1).map(drop)),
+            8 => {
+                let mut last = None;
+                for _ in 0..self.count()? {
+                    let item = self.pass_value(depth + 1)?;
+                    if last.map_or(Ok(false), |last| {
+                        is_before(last, item).map(|before| !before)
+                    })? {
+                        return Err(Malformed("a set is not in canonical order"));
+                    }
+                    last = Some(item);
+                }
+                Ok(())
+            }
+            9 => {
+                let mut last = None;
+                for _ in 0..self.count()? {
+                    let key = utf8(self.blob()?)?;
+                    if last.is_some_and(|last| last >= key) {
+                        return Err(Malformed("a map is not in canonical order"));
+                    }
+                    last = Some(key);
+                    self.pass_value(depth + 1)?;
+                }
+                Ok(())
+            }
+            _ => self.payload(tag, depth).map(drop),
+        }
+    }
+
+    /// Goes past a value and returns its bytes, tag included.
+    fn pass_value(&mut self, depth: usize) -> Result<&'a [u8], Malformed> {
+        let before = self.bytes;
+        let tag = self.take(1)?[0];
+        self.pass(tag, depth)?;
+        Ok(&before[..before.len() - self.bytes.len()])
+    }
+
     fn items(&mut self, depth: usize) -> Result<Vec<Value>, Malformed> {
         let count = self.count()?;
         (0..count).map(|_| self.value(depth + 1)).collect()
@@ -267,5 +328,89 @@ impl<'a> Input<'a> {
         } else {
             Err(Malformed("a value is followed by more bytes"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ALL: [Nested; 3] = [Nested::List, Nested::Set, Nested::Map];
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::Bool),
+            (-2_i64..2).prop_map(Value::Int),
+            any::<u64>().prop_map(|bits| Value::Float(f64::from_bits(bits))),
+            any::<i64>().prop_map(Value::Time),
+            "[a-b\u{e9}]{0,3}".prop_map(Value::Text),
+            prop::collection::vec(any::<u8>(), 0..3).prop_map(Value::Bytes),
+        ];
+        leaf.prop_recursive(4, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::List),
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::set),
+                prop::collection::btree_map("[a-b]{0,2}", inner, 0..4).prop_map(Value::Map),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_comes_back(value in any_value()) {
+            let value = Value::List(vec![value]);
+            let mut bytes = Vec::new();
+            let nested = encode_nested(&value, &mut bytes);
+            prop_assert_eq!(check_nested(nested, &bytes), Ok(()));
+            prop_assert_eq!(ValueRef::Nested(nested, &bytes).to_value(), Ok(value));
+        }
+
+        #[test]
+        fn what_is_checked_can_be_built_and_the_reverse(
+            value in any_value(),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), 0_u8..12), 0..3),
+        ) {
+            let mut bytes = Vec::new();
+            encode_nested(&Value::set(vec![value.clone(), Value::List(vec![value])]), &mut bytes);
+            for (at, byte) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            for nested in ALL {
+                let built = ValueRef::Nested(nested, &bytes).to_value();
+                prop_assert_eq!(check_nested(nested, &bytes).is_ok(), built.is_ok());
+                if let Ok(value) = built {
+                    let mut again = Vec::new();
+                    encode_nested(&value, &mut again);
+                    prop_assert_eq!(&again, &bytes);
+                }
+            }
+        }
+
+        #[test]
+        fn a_number_comes_back(number: u64) {
+            let mut bytes = Vec::new();
+            put_uvarint(number, &mut bytes);
+            let mut rest = bytes.as_slice();
+            prop_assert_eq!(take_uvarint(&mut rest), Ok(number));
+            prop_assert!(rest.is_empty());
+        }
+    }
+
+    #[test]
+    fn values_too_deep_in_each_other_are_refused() {
+        let deep = |depth: usize| {
+            [1, 7]
+                .repeat(depth)
+                .into_iter()
+                .chain([0])
+                .collect::<Vec<u8>>()
+        };
+        assert_eq!(check_nested(Nested::List, &deep(MAX_DEPTH)), Ok(()));
+        let refused = check_nested(Nested::List, &deep(MAX_DEPTH + 1));
+        assert_eq!(refused, Err(Malformed("values lie too deep in each other")));
     }
 }
