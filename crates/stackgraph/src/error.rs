@@ -22,6 +22,15 @@ pub enum Error {
     /// The bytes of a `.graph` file are not what they should be.
     #[error(transparent)]
     Damaged(#[from] Damage),
+    /// Not one of our files: perhaps the platform's own format, which only its own server reads.
+    #[error("not a Lifeboat `.graph` file, it starts with `{start}`")]
+    Foreign { start: String },
+    /// Written by a newer Lifeboat in a way that this one must not guess at.
+    #[error("the file needs a newer Lifeboat: {what}")]
+    Newer { what: String },
+    /// What a store yielded is not what its own counters or the rules of a batch say.
+    #[error("the store does not hold what it says: {what}")]
+    Inconsistent { what: String },
     /// What was imported is not what the file's footer promised, found before anything was switched.
     #[error("the imported graph does not match its file: {what}")]
     Mismatch { what: String },
@@ -57,8 +66,8 @@ impl Error {
             Self::NotEmpty { .. } | Self::Held { .. } => Kind::Conflict,
             Self::NoStore { .. } => Kind::NotFound,
             Self::Damaged(damage) => damage.kind(),
-            Self::Mismatch { .. } => Kind::Damaged,
-            Self::Element { .. } => Kind::Invalid,
+            Self::Mismatch { .. } | Self::Inconsistent { .. } => Kind::Damaged,
+            Self::Element { .. } | Self::Foreign { .. } | Self::Newer { .. } => Kind::Invalid,
             Self::NoSpace { .. } | Self::Io { .. } => Kind::Unavailable,
             Self::Database { source, .. } => match **source {
                 redb::Error::Corrupted(_) => Kind::Damaged,
