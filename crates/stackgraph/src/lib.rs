@@ -1,6 +1,6 @@
 //! Topology and settings: the graph, the `.graph` file, and the stores that hold a graph.
 //!
-//! [`format`] reads and writes `.graph` files (docs/graph-format.md), [`store`] is what every driver promises,
+//! [`format`](mod@format) reads and writes `.graph` files (docs/graph-format.md), [`store`] is what every driver promises,
 //! [`embedded`] is the driver for one machine. [`export`](mod@export), [`import`] and [`verify`](mod@verify) join a
 //! file and a store; they know neither a bucket nor a terminal.
 
@@ -13,6 +13,7 @@ pub mod format;
 pub mod import;
 pub mod model;
 pub mod payload;
+mod pipeline;
 pub mod store;
 pub mod value;
 pub mod verify;
