@@ -1,0 +1,12 @@
+//! What the crate promises, seen from outside.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what tests share may fail as tests do; the lints exempt only the tests themselves"
+)]
+
+mod damage;
+mod format;
+mod golden;
+mod support;
