@@ -1,7 +1,8 @@
 //! From a piece of a graph to the payload of a block and back: the work that is spread over cores.
 //!
-//! A payload is one zstd frame at level 1, not one for each column: columns repeat each other (a name stands again in an
-//! identifier), which one frame finds, and most columns of a small block are too short to compress alone.
+//! A payload is one zstd frame at level 1, not one for each column: on the synthetic graph of `bench` a frame for each
+//! column saves 2 % of the bytes and takes a quarter to a half more time to compress, and a reader would have sixteen
+//! lengths to distrust instead of one.
 
 use std::io;
 
