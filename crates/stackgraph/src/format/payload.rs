@@ -249,7 +249,7 @@ mod tests {
         fn a_changed_payload_is_a_batch_or_refused(
             batch in any_batch(),
             changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
-            count in prop_oneof![Just(None), (0_usize..70_000).prop_map(Some)],
+            count in prop_oneof![Just(None), (0_usize..2_000).prop_map(Some)],
         ) {
             let mut bytes = Vec::new();
             encode_batch(&batch, &mut bytes);
