@@ -187,3 +187,80 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read_all(bytes: &[u8], vertex: bool) -> Result<usize, Malformed> {
+        let mut reader = Reader::new(bytes);
+        reader.head()?;
+        let mut count = 0;
+        if vertex {
+            reader.identifiers(|_| count += 1)?;
+        } else {
+            reader.dst()?;
+        }
+        reader.props(|_, value| {
+            // Values are built as a lookup would build them; malformed ones are refused there.
+            drop(value.to_value());
+            count += 1;
+            Ok::<_, Malformed>(())
+        })?;
+        Ok(count)
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_bytes_are_read_or_refused(
+            bytes in prop::collection::vec(prop_oneof![0_u8..10, any::<u8>()], 0..80),
+            vertex in any::<bool>(),
+        ) {
+            if let Ok(count) = read_all(&bytes, vertex) {
+                prop_assert!(count <= bytes.len());
+            }
+        }
+
+        #[test]
+        fn a_row_comes_back_whole_and_never_cut(
+            deleted in any::<bool>(),
+            label in any::<u32>(),
+            urns in prop::collection::vec(".{0,8}", 0..4),
+            texts in prop::collection::vec((any::<u32>(), ".{0,8}", any::<i64>()), 0..4),
+        ) {
+            let mut bytes = Vec::new();
+            begin_vertex(deleted, label, urns.len(), &mut bytes);
+            for urn in &urns {
+                put_bytes(urn.as_bytes(), &mut bytes);
+            }
+            let props: Vec<(u32, ValueRef<'_>)> = texts
+                .iter()
+                .flat_map(|(key, text, number)| {
+                    [
+                        (*key, ValueRef::Text(text.as_bytes())),
+                        (*key, ValueRef::Int(*number)),
+                    ]
+                })
+                .collect();
+            put_props(props.iter().copied(), &mut bytes);
+            let mut reader = Reader::new(&bytes);
+            prop_assert_eq!(reader.head(), Ok(Head { deleted, label }));
+            let mut read = Vec::new();
+            reader.identifiers(|urn| read.push(urn)).unwrap();
+            prop_assert_eq!(read, urns.iter().map(String::as_bytes).collect::<Vec<_>>());
+            let mut read = Vec::new();
+            reader
+                .props(|key, value| {
+                    read.push((key, value));
+                    Ok::<_, Malformed>(())
+                })
+                .unwrap();
+            prop_assert_eq!(read, props);
+            for cut in 0..bytes.len() {
+                prop_assert!(read_all(&bytes[..cut], true).is_err());
+            }
+        }
+    }
+}

@@ -139,7 +139,7 @@ struct Run {
 impl Run {
     fn open(path: PathBuf) -> Result<Self, Error> {
         let input = File::open(&path)
-            .and_then(|file| zstd::Decoder::new(file))
+            .and_then(zstd::Decoder::new)
             .map_err(io(|| format!("cannot read `{}`", path.display())))?;
         Ok(Self {
             path,

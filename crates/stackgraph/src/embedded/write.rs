@@ -45,7 +45,7 @@ pub struct Writer {
 pub enum Identity<'a> {
     /// The outside has a name for it; kept as its property [`EXTERNAL_ID`].
     External(&'a str),
-    /// The n-th (from 0) of those without a name.
+    /// The n-th (from 0) of those without a name. Given together with that property, the property counts.
     Ordinal(u32),
 }
 
@@ -214,9 +214,12 @@ impl Writer {
         }
         self.touch(src)?;
         let mut props = props;
-        let identity = match identity {
-            Identity::Ordinal(number) => OwnIdentity::Ordinal(number),
-            Identity::External(name) => {
+        let identity = match (identity, props.get(EXTERNAL_ID)) {
+            (Identity::Ordinal(_), Some(Value::Text(name))) => {
+                OwnIdentity::External(name.as_str().into())
+            }
+            (Identity::Ordinal(number), _) => OwnIdentity::Ordinal(number),
+            (Identity::External(name), _) => {
                 props.insert(EXTERNAL_ID.to_owned(), Value::Text(name.to_owned()));
                 OwnIdentity::External(name.into())
             }
@@ -228,13 +231,12 @@ impl Writer {
             identity,
         };
         let known = self.sources.get(&src).and_then(|edges| edges.get(&key));
-        let lid = match known {
-            Some(&lid) => lid,
-            None => {
-                let lid = self.new_lid()?;
-                self.sources.entry(src).or_default().insert(key, lid);
-                lid
-            }
+        let lid = if let Some(&lid) = known {
+            lid
+        } else {
+            let lid = self.new_lid()?;
+            self.sources.entry(src).or_default().insert(key, lid);
+            lid
         };
         let row = self.edge_row(false, label, dst, &props);
         self.edges.insert(
@@ -269,13 +271,12 @@ impl Writer {
         self.graph.each_outgoing(src, |edge| {
             let label = self.graph.names.id(&edge.label);
             let label = label.expect("the label of a row was found by its id");
-            let identity = match edge.props.get(EXTERNAL_ID) {
-                Some(Value::Text(name)) => OwnIdentity::External(name.as_str().into()),
-                _ => {
-                    let next = unnamed.entry((label, edge.dst)).or_default();
-                    *next += 1;
-                    OwnIdentity::Ordinal(*next - 1)
-                }
+            let identity = if let Some(Value::Text(name)) = edge.props.get(EXTERNAL_ID) {
+                OwnIdentity::External(name.as_str().into())
+            } else {
+                let next = unnamed.entry((label, edge.dst)).or_default();
+                *next += 1;
+                OwnIdentity::Ordinal(*next - 1)
             };
             let dst = edge.dst;
             let key = EdgeKey {

@@ -100,61 +100,34 @@ fn fill_tables(
     inbox: &Inbox,
 ) -> Result<(Tally, Tally, Vec<Suspect>), Error> {
     let stop = &*inbox.stop;
-    let sorter = |name| Sorter::new(&inbox.scratch, name, inbox.memory / 8);
+    let fresh = |name| Sorter::new(&inbox.scratch, name, inbox.memory / 8);
     std::thread::scope(|scope| {
-        let transactions = scope.spawn(|| guarded(stop, || fill_transactions(transaction, inbox)));
-        let vertices = scope.spawn(|| {
-            guarded(stop, || {
-                fill_rows(
-                    transaction,
-                    VERTICES,
-                    &inbox.vertex_rows,
-                    stop,
-                    |batch, row| key16(batch.lid[row], batch.tx[row]),
-                )
-            })
-        });
-        let edges = scope.spawn(|| {
-            guarded(stop, || {
-                fill_rows(transaction, OUT, &inbox.edge_rows, stop, |batch, row| {
-                    key24(batch.src[row], batch.lid[row], batch.tx[row])
-                })
-            })
-        });
+        let times = scope.spawn(|| guarded(stop, || fill_transactions(transaction, inbox)));
+        let vertices = scope.spawn(|| guarded(stop, || fill_vertices(transaction, inbox)));
+        let edges = scope.spawn(|| guarded(stop, || fill_edges(transaction, inbox)));
         let identifiers = scope.spawn(|| {
             guarded(stop, || {
-                let sorted = sort_identifiers(&inbox.vertex_identifiers, sorter("ident"))?;
+                let sorted = sort_identifiers(&inbox.vertex_identifiers, fresh("ident"))?;
                 fill_identifiers(transaction, sorted, stop)
             })
         });
         let incoming = scope.spawn(|| {
             guarded(stop, || {
-                let sorted = sort_ends(&inbox.edge_ends, sorter("in"))?;
+                let sorted = sort_ends(&inbox.edge_ends, fresh("in"))?;
                 fill_incoming(transaction, sorted, stop)
             })
         });
-        let results = (
-            ended(transactions),
-            ended(vertices),
-            ended(edges),
-            ended(identifiers),
-            ended(incoming),
-        );
-        match results {
-            (Ok(()), Ok(vertices), Ok(edges), Ok(suspects), Ok(())) => {
+        let mut causes = Vec::new();
+        let times = ended(times, &mut causes);
+        let vertices = ended(vertices, &mut causes);
+        let edges = ended(edges, &mut causes);
+        let identifiers = ended(identifiers, &mut causes);
+        let incoming = ended(incoming, &mut causes);
+        match (times, vertices, edges, identifiers, incoming) {
+            (Some(()), Some(vertices), Some(edges), Some(suspects), Some(())) => {
                 Ok((vertices, edges, suspects))
             }
-            (a, b, c, d, e) => {
-                let errors = [a.err(), b.err(), c.err(), d.err(), e.err()];
-                let cause = errors
-                    .into_iter()
-                    .flatten()
-                    .reduce(|first, next| match first {
-                        Error::Worker(_) => next,
-                        cause => cause,
-                    });
-                Err(cause.expect("one of them has failed"))
-            }
+            _ => Err(first_cause(causes)),
         }
     })
 }
@@ -164,8 +137,21 @@ fn guarded<T>(stop: &AtomicBool, work: impl FnOnce() -> Result<T, Error>) -> Res
     work().inspect_err(|_| stop.store(true, Ordering::Relaxed))
 }
 
-fn ended<T>(thread: ScopedJoinHandle<'_, Result<T, Error>>) -> Result<T, Error> {
-    thread.join().unwrap_or(Err(STOPPED))
+/// Waits for a thread. Why it failed goes to the causes.
+fn ended<T>(thread: ScopedJoinHandle<'_, Result<T, Error>>, causes: &mut Vec<Error>) -> Option<T> {
+    thread
+        .join()
+        .unwrap_or(Err(STOPPED))
+        .map_err(|error| causes.push(error))
+        .ok()
+}
+
+/// Finds the failure among the threads that only ended because of it.
+fn first_cause(causes: Vec<Error>) -> Error {
+    causes
+        .into_iter()
+        .find(|error| !matches!(error, Error::Worker(_)))
+        .unwrap_or(STOPPED)
 }
 
 fn go_on(stop: &AtomicBool) -> Result<(), Error> {
@@ -192,6 +178,16 @@ fn fill_transactions(transaction: &WriteTransaction, inbox: &Inbox) -> Result<()
         }
     }
     cursor.close().map_err(failed(WRITE))
+}
+
+fn fill_vertices(transaction: &WriteTransaction, inbox: &Inbox) -> Result<Tally, Error> {
+    let key = |batch: &Batch, row: usize| key16(batch.lid[row], batch.tx[row]);
+    fill_rows(transaction, VERTICES, &inbox.vertex_rows, &inbox.stop, key)
+}
+
+fn fill_edges(transaction: &WriteTransaction, inbox: &Inbox) -> Result<Tally, Error> {
+    let key = |batch: &Batch, row: usize| key24(batch.src[row], batch.lid[row], batch.tx[row]);
+    fill_rows(transaction, OUT, &inbox.edge_rows, &inbox.stop, key)
 }
 
 /// Fills `v` or `e_out`. All but the last eight bytes of a key (the transaction) say which element it is.
