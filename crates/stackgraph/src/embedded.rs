@@ -7,7 +7,7 @@
 //! | `tables`, `row`, `names`, `counters` | what lies where in the redb file |
 //! | `scan` | a snapshot, batch by batch |
 //! | `load`, `sort` | a new generation, filled in key order |
-//! | [`write`] | small changes, all or nothing |
+//! | [`write`](mod@write) | small changes, all or nothing |
 //! | [`lookup`], `graph` | one element and what is around it |
 //!
 //! The rules: readers see one committed state and never wait; one writer works beside them; a restore has the store

@@ -6,6 +6,7 @@
 //! Memory is split once: a quarter for redb's cache, a quarter for sorting, the rest for what is in the queues and
 //! for the sets of lids against which the ends of edges are checked.
 
+mod check;
 mod fill;
 mod intake;
 

@@ -156,13 +156,13 @@ impl<'a> Element<'a> {
     fn props(self) -> Result<BTreeMap<String, Value>, Error> {
         let mut props = BTreeMap::new();
         for (key, raw) in self.data.members {
-            props.insert(key.into_owned(), self.source.value(raw)?);
+            props.insert(key, self.source.value(raw)?);
         }
         for (key, raw) in self.fields.members {
-            let key = if props.contains_key(key.as_ref()) {
+            let key = if props.contains_key(&key) {
                 format!("{}.{key}", self.noun)
             } else {
-                key.into_owned()
+                key
             };
             props.insert(key, self.source.value(raw)?);
         }

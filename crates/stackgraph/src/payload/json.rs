@@ -3,7 +3,6 @@
 //! A payload may have hundreds of megabytes and an error must say where it is. So a value stays a piece of the file's
 //! text until it is needed: its address is its place, and only one element at a time is built.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -83,7 +82,7 @@ impl<'a> Source<'a> {
                 self.fields(raw)?
                     .members
                     .into_iter()
-                    .map(|(key, value)| Ok((key.into_owned(), self.value_at(value, depth + 1)?)))
+                    .map(|(key, value)| Ok((key, self.value_at(value, depth + 1)?)))
                     .collect::<Result<_, Error>>()?,
             ),
             _ => number(raw.get()),
@@ -179,7 +178,7 @@ fn number(text: &str) -> Value {
 /// The members of an object, none twice.
 #[derive(Debug, Default)]
 pub(super) struct Fields<'a> {
-    pub(super) members: BTreeMap<Cow<'a, str>, &'a RawValue>,
+    pub(super) members: BTreeMap<String, &'a RawValue>,
 }
 
 impl<'a> Fields<'a> {
@@ -215,7 +214,7 @@ impl<'de> Deserialize<'de> for Fields<'de> {
                         )));
                     }
                     let value: &RawValue = map.next_value()?;
-                    fields.members.insert(Cow::Owned(key), value);
+                    fields.members.insert(key, value);
                 }
                 Ok(fields)
             }
