@@ -139,6 +139,57 @@ fn a_generation_that_does_not_serve_is_removed_by_the_next_who_writes() {
     assert_eq!(Whole::of(&store), varied());
 }
 
+/// What the disk would show after a kill at this moment.
+fn copy_as_if_killed(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (path, copy) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy_as_if_killed(&path, &copy);
+        } else {
+            std::fs::copy(path, copy).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_process_killed_meanwhile_leaves_the_graph_as_it_was() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("store");
+    let store = create(&path);
+    varied().load(&store, LoadMode::IntoEmpty).unwrap();
+
+    let mut writer = store.write(9).unwrap();
+    put(&mut writer, "left", 1);
+    let killed = scratch.path().join("killed while writing");
+    copy_as_if_killed(&path, &killed);
+    drop(writer);
+    let reader = Store::open(&killed, options("stackgraph show")).unwrap();
+    assert_eq!(Whole::of(&reader), varied());
+
+    let mut loader = store
+        .begin_load(LoadMode::Replace, &Expected::default())
+        .unwrap();
+    for piece in varied().pieces(1) {
+        loader.add(piece).unwrap();
+    }
+    let killed = scratch.path().join("killed while loading");
+    copy_as_if_killed(&path, &killed);
+    drop(loader);
+    let store = Store::open(&killed, options("stackgraph load")).unwrap();
+    assert_eq!(generations(&killed), ["gen-000002", "gen-000003"]);
+    assert_eq!(Whole::of(&store), varied());
+    let mut writer = store.write(9).unwrap();
+    put(&mut writer, "left", 1);
+    writer.commit().unwrap();
+    assert_eq!(generations(&killed), ["gen-000002"]);
+    assert_eq!(
+        Whole::of(&store).vertices.len(),
+        varied().vertices.len() + 1
+    );
+}
+
 #[test]
 fn a_graph_that_cannot_fit_is_refused_before_anything_is_made() {
     let scratch = tempfile::tempdir().unwrap();
