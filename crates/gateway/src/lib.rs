@@ -1,1 +1,14 @@
+//! The S3 gateway: an S3 endpoint in front of a place that keeps objects.
 //!
+//! It is a crate of its own so that nothing else sees the S3 protocol or the kernel calls under it. Three layers, each
+//! knowing only the one below: [`server`] (connections, limits, drain), `protocol` (S3 requests and answers), and
+//! [`backend`] (the contract of a store of objects, free of protocol types) with its implementations in [`backends`].
+
+pub mod auth;
+pub mod backend;
+pub mod backends;
+mod protocol;
+pub mod server;
+
+pub use auth::Credentials;
+pub use server::{Config, Server};

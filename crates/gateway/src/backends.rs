@@ -1,0 +1,3 @@
+//! The places that can keep objects. Each passes the same contract suite, `tests/it/contract.rs`.
+
+pub mod local;

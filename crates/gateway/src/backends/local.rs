@@ -1,0 +1,370 @@
+//! Objects as plain files on a volume.
+//!
+//! An object is the file `bucket/key`, its record one extended attribute of it: ordinary tools can read, copy, move and
+//! delete objects. Content is written aside, synced with its record, given its name in one step, and the directory is
+//! synced before the answer; a copy is one more name of the same bytes. Whatever is not an object lies below `.lifeboat`:
+//!
+//! | place | what |
+//! |---|---|
+//! | `lock` | held by the one process that serves the volume |
+//! | `tmp/` | files on their way, where the file system has none without a name; emptied at start |
+//! | `uploads/<id>/` | a multipart upload, see [`upload`] |
+//! | `records/<bucket>/` | records of names whose bytes have several names, see [`objects`] |
+
+mod ids;
+mod list;
+mod objects;
+mod path;
+mod read;
+mod receive;
+mod record;
+mod stage;
+mod tree;
+mod upload;
+mod volume;
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tokio::task::spawn_blocking;
+
+pub use self::ids::Sources;
+use self::receive::Sink;
+use self::record::Record;
+use self::stage::Staged;
+use self::upload::{PartSink, Uploads};
+pub use self::volume::OpenError;
+use self::volume::Volume;
+use crate::backend::condition::{ReadConditions, WriteCondition};
+use crate::backend::{
+    Attributes, Backend, BucketInfo, ByteRange, CompleteOptions, Content, CopyOptions, Error,
+    ListQuery, MAX_USER_METADATA_BYTES, ObjectInfo, ObjectPath, Opened, Page, PartInfo, UploadInfo,
+    UploadOptions, is_bucket_name,
+};
+
+/// Objects on a volume. Clones serve the same volume.
+#[derive(Debug, Clone)]
+pub struct Local {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    volume: Volume,
+    uploads: Uploads,
+}
+
+impl Local {
+    /// Takes a volume into service: finds out that it can be used, locks it, and removes what a crash left. Blocks.
+    pub fn open(path: &Path, sources: Sources) -> Result<Self, OpenError> {
+        let volume = Volume::open(path, sources)?;
+        let uploads = Uploads::recover(&volume).map_err(|source| OpenError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            inner: Arc::new(Inner { volume, uploads }),
+        })
+    }
+
+    /// Aborts the uploads in which nothing has happened for `age`, and returns how many they were.
+    pub async fn sweep_uploads(&self, age: Duration) -> Result<usize, Error> {
+        self.run(move |inner| Ok(inner.uploads.sweep(&inner.volume, age)))
+            .await
+    }
+
+    /// Runs `act` where it may block. It runs to its end even if nobody waits for it.
+    async fn run<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&Inner) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let inner = Arc::clone(&self.inner);
+        spawn_blocking(move || act(&inner))
+            .await
+            .map_err(|source| Error::Worker { source })?
+    }
+}
+
+/// The bytes of a whole object, in a file that no key leads to yet.
+struct ObjectSink(Staged);
+
+impl Sink for ObjectSink {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.0
+            .file
+            .write_all(bytes)
+            .map_err(Error::io("writing the object"))
+    }
+}
+
+#[async_trait]
+impl Backend for Local {
+    async fn create_bucket(&self, bucket: &str) -> Result<(), Error> {
+        let bucket = bucket.to_owned();
+        self.run(move |inner| {
+            let wrap = Error::io("creating the bucket");
+            if !is_bucket_name(&bucket) {
+                return Err(Error::InvalidBucketName { bucket });
+            }
+            let root = &inner.volume.root;
+            if root.kind(&bucket).map_err(&wrap)?.is_some() {
+                return Err(Error::BucketExists { bucket });
+            }
+            root.make(&bucket).map(drop).map_err(wrap)
+        })
+        .await
+    }
+
+    async fn bucket(&self, bucket: &str) -> Result<BucketInfo, Error> {
+        let bucket = bucket.to_owned();
+        self.run(move |inner| bucket_info(&inner.volume, bucket))
+            .await
+    }
+
+    async fn buckets(&self) -> Result<Vec<BucketInfo>, Error> {
+        self.run(|inner| {
+            let names = inner
+                .volume
+                .root
+                .names()
+                .map_err(Error::io("listing the buckets"))?;
+            let mut buckets = Vec::new();
+            for name in names.into_iter().filter(|name| is_bucket_name(&name.text)) {
+                match bucket_info(&inner.volume, name.text) {
+                    Ok(bucket) => buckets.push(bucket),
+                    Err(Error::NoSuchBucket { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            buckets.sort_by(|one, other| one.name.cmp(&other.name));
+            Ok(buckets)
+        })
+        .await
+    }
+
+    async fn delete_bucket(&self, bucket: &str) -> Result<(), Error> {
+        let bucket = bucket.to_owned();
+        self.run(move |inner| {
+            let wrap = Error::io("deleting the bucket");
+            let volume = &inner.volume;
+            let directory = volume.bucket(&bucket)?;
+            if list::holds_objects(&directory).map_err(&wrap)? {
+                return Err(Error::BucketNotEmpty { bucket });
+            }
+            objects::remove_empty_directories(&directory).map_err(&wrap)?;
+            match volume.root.remove_directory(&bucket) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                    return Err(Error::BucketNotEmpty { bucket });
+                }
+                Err(error) => return Err(wrap(error)),
+            }
+            volume.root.sync().map_err(&wrap)?;
+            inner.uploads.abort_all(volume, &bucket);
+            match volume.records.remove_tree(&bucket) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(wrap(error)),
+                _ => Ok(()),
+            }
+        })
+        .await
+    }
+
+    async fn put(
+        &self,
+        path: &ObjectPath,
+        attributes: Attributes,
+        content: Content,
+        condition: WriteCondition,
+    ) -> Result<ObjectInfo, Error> {
+        check_attributes(&attributes)?;
+        let bucket = path.bucket().to_owned();
+        let staged = self
+            .run(move |inner| {
+                drop(inner.volume.bucket(&bucket)?);
+                inner
+                    .volume
+                    .stage()
+                    .map_err(Error::io("writing the object"))
+            })
+            .await?;
+        let inner = Arc::clone(&self.inner);
+        let path = path.clone();
+        receive::receive(
+            content,
+            ObjectSink(staged),
+            move |ObjectSink(mut staged), received| {
+                let volume = &inner.volume;
+                let etag = hex::encode(received.digests.md5);
+                let mut record =
+                    Record::new(volume.sources.id(), etag, volume.sources.now(), attributes);
+                record.checksum = received.digests.checksum;
+                staged.seal(&record)?;
+                volume.publish(&path, &condition, &mut staged)?;
+                Ok(record.info(received.size))
+            },
+        )
+        .await
+    }
+
+    async fn head(&self, path: &ObjectPath) -> Result<ObjectInfo, Error> {
+        let path = path.clone();
+        self.run(move |inner| Ok(inner.volume.find(&path)?.info()))
+            .await
+    }
+
+    async fn get(
+        &self,
+        path: &ObjectPath,
+        range: Option<ByteRange>,
+        conditions: &ReadConditions,
+    ) -> Result<Opened, Error> {
+        let path = path.clone();
+        let conditions = conditions.clone();
+        self.run(move |inner| {
+            let found = inner.volume.find(&path)?;
+            let info = found.info();
+            conditions.judge(path.key(), &info)?;
+            let range = match range {
+                Some(range) => range
+                    .within(info.size)
+                    .ok_or(Error::RangeNotSatisfiable { size: info.size })?,
+                None => 0..info.size,
+            };
+            let body = read::stream(found.file, range.clone());
+            Ok(Opened { info, range, body })
+        })
+        .await
+    }
+
+    async fn delete(&self, path: &ObjectPath) -> Result<(), Error> {
+        let path = path.clone();
+        self.run(move |inner| inner.volume.remove(&path)).await
+    }
+
+    async fn copy(
+        &self,
+        from: &ObjectPath,
+        to: &ObjectPath,
+        options: CopyOptions,
+    ) -> Result<ObjectInfo, Error> {
+        if let Some(attributes) = &options.attributes {
+            check_attributes(attributes)?;
+        }
+        let (from, to) = (from.clone(), to.clone());
+        self.run(move |inner| inner.volume.copy(&from, &to, &options))
+            .await
+    }
+
+    async fn list(&self, bucket: &str, query: &ListQuery) -> Result<Page, Error> {
+        let (bucket, query) = (bucket.to_owned(), query.clone());
+        self.run(move |inner| inner.volume.list(&bucket, &query))
+            .await
+    }
+
+    async fn begin_upload(
+        &self,
+        path: &ObjectPath,
+        options: UploadOptions,
+    ) -> Result<String, Error> {
+        check_attributes(&options.attributes)?;
+        let path = path.clone();
+        self.run(move |inner| inner.uploads.begin(&inner.volume, &path, options))
+            .await
+    }
+
+    async fn put_part(
+        &self,
+        path: &ObjectPath,
+        upload: &str,
+        number: u16,
+        mut content: Content,
+    ) -> Result<PartInfo, Error> {
+        let upload = self.inner.uploads.get(path, upload)?;
+        if content.expected.algorithm().is_none() {
+            content.expected.compute = upload.options.checksum.map(|(algorithm, _)| algorithm);
+        }
+        let length = content.length;
+        let sink = self
+            .run(move |inner| PartSink::new(&inner.volume, upload, number, length))
+            .await?;
+        let inner = Arc::clone(&self.inner);
+        receive::receive(content, sink, move |sink, received| {
+            sink.finish(received, inner.volume.sources.now())
+        })
+        .await
+    }
+
+    async fn parts(
+        &self,
+        path: &ObjectPath,
+        upload: &str,
+    ) -> Result<(UploadInfo, Vec<PartInfo>), Error> {
+        let upload = self.inner.uploads.get(path, upload)?;
+        Ok((upload.info(), upload.parts()))
+    }
+
+    async fn complete_upload(
+        &self,
+        path: &ObjectPath,
+        upload: &str,
+        options: CompleteOptions,
+    ) -> Result<ObjectInfo, Error> {
+        let (path, upload) = (path.clone(), upload.to_owned());
+        self.run(move |inner| {
+            inner
+                .uploads
+                .complete(&inner.volume, &path, &upload, &options)
+        })
+        .await
+    }
+
+    async fn abort_upload(&self, path: &ObjectPath, upload: &str) -> Result<(), Error> {
+        let (path, upload) = (path.clone(), upload.to_owned());
+        self.run(move |inner| inner.uploads.abort(&inner.volume, &path, &upload))
+            .await
+    }
+
+    async fn uploads(&self, bucket: &str, prefix: &str) -> Result<Vec<UploadInfo>, Error> {
+        let (bucket, prefix) = (bucket.to_owned(), prefix.to_owned());
+        self.run(move |inner| {
+            drop(inner.volume.bucket(&bucket)?);
+            Ok(inner.uploads.list(&bucket, &prefix))
+        })
+        .await
+    }
+}
+
+fn bucket_info(volume: &Volume, name: String) -> Result<BucketInfo, Error> {
+    let wrap = Error::io("reading the bucket");
+    let directory = volume.bucket(&name)?;
+    let stat = rustix::fs::fstat(&directory).map_err(|error| wrap(error.into()))?;
+    let metadata = std::os::fd::AsFd::as_fd(&directory)
+        .try_clone_to_owned()
+        .and_then(|directory| File::from(directory).metadata())
+        .map_err(&wrap)?;
+    // Where the file system does not know when a directory was made, the time of its last change is the next best.
+    let created = metadata
+        .created()
+        .ok()
+        .and_then(|created| Timestamp::try_from(created).ok())
+        .or_else(|| Timestamp::from_second(stat.st_mtime).ok())
+        .unwrap_or(Timestamp::UNIX_EPOCH);
+    Ok(BucketInfo { name, created })
+}
+
+fn check_attributes(attributes: &Attributes) -> Result<(), Error> {
+    let bytes = attributes
+        .user
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum();
+    if bytes > MAX_USER_METADATA_BYTES {
+        return Err(Error::MetadataTooLarge { bytes });
+    }
+    Ok(())
+}

@@ -1,0 +1,585 @@
+//! Objects in their places: finding, publishing, removing and copying them. Everything here blocks.
+//!
+//! Order of locks: that of a key first, then [`Volume::directories`]. Nobody holds the locks of two keys.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::sync::PoisonError;
+
+use rustix::fs::{RenameFlags, Stat};
+use rustix::io::Errno;
+
+use super::path::{SELF_NAME, encode};
+use super::record::{NamedRecord, Record};
+use super::stage::{Staged, get_record, link, set_record};
+use super::tree::{Directory, NameKind};
+use super::volume::Volume;
+use crate::backend::condition::WriteCondition;
+use crate::backend::{CopyOptions, Error, ObjectInfo, ObjectPath};
+
+/// How often a write starts again because others made or removed the directories around it.
+const ATTEMPTS: usize = 100;
+
+/// An object as it was found.
+pub(super) struct Found {
+    pub(super) file: File,
+    pub(super) record: Record,
+    pub(super) stat: Stat,
+    /// It lies in the directory of its own name.
+    inside: bool,
+}
+
+impl Found {
+    pub(super) fn size(&self) -> u64 {
+        u64::try_from(self.stat.st_size).unwrap_or(0)
+    }
+
+    pub(super) fn info(&self) -> ObjectInfo {
+        self.record.clone().info(self.size())
+    }
+}
+
+impl Volume {
+    /// Opens a bucket's directory.
+    pub(super) fn bucket(&self, bucket: &str) -> Result<Directory, Error> {
+        let missing = || Error::NoSuchBucket {
+            bucket: bucket.to_owned(),
+        };
+        if !crate::backend::is_bucket_name(bucket) {
+            return Err(missing());
+        }
+        self.root.open(bucket).map_err(|error| {
+            if is_absent(&error) {
+                missing()
+            } else {
+                Error::io("opening the bucket")(error)
+            }
+        })
+    }
+
+    /// Opens an object.
+    pub(super) fn find(&self, path: &ObjectPath) -> Result<Found, Error> {
+        let bucket = self.bucket(path.bucket())?;
+        self.find_in(&bucket, path)?
+            .ok_or_else(|| Error::NoSuchKey {
+                key: path.key().to_owned(),
+            })
+    }
+
+    fn find_in(&self, bucket: &Directory, path: &ObjectPath) -> Result<Option<Found>, Error> {
+        let names = encode(path.key());
+        let (last, parents) = names.split_last().expect("a key has a name");
+        let wrap = Error::io("reading the object");
+        match bucket.walk(parents) {
+            Ok(parent) => self.find_at(&parent, last, path),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(wrap(error)),
+        }
+    }
+
+    fn find_at(
+        &self,
+        parent: &Directory,
+        name: &str,
+        path: &ObjectPath,
+    ) -> Result<Option<Found>, Error> {
+        let wrap = Error::io("reading the object");
+        let mut inside = false;
+        let opened = match parent.open_file(name) {
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+                inside = true;
+                parent
+                    .open(name)
+                    .and_then(|itself| itself.open_file(SELF_NAME))
+            }
+            other => other,
+        };
+        let file = match opened {
+            Ok(file) => file,
+            Err(error) if is_absent(&error) || error.kind() == io::ErrorKind::IsADirectory => {
+                return Ok(None);
+            }
+            Err(error) => return Err(wrap(error)),
+        };
+        let stat = rustix::fs::fstat(&file).map_err(|error| wrap(error.into()))?;
+        let record = self.record(&file, &stat, path)?;
+        Ok(Some(Found {
+            file,
+            record,
+            stat,
+            inside,
+        }))
+    }
+
+    /// Returns the record that counts for this name of the file.
+    pub(super) fn record(
+        &self,
+        file: &File,
+        stat: &Stat,
+        path: &ObjectPath,
+    ) -> Result<Record, Error> {
+        let wrap = Error::io("reading the record of the object");
+        let damaged = |source| Error::DamagedRecord {
+            key: path.key().to_owned(),
+            source,
+        };
+        let Some(bytes) = get_record(file).map_err(&wrap)? else {
+            return Ok(Record::of_foreign_file(stat));
+        };
+        let own = Record::from_bytes(&bytes).map_err(damaged)?;
+        if !own.shared {
+            return Ok(own);
+        }
+        let (parent, name) = record_place(path, &own.id);
+        let read = self
+            .records
+            .walk(&parent)
+            .and_then(|directory| directory.open_file(&name))
+            .and_then(|mut file| {
+                let mut bytes = Vec::new();
+                io::Read::read_to_end(&mut file, &mut bytes)?;
+                Ok(bytes)
+            });
+        match read {
+            Ok(bytes) => {
+                let named: NamedRecord = serde_json::from_slice(&bytes).map_err(damaged)?;
+                let counts = named.key == path.key() && named.record.id == own.id;
+                Ok(if counts { named.record } else { own })
+            }
+            Err(error) if is_absent(&error) => Ok(own),
+            Err(error) => Err(wrap(error)),
+        }
+    }
+
+    /// Makes `staged` the object of `path` if what is there meets the condition. Durable when it returns.
+    pub(super) fn publish(
+        &self,
+        path: &ObjectPath,
+        condition: &WriteCondition,
+        staged: &mut Staged,
+    ) -> Result<(), Error> {
+        self.place(path, |current, directory, name| {
+            condition.judge(path.key(), current.map(|found| found.record.etag.as_str()))?;
+            let wrap = Error::io("publishing the object");
+            let Some(old) = current else {
+                return staged.publish_new(directory, name).map_err(wrap);
+            };
+            staged
+                .publish_over(directory, name, &self.temporary, || self.sources.id())
+                .map_err(wrap)?;
+            self.forget_record(path, &old.record);
+            Ok(())
+        })
+    }
+
+    /// Calls `act` with what `path` holds and the place where its object belongs, while nobody else changes that.
+    ///
+    /// `act` is called again when the place vanished under it. Afterwards the place is durable.
+    fn place(
+        &self,
+        path: &ObjectPath,
+        mut act: impl FnMut(Option<&Found>, &Directory, &str) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let wrap = Error::io("publishing the object");
+        let names = encode(path.key());
+        let (last, parents) = names.split_last().expect("a key has a name");
+        let mut failure = None;
+        for _ in 0..ATTEMPTS {
+            let bucket = self.bucket(path.bucket())?;
+            self.make_parents(&bucket, path, parents)?;
+            let guard = self.lock(path.bucket(), path.key());
+            let parent = {
+                let _settled = self
+                    .directories
+                    .read()
+                    .unwrap_or_else(PoisonError::into_inner);
+                match bucket.walk(parents) {
+                    Ok(parent) => parent,
+                    Err(error) if is_absent(&error) => continue,
+                    Err(error) => return Err(wrap(error)),
+                }
+            };
+            let current = self.find_at(&parent, last, path)?;
+            let itself = match parent.kind(last).map_err(&wrap)? {
+                Some(NameKind::Directory) => match parent.open(last) {
+                    Ok(itself) => Some(itself),
+                    Err(error) if is_absent(&error) => continue,
+                    Err(error) => return Err(wrap(error)),
+                },
+                _ => None,
+            };
+            let (directory, name) = match &itself {
+                Some(itself) => (itself, SELF_NAME),
+                None => (&parent, last.as_str()),
+            };
+            match act(current.as_ref(), directory, name) {
+                Ok(()) => {}
+                Err(Error::Io { source, action }) if is_moved(&source) => {
+                    failure = Some(Error::Io { source, action });
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+            directory.sync().map_err(&wrap)?;
+            drop(guard);
+            return Ok(());
+        }
+        Err(failure.unwrap_or_else(|| wrap(io::Error::from(io::ErrorKind::ResourceBusy))))
+    }
+
+    /// Makes the directories that lead to a key. An object in the way moves into the directory of its name.
+    fn make_parents(
+        &self,
+        bucket: &Directory,
+        path: &ObjectPath,
+        parents: &[String],
+    ) -> Result<(), Error> {
+        let wrap = Error::io("making the directories of the object");
+        for _ in 0..ATTEMPTS {
+            {
+                let _settled = self
+                    .directories
+                    .read()
+                    .unwrap_or_else(PoisonError::into_inner);
+                match bucket.walk(parents) {
+                    Ok(_) => return Ok(()),
+                    Err(error) if is_absent(&error) => {}
+                    Err(error) => return Err(wrap(error)),
+                }
+            }
+            let mut obstacle = None;
+            {
+                let _making = self
+                    .directories
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner);
+                let mut chain: Vec<Directory> = Vec::new();
+                for (depth, name) in parents.iter().enumerate() {
+                    match chain.last().unwrap_or(bucket).make(name) {
+                        Ok(directory) => chain.push(directory),
+                        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                            obstacle = Some(depth);
+                            break;
+                        }
+                        // Removed by somebody who found it empty, or with the bucket.
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+                        Err(error) => return Err(wrap(error)),
+                    }
+                }
+                if chain.len() == parents.len() {
+                    return Ok(());
+                }
+            }
+            match obstacle {
+                Some(depth) => self.move_inside(path, parents, depth)?,
+                None => drop(self.bucket(path.bucket())?),
+            }
+        }
+        Err(wrap(io::ErrorKind::ResourceBusy.into()))
+    }
+
+    /// Turns the file `parents[depth]` into a directory that holds it. Readers find the object before and after.
+    fn move_inside(
+        &self,
+        path: &ObjectPath,
+        parents: &[String],
+        depth: usize,
+    ) -> Result<(), Error> {
+        let wrap = Error::io("making room beside the object");
+        let key = shorter_key(path.key(), parents, depth);
+        let _guard = self.lock(path.bucket(), &key);
+        let _making = self
+            .directories
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let bucket = self.bucket(path.bucket())?;
+        let name = &parents[depth];
+        let parent = match bucket.walk(&parents[..depth]) {
+            Ok(parent) => parent,
+            Err(error) if is_absent(&error) => return Ok(()),
+            Err(error) => return Err(wrap(error)),
+        };
+        let file = match parent.open_file(name) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => return Ok(()),
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound
+                    && parent.kind(name).map_err(&wrap)?.is_none() =>
+            {
+                // A link, a socket and the like: not ours to move.
+                return match rustix::fs::statat(
+                    &parent,
+                    name.as_str(),
+                    rustix::fs::AtFlags::SYMLINK_NOFOLLOW,
+                ) {
+                    Ok(_) => Err(Error::InvalidKey {
+                        key: path.key().to_owned(),
+                    }),
+                    Err(_) => Ok(()),
+                };
+            }
+            Err(error) => return Err(wrap(error)),
+        };
+        let between = self.sources.id();
+        let holder = self.temporary.make(&between).map_err(&wrap)?;
+        link(&file, &holder, SELF_NAME).map_err(&wrap)?;
+        holder.sync().map_err(&wrap)?;
+        rustix::fs::renameat_with(
+            &*self.temporary,
+            between.as_str(),
+            &parent,
+            name.as_str(),
+            RenameFlags::EXCHANGE,
+        )
+        .map_err(|error| wrap(error.into()))?;
+        parent.sync().map_err(&wrap)?;
+        self.temporary.remove_file(&between).map_err(&wrap)
+    }
+
+    /// Removes an object, and the directories that are empty without it.
+    pub(super) fn remove(&self, path: &ObjectPath) -> Result<(), Error> {
+        let wrap = Error::io("removing the object");
+        let bucket = self.bucket(path.bucket())?;
+        let names = encode(path.key());
+        let (last, parents) = names.split_last().expect("a key has a name");
+        let directories = {
+            let _guard = self.lock(path.bucket(), path.key());
+            let Some(found) = self.find_in(&bucket, path)? else {
+                return Ok(());
+            };
+            let directories = if found.inside {
+                names.as_slice()
+            } else {
+                parents
+            };
+            let name = if found.inside { SELF_NAME } else { last };
+            let directory = bucket.walk(directories).map_err(&wrap)?;
+            directory.remove_file(name).map_err(&wrap)?;
+            directory.sync().map_err(&wrap)?;
+            self.forget_record(path, &found.record);
+            directories
+        };
+        prune(&bucket, directories);
+        Ok(())
+    }
+
+    /// Copies an object by giving its file one more name, or by copying its bytes where that is impossible.
+    pub(super) fn copy(
+        &self,
+        from: &ObjectPath,
+        to: &ObjectPath,
+        options: &CopyOptions,
+    ) -> Result<ObjectInfo, Error> {
+        let source = self.find(from)?;
+        options
+            .source
+            .judge(from.key(), &source.info())
+            .map_err(|error| match error {
+                Error::NotModified { key, .. } => Error::PreconditionFailed { key },
+                other => other,
+            })?;
+        let mut record = source.record.clone();
+        record.set_modified(self.sources.now());
+        if let Some(attributes) = options.attributes.clone() {
+            record.attributes = attributes;
+        }
+        let size = source.size();
+        if source.record.is_foreign() {
+            // Whoever put the file there may change it in place: its bytes must not be shared.
+            return self.copy_bytes(&source, to, record, options);
+        }
+        mark_shared(&source)?;
+        record.shared = true;
+        let mut staged = Staged::linking(
+            source
+                .file
+                .try_clone()
+                .map_err(Error::io("copying the object"))?,
+        );
+        let linked = self.place(to, |current, directory, name| {
+            options
+                .destination
+                .judge(to.key(), current.map(|found| found.record.etag.as_str()))?;
+            let wrap = Error::io("linking the object");
+            let names_left = rustix::fs::fstat(&source.file)
+                .map_err(|error| wrap(error.into()))?
+                .st_nlink;
+            if names_left == 0 {
+                return Err(Error::NoSuchKey {
+                    key: from.key().to_owned(),
+                });
+            }
+            self.remember_record(to, &record)?;
+            let Some(old) = current else {
+                return staged.publish_new(directory, name).map_err(wrap);
+            };
+            if (old.stat.st_dev, old.stat.st_ino) == (source.stat.st_dev, source.stat.st_ino) {
+                // The same bytes under the same name: the record was all that changes.
+                return Ok(());
+            }
+            staged
+                .publish_over(directory, name, &self.temporary, || self.sources.id())
+                .map_err(wrap)?;
+            self.forget_record(to, &old.record);
+            Ok(())
+        });
+        match linked {
+            Ok(()) => Ok(record.info(size)),
+            Err(Error::Io { source: cause, .. }) if cannot_link(&cause) => {
+                self.copy_bytes(&source, to, record, options)
+            }
+            // Removed or replaced since it was found; the open file still has the bytes.
+            Err(Error::NoSuchKey { key }) if key == from.key() => {
+                self.copy_bytes(&source, to, record, options)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn copy_bytes(
+        &self,
+        source: &Found,
+        to: &ObjectPath,
+        mut record: Record,
+        options: &CopyOptions,
+    ) -> Result<ObjectInfo, Error> {
+        let wrap = Error::io("copying the object");
+        let mut staged = self.stage().map_err(&wrap)?;
+        let mut reader = &source.file;
+        io::Seek::rewind(&mut reader).map_err(&wrap)?;
+        let copied = io::copy(&mut reader, &mut staged.file).map_err(&wrap)?;
+        staged.file.flush().map_err(&wrap)?;
+        record.id = self.sources.id();
+        record.shared = false;
+        staged.seal(&record)?;
+        self.publish(to, &options.destination, &mut staged)?;
+        Ok(record.info(copied))
+    }
+
+    /// Writes the record of one name of a shared file. Durable when it returns.
+    fn remember_record(&self, path: &ObjectPath, record: &Record) -> Result<(), Error> {
+        let wrap = Error::io("writing the record of the object");
+        let named = NamedRecord {
+            key: path.key().to_owned(),
+            record: record.clone(),
+        };
+        let bytes = serde_json::to_vec(&named).expect("a record is plain text and numbers");
+        let (parent, name) = record_place(path, &record.id);
+        let mut directory = self.records.make(&parent[0]).map_err(&wrap)?;
+        directory = directory.make(&parent[1]).map_err(&wrap)?;
+        let mut staged = self.stage().map_err(&wrap)?;
+        staged.file.write_all(&bytes).map_err(&wrap)?;
+        staged.file.sync_all().map_err(&wrap)?;
+        staged
+            .publish_over(&directory, &name, &self.temporary, || self.sources.id())
+            .map_err(&wrap)?;
+        directory.sync().map_err(&wrap)
+    }
+
+    /// Removes what was kept for a key that held `old`. One that stays is harmless: it counts only for those bytes.
+    fn forget_record(&self, path: &ObjectPath, old: &Record) {
+        if !old.shared {
+            return;
+        }
+        let (parent, name) = record_place(path, &old.id);
+        let removed = self
+            .records
+            .walk(&parent)
+            .and_then(|directory| directory.remove_file(&name));
+        if let Err(error) = removed
+            && !is_absent(&error)
+        {
+            tracing::debug!(%error, "cannot remove the record of a removed object");
+        }
+    }
+}
+
+/// Notes in the file that names of it may have records of their own. Must be durable before the first such record.
+fn mark_shared(source: &Found) -> Result<(), Error> {
+    let wrap = Error::io("copying the object");
+    let Some(bytes) = get_record(&source.file).map_err(&wrap)? else {
+        return Ok(());
+    };
+    let damaged = |error| Error::DamagedRecord {
+        key: String::new(),
+        source: error,
+    };
+    let mut own = Record::from_bytes(&bytes).map_err(damaged)?;
+    if own.shared {
+        return Ok(());
+    }
+    own.shared = true;
+    set_record(&source.file, &own)?;
+    source.file.sync_all().map_err(&wrap)
+}
+
+/// Removes the directories at the end of `names` as long as they are empty, never the bucket's own.
+pub(super) fn prune(bucket: &Directory, names: &[String]) {
+    for depth in (0..names.len()).rev() {
+        let removed = bucket
+            .walk(&names[..depth])
+            .and_then(|parent| parent.remove_directory(&names[depth]));
+        if removed.is_err() {
+            return;
+        }
+    }
+}
+
+/// The key whose file is `parents[depth]`.
+fn shorter_key(key: &str, parents: &[String], depth: usize) -> String {
+    key.match_indices('/')
+        .map(|(end, _)| &key[..end])
+        .find(|shorter| encode(shorter) == parents[..=depth])
+        .unwrap_or(key)
+        .to_owned()
+}
+
+/// Where the record of one name of the file with this id lies: directories below `records`, and a file name.
+fn record_place(path: &ObjectPath, id: &str) -> ([String; 2], String) {
+    let hash = blake3::hash(path.key().as_bytes()).to_hex();
+    let parents = [path.bucket().to_owned(), hash[..2].to_owned()];
+    (parents, format!("{hash}.{id}"))
+}
+
+/// Whether a path does not lead to anything of ours.
+pub(super) fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    ) || error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
+        || error.raw_os_error() == Some(Errno::NAMETOOLONG.raw_os_error())
+}
+
+/// Whether a write failed because somebody changed the directories around it.
+fn is_moved(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound
+            | io::ErrorKind::AlreadyExists
+            | io::ErrorKind::IsADirectory
+            | io::ErrorKind::NotADirectory
+    )
+}
+
+/// Whether the file system refuses one more name for a file.
+fn cannot_link(error: &io::Error) -> bool {
+    [Errno::MLINK, Errno::PERM, Errno::OPNOTSUPP, Errno::XDEV]
+        .iter()
+        .any(|refusal| error.raw_os_error() == Some(refusal.raw_os_error()))
+}
+
+/// Removes the directories below `directory` that hold nothing. Files stay, and with them the directories they lie in.
+pub(super) fn remove_empty_directories(directory: &Directory) -> io::Result<()> {
+    for name in directory.names()? {
+        if name.kind == NameKind::Directory {
+            remove_empty_directories(&directory.open(&name.text)?)?;
+            match directory.remove_directory(&name.text) {
+                Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => {
+                    return Err(error);
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}

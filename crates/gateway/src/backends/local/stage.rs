@@ -1,0 +1,188 @@
+//! Files on their way into the volume: written where no reader looks, then made visible in one step.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, CWD, OFlags, RenameFlags, XattrFlags};
+use rustix::io::Errno;
+
+use super::record::{ATTRIBUTE, Record};
+use super::tree::{Directory, FILE_MODE};
+use crate::backend::Error;
+
+/// How files without a name are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Anonymous {
+    /// The file system makes them; nothing is left of them after a crash.
+    Supported,
+    /// It does not: they have a name in the directory for temporary files, which is emptied at start.
+    Named,
+}
+
+impl Anonymous {
+    /// Finds out by trying.
+    pub(super) fn probe(directory: &Directory) -> Result<Self, Errno> {
+        match open_anonymous(directory) {
+            Ok(_) => Ok(Self::Supported),
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => Ok(Self::Named),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A file that no key leads to yet. Dropping it removes it.
+#[derive(Debug)]
+pub(super) struct Staged {
+    pub(super) file: File,
+    /// The directory and name it has, unless it is anonymous.
+    name: Option<(Arc<Directory>, String)>,
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if let Some((directory, name)) = self.name.take()
+            && let Err(error) = directory.remove_file(&name)
+        {
+            tracing::debug!(%error, "cannot remove a temporary file; the next start will");
+        }
+    }
+}
+
+impl Staged {
+    /// Makes an empty file. `name` is used where the file system has no files without one.
+    pub(super) fn new(
+        anonymous: Anonymous,
+        temporary: &Arc<Directory>,
+        name: impl FnOnce() -> String,
+    ) -> io::Result<Self> {
+        match anonymous {
+            Anonymous::Supported => Ok(Self {
+                file: open_anonymous(temporary)?.into(),
+                name: None,
+            }),
+            Anonymous::Named => {
+                let name = name();
+                let file = temporary.create_file(&name)?;
+                Ok(Self {
+                    file,
+                    name: Some((Arc::clone(temporary), name)),
+                })
+            }
+        }
+    }
+
+    /// Takes a file over that has a name already; publishing it moves it.
+    pub(super) fn adopt(file: File, directory: Arc<Directory>, name: String) -> Self {
+        Self {
+            file,
+            name: Some((directory, name)),
+        }
+    }
+
+    /// Publishing gives the file one more name.
+    pub(super) fn linking(file: File) -> Self {
+        Self { file, name: None }
+    }
+
+    /// Lets go of the file without removing its name.
+    pub(super) fn release(mut self) {
+        self.name = None;
+    }
+
+    /// Writes the record and waits until bytes and record are on the disk.
+    pub(super) fn seal(&self, record: &Record) -> Result<(), Error> {
+        set_record(&self.file, record)?;
+        self.file
+            .sync_all()
+            .map_err(Error::io("writing the object"))
+    }
+
+    /// Gives the file the name `name` in `directory`, where there must be none: `AlreadyExists` otherwise. The name is
+    /// durable after [`Directory::sync`].
+    pub(super) fn publish_new(&mut self, directory: &Directory, name: &str) -> io::Result<()> {
+        match &self.name {
+            Some((from, old)) => {
+                let flags = RenameFlags::NOREPLACE;
+                match rustix::fs::renameat_with(from, old, directory, name, flags) {
+                    Err(Errno::INVAL | Errno::NOSYS) => {
+                        // No such rename here: a second name that must be new, then one fewer.
+                        rustix::fs::linkat(from, old, directory, name, AtFlags::empty())?;
+                        from.remove_file(old)?;
+                    }
+                    other => other?,
+                }
+                self.name = None;
+            }
+            None => link(&self.file, directory, name)?,
+        }
+        Ok(())
+    }
+
+    /// Gives the file the name `name` in `directory`, in place of the file that has it: readers see one or the other.
+    pub(super) fn publish_over(
+        &mut self,
+        directory: &Directory,
+        name: &str,
+        temporary: &Arc<Directory>,
+        temporary_name: impl FnOnce() -> String,
+    ) -> io::Result<()> {
+        if self.name.is_none() {
+            let between = temporary_name();
+            link(&self.file, temporary, &between)?;
+            self.name = Some((Arc::clone(temporary), between));
+        }
+        if let Some((from, old)) = &self.name {
+            rustix::fs::renameat(from, old, directory, name)?;
+        }
+        self.name = None;
+        Ok(())
+    }
+}
+
+fn open_anonymous(directory: &Directory) -> Result<rustix::fd::OwnedFd, Errno> {
+    let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+    rustix::fs::openat(directory, c".", flags, FILE_MODE)
+}
+
+/// Gives an open file one more name.
+pub(super) fn link(file: &File, directory: &Directory, name: &str) -> io::Result<()> {
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    Ok(rustix::fs::linkat(
+        CWD,
+        path,
+        directory,
+        name,
+        AtFlags::SYMLINK_FOLLOW,
+    )?)
+}
+
+/// Writes the record of a file. It is durable after an fsync, not an fdatasync, of the file.
+pub(super) fn set_record(file: &File, record: &Record) -> Result<(), Error> {
+    let bytes = record.to_bytes();
+    rustix::fs::fsetxattr(file, ATTRIBUTE, &bytes, XattrFlags::empty()).map_err(|error| match error
+    {
+        // ext4 keeps the attributes of a file in one block and says so with any of these.
+        Errno::NOSPC | Errno::TOOBIG | Errno::RANGE if bytes.len() > 3000 => {
+            Error::MetadataTooLarge { bytes: bytes.len() }
+        }
+        error => Error::io("writing the record of the object")(error.into()),
+    })
+}
+
+/// Returns the bytes of a file's record, nothing if it has none.
+pub(super) fn get_record(file: impl AsFd) -> io::Result<Option<Vec<u8>>> {
+    let mut buffer = vec![0_u8; 1024];
+    loop {
+        match rustix::fs::fgetxattr(&file, ATTRIBUTE, buffer.as_mut_slice()) {
+            Ok(length) => {
+                buffer.truncate(length);
+                return Ok(Some(buffer));
+            }
+            Err(Errno::RANGE) if buffer.len() < 64 * 1024 => buffer.resize(64 * 1024, 0),
+            Err(Errno::NODATA | Errno::OPNOTSUPP) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Directories of the volume, reached one name at a time and never through a symbolic link.
+//!
+//! Walking with one open directory after the other keeps a request inside the volume whatever is planted there, and has
+//! no limit on the length of a path: a key of 1,024 slashes is 1,025 names deep.
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RawMode};
+use rustix::io::Errno;
+
+/// For directories that this process makes.
+const DIRECTORY_MODE: Mode = Mode::from_raw_mode(0o755);
+/// For files that this process makes.
+pub(super) const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
+
+/// An open directory.
+#[derive(Debug)]
+pub(super) struct Directory(OwnedFd);
+
+/// One name in a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Name {
+    pub(super) text: String,
+    pub(super) kind: NameKind,
+}
+
+/// What a name leads to. Whatever is neither is not ours and left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NameKind {
+    File,
+    Directory,
+}
+
+impl AsFd for Directory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Directory {
+    /// Opens a directory by path, following links: only for the volume itself, which the operator names.
+    pub(super) fn open_root(path: &std::path::Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self(rustix::fs::openat(CWD, path, flags, Mode::empty())?))
+    }
+
+    /// Opens a directory in this one.
+    pub(super) fn open(&self, name: &str) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(Self(rustix::fs::openat(self, name, flags, Mode::empty())?))
+    }
+
+    /// Opens the directory at the end of `names`, this one if there are none.
+    pub(super) fn walk(&self, names: &[String]) -> io::Result<Self> {
+        let Some((first, rest)) = names.split_first() else {
+            return self.open_again();
+        };
+        let mut directory = self.open(first)?;
+        for name in rest {
+            directory = directory.open(name)?;
+        }
+        Ok(directory)
+    }
+
+    fn open_again(&self) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self(rustix::fs::openat(self, c".", flags, Mode::empty())?))
+    }
+
+    /// Makes a directory in this one, unless there is one, and opens it. Its name is durable before it is used.
+    pub(super) fn make(&self, name: &str) -> io::Result<Self> {
+        match rustix::fs::mkdirat(self, name, DIRECTORY_MODE) {
+            Ok(()) => self.sync()?,
+            Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.open(name)
+    }
+
+    /// Opens a regular file for reading. Fails with `IsADirectory` on a directory, with `NotFound` on anything else.
+    pub(super) fn open_file(&self, name: &str) -> io::Result<std::fs::File> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match rustix::fs::openat(self, name, flags, Mode::empty()) {
+            Ok(file) => file,
+            Err(Errno::LOOP | Errno::NXIO) => return Err(io::ErrorKind::NotFound.into()),
+            Err(error) => return Err(error.into()),
+        };
+        match file_type(rustix::fs::fstat(&file)?.st_mode) {
+            FileType::RegularFile => Ok(file.into()),
+            FileType::Directory => Err(io::ErrorKind::IsADirectory.into()),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    /// Makes a file that must not exist yet, for reading and writing.
+    pub(super) fn create_file(&self, name: &str) -> io::Result<std::fs::File> {
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(rustix::fs::openat(self, name, flags, FILE_MODE)?.into())
+    }
+
+    /// Opens a file of ours for reading and writing.
+    pub(super) fn open_writable(&self, name: &str) -> io::Result<std::fs::File> {
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(rustix::fs::openat(self, name, flags, Mode::empty())?.into())
+    }
+
+    /// What `name` leads to, without following a link; nothing if there is no such name.
+    pub(super) fn kind(&self, name: &str) -> io::Result<Option<NameKind>> {
+        match rustix::fs::statat(self, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(kind_of(file_type(stat.st_mode))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Calls `each` for every name of a file or directory, in no order. Names that are not UTF-8 are not ours.
+    pub(super) fn for_each(&self, mut each: impl FnMut(Name) -> io::Result<()>) -> io::Result<()> {
+        let mut entries = Dir::read_from(self)?;
+        while let Some(entry) = entries.read() {
+            let entry = entry?;
+            let Some(text) = own_name(entry.file_name()) else {
+                continue;
+            };
+            let kind = match entry.file_type() {
+                FileType::Unknown => self.kind(text)?,
+                known => kind_of(known),
+            };
+            if let Some(kind) = kind {
+                each(Name {
+                    text: text.to_owned(),
+                    kind,
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn names(&self) -> io::Result<Vec<Name>> {
+        let mut names = Vec::new();
+        self.for_each(|name| {
+            names.push(name);
+            Ok(())
+        })?;
+        Ok(names)
+    }
+
+    /// Waits until every name made in or taken from this directory is on the disk.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(self)?)
+    }
+
+    pub(super) fn remove_file(&self, name: &str) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(self, name, AtFlags::empty())?)
+    }
+
+    pub(super) fn remove_directory(&self, name: &str) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(self, name, AtFlags::REMOVEDIR)?)
+    }
+
+    /// Removes everything below `name` and `name` itself.
+    pub(super) fn remove_tree(&self, name: &str) -> io::Result<()> {
+        let inner = match self.open(name) {
+            Ok(inner) => inner,
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                return self.remove_file(name);
+            }
+            Err(error) => return Err(error),
+        };
+        for below in inner.names()? {
+            match below.kind {
+                NameKind::File => inner.remove_file(&below.text)?,
+                NameKind::Directory => inner.remove_tree(&below.text)?,
+            }
+        }
+        self.remove_directory(name)
+    }
+}
+
+fn own_name(name: &CStr) -> Option<&str> {
+    name.to_str()
+        .ok()
+        .filter(|name| !matches!(*name, "." | ".."))
+}
+
+fn file_type(mode: RawMode) -> FileType {
+    FileType::from_raw_mode(mode)
+}
+
+fn kind_of(kind: FileType) -> Option<NameKind> {
+    match kind {
+        FileType::RegularFile => Some(NameKind::File),
+        FileType::Directory => Some(NameKind::Directory),
+        _ => None,
+    }
+}

@@ -1,0 +1,481 @@
+//! Multipart uploads: parts are written where the object will have them, so that completing an upload copies nothing.
+//!
+//! Each upload has a directory `.lifeboat/uploads/<id>` with a journal and one data file. The length of the part that
+//! comes first is the stride: part `n` is written at `(n - 1) * stride` if it fits. A part that is longer, of unknown
+//! length, or sent again while an earlier one counts, gets a file of its own; completing then joins the pieces.
+
+mod journal;
+mod part;
+mod plan;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use self::journal::{Line, PartLine, Place};
+pub(super) use self::part::PartSink;
+use super::record::Record;
+use super::stage::Staged;
+use super::tree::{Directory, NameKind};
+use super::volume::Volume;
+use crate::backend::{
+    CompleteOptions, Error, ObjectInfo, ObjectPath, PartInfo, UploadInfo, UploadOptions,
+};
+
+const JOURNAL: &str = "journal";
+const DATA: &str = "data";
+/// How many completed uploads are remembered, so that a repeated request gets the same answer.
+const REMEMBERED: usize = 1000;
+
+/// All live uploads of a volume.
+#[derive(Debug, Default)]
+pub(super) struct Uploads {
+    live: Mutex<BTreeMap<String, Arc<Upload>>>,
+    completed: Mutex<VecDeque<Completed>>,
+}
+
+#[derive(Debug)]
+struct Completed {
+    id: String,
+    path: ObjectPath,
+    info: ObjectInfo,
+}
+
+/// One live upload.
+#[derive(Debug)]
+pub(super) struct Upload {
+    id: String,
+    path: ObjectPath,
+    pub(super) options: UploadOptions,
+    initiated: Timestamp,
+    directory: Arc<Directory>,
+    data: Arc<File>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    journal: File,
+    parts: BTreeMap<u16, Part>,
+    stride: Option<u64>,
+    /// Slots being written.
+    busy: BTreeSet<u16>,
+    /// When something last happened.
+    active: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    Completing,
+    Ended,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Part {
+    info: PartInfo,
+    place: Place,
+}
+
+impl Upload {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn gone(&self) -> Error {
+        Error::NoSuchUpload {
+            upload: self.id.clone(),
+        }
+    }
+
+    pub(super) fn info(&self) -> UploadInfo {
+        UploadInfo {
+            key: self.path.key().to_owned(),
+            id: self.id.clone(),
+            initiated: self.initiated,
+            options: self.options.clone(),
+        }
+    }
+
+    pub(super) fn parts(&self) -> Vec<PartInfo> {
+        self.state()
+            .parts
+            .values()
+            .map(|part| part.info.clone())
+            .collect()
+    }
+}
+
+impl Uploads {
+    fn live(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Upload>>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes up the uploads that were live when the last process ended, and removes what is left of others.
+    pub(super) fn recover(volume: &Volume) -> io::Result<Self> {
+        let uploads = Self::default();
+        for name in volume.uploads.names()? {
+            let upload = match name.kind {
+                NameKind::Directory => reopen(volume, &name.text)?,
+                NameKind::File => None,
+            };
+            match upload {
+                Some(upload) => {
+                    uploads.live().insert(name.text, Arc::new(upload));
+                }
+                None => volume.uploads.remove_tree(&name.text)?,
+            }
+        }
+        Ok(uploads)
+    }
+
+    pub(super) fn begin(
+        &self,
+        volume: &Volume,
+        path: &ObjectPath,
+        options: UploadOptions,
+    ) -> Result<String, Error> {
+        let wrap = Error::io("beginning the upload");
+        drop(volume.bucket(path.bucket())?);
+        let id = volume.sources.id();
+        let initiated = volume.sources.now();
+        let directory = volume.uploads.make(&id).map_err(&wrap)?;
+        let begun = || {
+            let mut journal = directory.create_file(JOURNAL)?;
+            let line = Line::Begun {
+                bucket: path.bucket().to_owned(),
+                key: path.key().to_owned(),
+                initiated: initiated.as_millisecond(),
+                options: options.clone(),
+            };
+            journal::append(&mut journal, &line)?;
+            let data = directory.create_file(DATA)?;
+            directory.sync()?;
+            Ok((journal, data))
+        };
+        let (journal, data) = match begun() {
+            Ok(files) => files,
+            Err(error) => {
+                discard(volume, &id);
+                return Err(wrap(error));
+            }
+        };
+        let upload = Upload {
+            id: id.clone(),
+            path: path.clone(),
+            options,
+            initiated,
+            directory: Arc::new(directory),
+            data: Arc::new(data),
+            state: Mutex::new(State::new(journal, initiated)),
+        };
+        self.live().insert(id.clone(), Arc::new(upload));
+        Ok(id)
+    }
+
+    /// Returns a live upload, if it is one to `path`.
+    pub(super) fn get(&self, path: &ObjectPath, id: &str) -> Result<Arc<Upload>, Error> {
+        self.live()
+            .get(id)
+            .filter(|upload| upload.path == *path)
+            .cloned()
+            .ok_or_else(|| Error::NoSuchUpload {
+                upload: id.to_owned(),
+            })
+    }
+
+    /// Ordered by key, then by id.
+    pub(super) fn list(&self, bucket: &str, prefix: &str) -> Vec<UploadInfo> {
+        let mut found: Vec<_> = self
+            .live()
+            .values()
+            .filter(|upload| {
+                upload.path.bucket() == bucket && upload.path.key().starts_with(prefix)
+            })
+            .map(|upload| upload.info())
+            .collect();
+        found.sort_by(|one, other| (&one.key, &one.id).cmp(&(&other.key, &other.id)));
+        found
+    }
+
+    pub(super) fn abort(&self, volume: &Volume, path: &ObjectPath, id: &str) -> Result<(), Error> {
+        let upload = self.get(path, id)?;
+        {
+            let mut state = upload.state();
+            match state.phase {
+                Phase::Open => state.phase = Phase::Ended,
+                Phase::Completing => {
+                    return Err(Error::UploadBusy {
+                        upload: id.to_owned(),
+                    });
+                }
+                Phase::Ended => return Err(upload.gone()),
+            }
+        }
+        self.live().remove(id);
+        discard(volume, id);
+        Ok(())
+    }
+
+    /// Aborts all uploads to a bucket.
+    pub(super) fn abort_all(&self, volume: &Volume, bucket: &str) {
+        for info in self.list(bucket, "") {
+            let aborted = ObjectPath::new(bucket, info.key)
+                .and_then(|path| self.abort(volume, &path, &info.id));
+            if let Err(error) = aborted {
+                tracing::debug!(%error, "an upload to a removed bucket ended by itself");
+            }
+        }
+    }
+
+    /// Aborts the uploads in which nothing has happened for `age`, and returns how many.
+    pub(super) fn sweep(&self, volume: &Volume, age: Duration) -> usize {
+        let now = volume.sources.now();
+        let age = SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX);
+        let old: Vec<_> = self
+            .live()
+            .values()
+            .filter(|upload| {
+                let state = upload.state();
+                state.busy.is_empty() && now.duration_since(state.active) > age
+            })
+            .cloned()
+            .collect();
+        old.iter()
+            .filter(|upload| self.abort(volume, &upload.path, &upload.id).is_ok())
+            .count()
+    }
+
+    /// Makes the parts an object. Repeating a request that succeeded gives the same answer.
+    pub(super) fn complete(
+        &self,
+        volume: &Volume,
+        path: &ObjectPath,
+        id: &str,
+        request: &CompleteOptions,
+    ) -> Result<ObjectInfo, Error> {
+        let upload = match self.get(path, id) {
+            Ok(upload) => upload,
+            Err(error) => return self.completed(path, id).ok_or(error),
+        };
+        let plan = {
+            let mut state = upload.state();
+            match state.phase {
+                Phase::Open => {}
+                Phase::Completing => {
+                    return Err(Error::UploadBusy {
+                        upload: id.to_owned(),
+                    });
+                }
+                Phase::Ended => return self.completed(path, id).ok_or_else(|| upload.gone()),
+            }
+            let mut plan = plan::plan(&state.parts, &upload.options, request)?;
+            // A part still arriving would be written into the object.
+            plan.in_place &= state.busy.is_empty();
+            state.phase = Phase::Completing;
+            plan
+        };
+        let published = upload.publish(volume, &plan, request);
+        let mut state = upload.state();
+        match published {
+            Ok(info) => {
+                state.phase = Phase::Ended;
+                drop(state);
+                self.remember(Completed {
+                    id: id.to_owned(),
+                    path: path.clone(),
+                    info: info.clone(),
+                });
+                self.live().remove(id);
+                discard(volume, id);
+                Ok(info)
+            }
+            Err(error) => {
+                state.phase = Phase::Open;
+                Err(error)
+            }
+        }
+    }
+
+    fn completed(&self, path: &ObjectPath, id: &str) -> Option<ObjectInfo> {
+        let completed = self
+            .completed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let same = completed
+            .iter()
+            .find(|known| known.id == id && known.path == *path)?;
+        Some(same.info.clone())
+    }
+
+    fn remember(&self, completed: Completed) {
+        let mut known = self
+            .completed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if known.len() == REMEMBERED {
+            known.pop_front();
+        }
+        known.push_back(completed);
+    }
+}
+
+impl State {
+    fn new(journal: File, active: Timestamp) -> Self {
+        Self {
+            phase: Phase::Open,
+            journal,
+            parts: BTreeMap::new(),
+            stride: None,
+            busy: BTreeSet::new(),
+            active,
+        }
+    }
+}
+
+impl Upload {
+    /// Carries a plan out. If it fails, every part is where it was.
+    fn publish(
+        &self,
+        volume: &Volume,
+        plan: &plan::Plan,
+        request: &CompleteOptions,
+    ) -> Result<ObjectInfo, Error> {
+        let wrap = Error::io("completing the upload");
+        let object = volume.sources.id();
+        let mut record = Record::new(
+            object.clone(),
+            plan.etag.clone(),
+            volume.sources.now(),
+            self.options.attributes.clone(),
+        );
+        record.checksum.clone_from(&plan.checksum);
+        record.parts = u16::try_from(plan.parts.len()).ok();
+        journal::append(&mut self.state().journal, &Line::Completing { object }).map_err(&wrap)?;
+        if plan.in_place {
+            self.data.set_len(plan.size).map_err(&wrap)?;
+            let file = self.data.try_clone().map_err(&wrap)?;
+            let mut staged = Staged::adopt(file, Arc::clone(&self.directory), DATA.to_owned());
+            let published = staged
+                .seal(&record)
+                .and_then(|()| volume.publish(&self.path, &request.condition, &mut staged));
+            staged.release();
+            published?;
+        } else {
+            let mut staged = volume.stage().map_err(&wrap)?;
+            self.join(plan, &staged.file).map_err(&wrap)?;
+            staged.seal(&record)?;
+            volume.publish(&self.path, &request.condition, &mut staged)?;
+        }
+        Ok(record.info(plan.size))
+    }
+
+    /// Writes the parts of a plan one after the other.
+    fn join(&self, plan: &plan::Plan, target: &File) -> io::Result<()> {
+        let mut written = 0;
+        for part in &plan.parts {
+            let aside;
+            let (source, offset) = match &part.place {
+                Place::Slot { stride } => (&*self.data, u64::from(part.info.number - 1) * stride),
+                Place::Aside { name } => {
+                    aside = self.directory.open_file(name)?;
+                    (&aside, 0)
+                }
+            };
+            part::copy_range(source, offset, target, written, part.info.size)?;
+            written += part.info.size;
+        }
+        Ok(())
+    }
+}
+
+/// Opens an upload of an earlier process; nothing if it never began or has ended.
+fn reopen(volume: &Volume, id: &str) -> io::Result<Option<Upload>> {
+    let directory = volume.uploads.open(id)?;
+    let bytes = match directory.open_file(JOURNAL) {
+        Ok(mut file) => {
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            bytes
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let (lines, whole) = journal::read(&bytes);
+    let Some(Line::Begun {
+        bucket,
+        key,
+        initiated,
+        options,
+    }) = lines.first().cloned()
+    else {
+        return Ok(None);
+    };
+    let Ok(path) = ObjectPath::new(bucket, key) else {
+        return Ok(None);
+    };
+    let published = lines.iter().any(|line| match line {
+        Line::Completing { object } => volume
+            .find(&path)
+            .is_ok_and(|found| found.record.id == *object),
+        Line::Begun { .. } | Line::Part(_) => false,
+    });
+    let data = match directory.open_writable(DATA) {
+        Ok(data) if !published => data,
+        Ok(_) => return Ok(None),
+        // Published by moving it away.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut journal = directory.open_writable(JOURNAL)?;
+    journal.set_len(whole)?;
+    io::Seek::seek(&mut journal, io::SeekFrom::End(0))?;
+    let initiated = Timestamp::from_millisecond(initiated).unwrap_or(Timestamp::UNIX_EPOCH);
+    let mut state = State::new(journal, initiated);
+    let length = data.metadata()?.len();
+    for line in lines {
+        if let Line::Part(line) = line
+            && lies(&directory, length, &line)?
+        {
+            state.take(line);
+        }
+    }
+    Ok(Some(Upload {
+        id: id.to_owned(),
+        path,
+        options,
+        initiated,
+        directory: Arc::new(directory),
+        data: Arc::new(data),
+        state: Mutex::new(state),
+    }))
+}
+
+/// Whether the bytes of a part are there.
+fn lies(directory: &Directory, length: u64, line: &PartLine) -> io::Result<bool> {
+    match &line.place {
+        Place::Slot { stride } => {
+            let end = u64::from(line.number.saturating_sub(1))
+                .checked_mul(*stride)
+                .and_then(|start| start.checked_add(line.size));
+            Ok(line.number > 0 && end.is_some_and(|end| end <= length))
+        }
+        Place::Aside { name } => Ok(directory.kind(name)? == Some(NameKind::File)),
+    }
+}
+
+/// Removes what is left of an upload that has ended. What stays is removed at the next start.
+fn discard(volume: &Volume, id: &str) {
+    let removed = volume
+        .uploads
+        .remove_tree(id)
+        .and_then(|()| volume.uploads.sync());
+    if let Err(error) = removed {
+        tracing::warn!(%error, upload = id, "cannot remove the files of an upload; the next start will");
+    }
+}

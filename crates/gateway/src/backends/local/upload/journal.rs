@@ -1,0 +1,148 @@
+//! The journal of one multipart upload: how it began, which parts are acknowledged, and that it is being completed.
+//!
+//! One line for each, appended and synced before the answer: a CRC32C in hexadecimal, a space, and JSON. Reading stops at
+//! the first line that is not whole, which can only be one that nobody was told of.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+
+use crc_fast::{CrcAlgorithm, checksum};
+use serde::{Deserialize, Serialize};
+
+use crate::backend::UploadOptions;
+use crate::backend::digest::Checksum;
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Line {
+    /// The first.
+    Begun {
+        bucket: String,
+        key: String,
+        /// In milliseconds since 1970.
+        initiated: i64,
+        options: UploadOptions,
+    },
+    /// A part is on the disk. A later one of the same number takes its place.
+    Part(PartLine),
+    /// The object with this id is about to be published. If it never was, the upload goes on.
+    Completing { object: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct PartLine {
+    pub(super) number: u16,
+    /// In bytes.
+    pub(super) size: u64,
+    pub(super) md5: String,
+    /// In milliseconds since 1970.
+    pub(super) modified: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) checksum: Option<Checksum>,
+    pub(super) place: Place,
+}
+
+/// Where a part lies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Place {
+    /// In the upload's one file, where the object will have it: `stride` bytes for each part before it.
+    Slot { stride: u64 },
+    /// In a file of its own in the upload's directory.
+    Aside { name: String },
+}
+
+/// Appends a line and waits until it is on the disk.
+pub(super) fn append(file: &mut File, line: &Line) -> io::Result<()> {
+    file.write_all(&to_bytes(line))?;
+    file.sync_data()
+}
+
+fn to_bytes(line: &Line) -> Vec<u8> {
+    let json = serde_json::to_string(line).expect("a line is plain text and numbers");
+    let crc = checksum(CrcAlgorithm::Crc32Iscsi, json.as_bytes());
+    format!("{crc:08x} {json}\n").into_bytes()
+}
+
+/// Returns the lines, and how many bytes of the journal they are.
+pub(super) fn read(bytes: &[u8]) -> (Vec<Line>, u64) {
+    let mut lines = Vec::new();
+    let mut whole = 0;
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let Some(read) = read_line(line) else { break };
+        lines.push(read);
+        whole += u64::try_from(line.len()).expect("sizes fit in 64 bits");
+    }
+    (lines, whole)
+}
+
+fn read_line(line: &[u8]) -> Option<Line> {
+    let text = str::from_utf8(line).ok()?.strip_suffix('\n')?;
+    let (crc, json) = text.split_once(' ')?;
+    let expected = format!(
+        "{:08x}",
+        checksum(CrcAlgorithm::Crc32Iscsi, json.as_bytes())
+    );
+    (crc == expected).then(|| serde_json::from_str(json).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn line() -> impl Strategy<Value = Line> {
+        let place = prop_oneof![
+            any::<u64>().prop_map(|stride| Place::Slot { stride }),
+            "[A-Z]{3}".prop_map(|name| Place::Aside { name }),
+        ];
+        prop_oneof![
+            ("[a-z]{3}", ".{1,9}").prop_map(|(bucket, key)| Line::Begun {
+                bucket,
+                key,
+                initiated: 1,
+                options: UploadOptions::default(),
+            }),
+            (any::<u16>(), any::<u64>(), place).prop_map(|(number, size, place)| {
+                Line::Part(PartLine {
+                    number,
+                    size,
+                    md5: "m".to_owned(),
+                    modified: 2,
+                    checksum: None,
+                    place,
+                })
+            }),
+            ".{1,9}".prop_map(|object| Line::Completing { object }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_journal_cut_anywhere_keeps_every_whole_line(lines in proptest::collection::vec(line(), 0..6), cut in 0_usize..2000) {
+            let each: Vec<_> = lines.iter().map(to_bytes).collect();
+            let journal = each.concat();
+            let cut = cut.min(journal.len());
+            let mut end = 0;
+            let whole = each.iter().take_while(|line| { end += line.len(); end <= cut }).count();
+            let (read, length) = read(&journal[..cut]);
+            prop_assert_eq!(&read[..], &lines[..whole]);
+            prop_assert_eq!(length, u64::try_from(each[..whole].concat().len()).unwrap());
+        }
+
+        #[test]
+        fn a_flipped_bit_is_never_believed(line in line(), position in 0_usize..2000, bit in 0_u32..8) {
+            let mut bytes = to_bytes(&line);
+            let position = position % bytes.len();
+            bytes[position] ^= 1 << bit;
+            prop_assert_eq!(read(&bytes).0, vec![]);
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_harm(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(read(&bytes).0.is_empty());
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! One part on its way into an upload.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rustix::io::Errno;
+
+use super::journal::{self, Line, PartLine, Place};
+use super::{Part, Phase, State, Upload};
+use crate::backend::{Error, MAX_PART_NUMBER, PartInfo};
+use crate::backends::local::receive::{Received, Sink};
+use crate::backends::local::volume::Volume;
+
+/// Where the bytes of one part go. Dropping it before [`PartSink::finish`] leaves the upload as it was.
+pub(in crate::backends::local) struct PartSink {
+    upload: Arc<Upload>,
+    number: u16,
+    place: Place,
+    file: Arc<File>,
+    offset: u64,
+    acknowledged: bool,
+}
+
+impl PartSink {
+    /// Finds a place for a part; `length` in bytes if it is known beforehand.
+    pub(in crate::backends::local) fn new(
+        volume: &Volume,
+        upload: Arc<Upload>,
+        number: u16,
+        length: Option<u64>,
+    ) -> Result<Self, Error> {
+        if !(1..=MAX_PART_NUMBER).contains(&number) {
+            return Err(Error::InvalidPartNumber { number });
+        }
+        let (place, file, offset) = {
+            let mut state = upload.state();
+            if state.phase != Phase::Open {
+                return Err(upload.gone());
+            }
+            if let Some(stride) = state.slot(number, length) {
+                state.busy.insert(number);
+                let offset = u64::from(number - 1) * stride;
+                (Place::Slot { stride }, Arc::clone(&upload.data), offset)
+            } else {
+                let name = format!("part-{number}-{}", volume.sources.id());
+                let file = upload
+                    .directory
+                    .create_file(&name)
+                    .map_err(Error::io("storing the part"))?;
+                (Place::Aside { name }, Arc::new(file), 0)
+            }
+        };
+        Ok(Self {
+            upload,
+            number,
+            place,
+            file,
+            offset,
+            acknowledged: false,
+        })
+    }
+
+    /// Makes the part count. Durable when it returns.
+    pub(in crate::backends::local) fn finish(
+        mut self,
+        received: Received,
+        now: Timestamp,
+    ) -> Result<PartInfo, Error> {
+        let wrap = Error::io("storing the part");
+        self.file.sync_data().map_err(&wrap)?;
+        if let Place::Aside { .. } = self.place {
+            self.upload.directory.sync().map_err(&wrap)?;
+        }
+        let line = PartLine {
+            number: self.number,
+            size: received.size,
+            md5: hex::encode(received.digests.md5),
+            modified: now.as_millisecond(),
+            checksum: received.digests.checksum,
+            place: self.place.clone(),
+        };
+        let mut state = self.upload.state();
+        match state.phase {
+            Phase::Open => {}
+            Phase::Completing => {
+                return Err(Error::UploadBusy {
+                    upload: self.upload.id.clone(),
+                });
+            }
+            Phase::Ended => return Err(self.upload.gone()),
+        }
+        journal::append(&mut state.journal, &Line::Part(line.clone())).map_err(&wrap)?;
+        state.active = now;
+        let (info, replaced) = state.take(line);
+        drop(state);
+        self.acknowledged = true;
+        if let Some(Place::Aside { name }) = replaced
+            && let Err(error) = self.upload.directory.remove_file(&name)
+        {
+            tracing::debug!(%error, "cannot remove a part that was replaced");
+        }
+        Ok(info)
+    }
+}
+
+impl Sink for PartSink {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.file
+            .write_all_at(bytes, self.offset)
+            .map_err(Error::io("storing the part"))?;
+        self.offset += u64::try_from(bytes.len()).expect("sizes fit in 64 bits");
+        Ok(())
+    }
+}
+
+impl Drop for PartSink {
+    fn drop(&mut self) {
+        match &self.place {
+            Place::Slot { .. } => {
+                self.upload.state().busy.remove(&self.number);
+            }
+            Place::Aside { name } if !self.acknowledged => {
+                if let Err(error) = self.upload.directory.remove_file(name) {
+                    tracing::debug!(%error, "cannot remove a part that did not arrive");
+                }
+            }
+            Place::Aside { .. } => {}
+        }
+    }
+}
+
+impl State {
+    /// Returns the stride if the part can be written where the object will have it.
+    fn slot(&mut self, number: u16, length: Option<u64>) -> Option<u64> {
+        let length = length.filter(|length| *length > 0)?;
+        let stride = *self.stride.get_or_insert(length);
+        let free = !self.parts.contains_key(&number) && !self.busy.contains(&number);
+        let reachable = u64::from(number)
+            .checked_mul(stride)
+            .is_some_and(|end| i64::try_from(end).is_ok());
+        (free && length <= stride && reachable).then_some(stride)
+    }
+
+    /// Lets a part count and returns where the part lay that it replaces.
+    pub(super) fn take(&mut self, line: PartLine) -> (PartInfo, Option<Place>) {
+        if let Place::Slot { stride } = line.place {
+            self.stride = Some(stride);
+        }
+        let modified = Timestamp::from_millisecond(line.modified).unwrap_or(Timestamp::UNIX_EPOCH);
+        self.active = self.active.max(modified);
+        let info = PartInfo {
+            number: line.number,
+            size: line.size,
+            etag: line.md5,
+            modified,
+            checksum: line.checksum,
+        };
+        let part = Part {
+            info: info.clone(),
+            place: line.place,
+        };
+        let replaced = self.parts.insert(line.number, part);
+        (info, replaced.map(|part| part.place))
+    }
+}
+
+/// Copies `length` bytes between files inside the kernel, or through memory where it cannot.
+pub(super) fn copy_range(
+    source: &File,
+    mut from: u64,
+    target: &File,
+    mut to: u64,
+    length: u64,
+) -> io::Result<()> {
+    let mut left = length;
+    while left > 0 {
+        let step = usize::try_from(left.min(1 << 30)).expect("a step fits in memory");
+        let copied =
+            match rustix::fs::copy_file_range(source, Some(&mut from), target, Some(&mut to), step)
+            {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(copied) => copied,
+                Err(Errno::NOSYS | Errno::XDEV | Errno::INVAL | Errno::OPNOTSUPP) => {
+                    return copy_through_memory(source, from, target, to, left);
+                }
+                Err(error) => return Err(error.into()),
+            };
+        left -= u64::try_from(copied).expect("sizes fit in 64 bits");
+    }
+    Ok(())
+}
+
+fn copy_through_memory(
+    source: &File,
+    mut from: u64,
+    target: &File,
+    mut to: u64,
+    mut left: u64,
+) -> io::Result<()> {
+    let mut buffer = vec![0; 256 * 1024];
+    while left > 0 {
+        let step = u64::try_from(buffer.len())
+            .expect("a small number")
+            .min(left);
+        let piece = &mut buffer[..usize::try_from(step).expect("a piece fits in memory")];
+        source.read_exact_at(piece, from)?;
+        target.write_all_at(piece, to)?;
+        from += step;
+        to += step;
+        left -= step;
+    }
+    Ok(())
+}

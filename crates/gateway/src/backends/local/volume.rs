@@ -1,0 +1,248 @@
+//! The volume: taken into service once, held by one process, found usable by trying.
+
+use std::fs::File;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use lifeboat_core::error::Kind;
+use rustix::fs::FlockOperation;
+
+use super::ids::Sources;
+use super::record::{ATTRIBUTE, Record};
+use super::stage::{Anonymous, Staged, get_record, set_record};
+use super::tree::{Directory, NameKind};
+use crate::backend::Attributes;
+
+/// Everything of ours that is not an object lies below this directory. It cannot be a bucket's name.
+const HOME: &str = ".lifeboat";
+/// Keys share this many locks.
+const LOCKS: usize = 1024;
+
+/// Why a volume cannot be taken into service.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("no volume at `{path}`: mount one there, or name another in `lifeboat.gateway.volume`", path = path.display())]
+    Missing {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("volume `{path}` is not a directory", path = path.display())]
+    NotADirectory {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("volume `{path}` is read-only: mount it for writing", path = path.display())]
+    ReadOnly {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("volume `{path}` does not let this user write: give it to the user that runs the gateway", path = path.display())]
+    Forbidden {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("volume `{path}` is full: make room or grow it", path = path.display())]
+    Full {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("volume `{path}` keeps no extended attributes: use a file system that does, such as ext4 or XFS", path = path.display())]
+    NoAttributes { path: PathBuf },
+    #[error("volume `{path}` is served by another gateway, process {process}", path = path.display())]
+    InUse { path: PathBuf, process: String },
+    #[error("`{obstacle}` is in the way: the gateway needs a directory of this name", obstacle = obstacle.display())]
+    Obstacle { obstacle: PathBuf },
+    #[error("cannot use volume `{path}`", path = path.display())]
+    Io {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot create bucket `{bucket}` at start")]
+    Bucket {
+        bucket: String,
+        #[source]
+        source: crate::backend::Error,
+    },
+}
+
+impl OpenError {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Missing { .. }
+            | Self::NotADirectory { .. }
+            | Self::ReadOnly { .. }
+            | Self::Forbidden { .. }
+            | Self::NoAttributes { .. }
+            | Self::Obstacle { .. } => Kind::Invalid,
+            Self::InUse { .. } => Kind::Conflict,
+            Self::Full { .. } | Self::Io { .. } => Kind::Unavailable,
+            Self::Bucket { source, .. } => source.kind(),
+        }
+    }
+
+    fn new(path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::NotFound => Self::Missing { path, source },
+            io::ErrorKind::NotADirectory => Self::NotADirectory { path, source },
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { path, source },
+            io::ErrorKind::PermissionDenied => Self::Forbidden { path, source },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::Full { path, source }
+            }
+            _ => Self::Io { path, source },
+        }
+    }
+}
+
+/// An open volume. Its lock is held until it is dropped.
+#[derive(Debug)]
+pub(super) struct Volume {
+    pub(super) root: Directory,
+    /// Files on their way; emptied at start.
+    pub(super) temporary: Arc<Directory>,
+    /// One directory for each multipart upload.
+    pub(super) uploads: Directory,
+    /// One directory for each bucket, with the records of names that share their bytes.
+    pub(super) records: Directory,
+    pub(super) anonymous: Anonymous,
+    pub(super) sources: Sources,
+    locks: Vec<Mutex<()>>,
+    /// Held for writing while directories are made, so that nobody publishes into one whose name is not durable yet.
+    pub(super) directories: RwLock<()>,
+    _lock: File,
+}
+
+impl Volume {
+    /// Takes the volume into service: locks it, removes what a crash left, and finds out by writing that it can be used.
+    pub(super) fn open(path: &Path, sources: Sources) -> Result<Self, OpenError> {
+        let wrap = |source| OpenError::new(path, source);
+        let root = Directory::open_root(path).map_err(wrap)?;
+        let home = make(&root, HOME, path)?;
+        let lock = lock(&home, path)?;
+        let home_path = path.join(HOME);
+        match home.remove_tree("tmp") {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(wrap(error)),
+        }
+        let temporary = Arc::new(make(&home, "tmp", &home_path)?);
+        let anonymous = Anonymous::probe(&temporary).map_err(|error| wrap(error.into()))?;
+        let volume = Self {
+            uploads: make(&home, "uploads", &home_path)?,
+            records: make(&home, "records", &home_path)?,
+            root,
+            temporary,
+            anonymous,
+            sources,
+            locks: (0..LOCKS).map(|_| Mutex::default()).collect(),
+            directories: RwLock::default(),
+            _lock: lock,
+        };
+        volume.probe(path)?;
+        Ok(volume)
+    }
+
+    /// Writes and reads a file with a record, as an object will be.
+    fn probe(&self, path: &Path) -> Result<(), OpenError> {
+        let wrap = |source| OpenError::new(path, source);
+        let mut staged = self.stage().map_err(wrap)?;
+        staged.file.write_all(&[0; 4096]).map_err(wrap)?;
+        let record = Record::new(
+            "probe".to_owned(),
+            String::new(),
+            self.sources.now(),
+            Attributes::default(),
+        );
+        let stored = match set_record(&staged.file, &record) {
+            Ok(()) => get_record(&staged.file).map_err(wrap)?,
+            Err(crate::backend::Error::Full { source, .. }) => {
+                return Err(OpenError::Full {
+                    path: path.to_owned(),
+                    source,
+                });
+            }
+            Err(error) => {
+                tracing::debug!(%error, attribute = ATTRIBUTE, "attribute refused");
+                None
+            }
+        };
+        if stored.as_deref() != Some(record.to_bytes().as_slice()) {
+            return Err(OpenError::NoAttributes {
+                path: path.to_owned(),
+            });
+        }
+        staged.file.sync_all().map_err(wrap)?;
+        let name = self.sources.id();
+        staged.publish_new(&self.temporary, &name).map_err(wrap)?;
+        self.temporary.sync().map_err(wrap)?;
+        self.temporary.remove_file(&name).map_err(wrap)
+    }
+
+    /// Makes a file that no key leads to.
+    pub(super) fn stage(&self) -> io::Result<Staged> {
+        Staged::new(self.anonymous, &self.temporary, || self.sources.id())
+    }
+
+    /// Waits until nobody else changes what `bucket` holds under `key`.
+    ///
+    /// Locks are shared between keys: whoever holds one must not wait for another.
+    pub(super) fn lock(&self, bucket: &str, key: &str) -> MutexGuard<'_, ()> {
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((bucket, key));
+        let count = u64::try_from(LOCKS).expect("a small number");
+        let index = usize::try_from(hash % count).expect("less than the number of locks");
+        self.locks[index]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn make(parent: &Directory, name: &str, path: &Path) -> Result<Directory, OpenError> {
+    parent.make(name).map_err(|error| match parent.kind(name) {
+        Ok(Some(NameKind::Directory)) | Err(_) => OpenError::new(path, error),
+        Ok(None)
+            if error.kind() != io::ErrorKind::NotADirectory && error.raw_os_error() != Some(40) =>
+        {
+            OpenError::new(path, error)
+        }
+        Ok(_) => OpenError::Obstacle {
+            obstacle: path.join(name),
+        },
+    })
+}
+
+/// Takes the lock and writes the number of this process into it, for the next one that wants it.
+fn lock(home: &Directory, path: &Path) -> Result<File, OpenError> {
+    let wrap = |source: io::Error| OpenError::new(path, source);
+    let name = "lock";
+    let flags = rustix::fs::OFlags::RDWR
+        | rustix::fs::OFlags::CREATE
+        | rustix::fs::OFlags::NOFOLLOW
+        | rustix::fs::OFlags::CLOEXEC;
+    let mut file: File = rustix::fs::openat(home, name, flags, super::tree::FILE_MODE)
+        .map_err(|error| wrap(error.into()))?
+        .into();
+    if let Err(error) = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        if error != rustix::io::Errno::WOULDBLOCK {
+            return Err(wrap(error.into()));
+        }
+        let mut process = String::new();
+        file.read_to_string(&mut process).map_err(wrap)?;
+        return Err(OpenError::InUse {
+            path: path.to_owned(),
+            process: process.trim().to_owned(),
+        });
+    }
+    file.set_len(0).map_err(wrap)?;
+    file.rewind().map_err(wrap)?;
+    writeln!(file, "{}", std::process::id()).map_err(wrap)?;
+    Ok(file)
+}

@@ -1,0 +1,92 @@
+//! What is done to a request before, and to a response after, the protocol layer sees it.
+//!
+//! `DeleteObjects` must match the digest sent with it, but the protocol layer parses its body away: so its bytes are hashed
+//! while they pass, and the digests wait in the request's extensions.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use hyper::{HeaderMap, Method, StatusCode};
+use s3s::{Body, HttpRequest, HttpResponse};
+
+use super::content;
+use crate::backend::digest::{Digests, Hasher};
+
+/// The digests of a request body that has been read to its end.
+#[derive(Clone)]
+pub(super) struct Seen(Arc<Mutex<Option<Hasher>>>);
+
+impl Seen {
+    /// To be called once.
+    pub(super) fn digests(&self) -> Option<Digests> {
+        let hasher = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        hasher.map(Hasher::finish)
+    }
+}
+
+pub(super) fn prepare(request: hyper::Request<Incoming>) -> HttpRequest {
+    let (mut parts, body) = request.into_parts();
+    let deletes = parts.method == Method::POST
+        && parts.uri.query().is_some_and(|query| {
+            query
+                .split('&')
+                .any(|pair| pair == "delete" || pair == "delete=")
+        });
+    if !deletes || content::is_chunked(&parts.headers) {
+        return HttpRequest::from_parts(parts, Body::from(body));
+    }
+    let hasher = Hasher::new(announced(&parts.headers));
+    let seen = Seen(Arc::new(Mutex::new(Some(hasher))));
+    parts.extensions.insert(seen.clone());
+    HttpRequest::from_parts(parts, Body::http_body(Watched { body, seen }))
+}
+
+fn announced(headers: &HeaderMap) -> Option<crate::backend::digest::Algorithm> {
+    content::checksum_header(headers)
+        .ok()
+        .flatten()
+        .map(|checksum| checksum.algorithm)
+}
+
+/// An answer of "not modified" has no body, whatever the protocol layer says.
+pub(super) fn finish(mut response: HttpResponse) -> HttpResponse {
+    if response.status() == StatusCode::NOT_MODIFIED {
+        *response.body_mut() = Body::empty();
+    }
+    response
+}
+
+struct Watched {
+    body: Incoming,
+    seen: Seen,
+}
+
+impl HttpBody for Watched {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &frame
+            && let Some(bytes) = frame.data_ref()
+            && let Some(hasher) = &mut *self.seen.0.lock().unwrap_or_else(PoisonError::into_inner)
+        {
+            hasher.update(bytes);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,106 @@
+//! The one place where an error of a backend becomes an error of S3.
+
+use std::error::Error as _;
+
+use hyper::HeaderMap;
+use hyper::StatusCode;
+use hyper::header::{ETAG, HeaderValue};
+use s3s::{S3Error, S3ErrorCode};
+
+use crate::backend::Error;
+
+impl From<Error> for S3Error {
+    fn from(error: Error) -> Self {
+        let code = match &error {
+            Error::NoSuchBucket { .. } => S3ErrorCode::NoSuchBucket,
+            Error::NoSuchKey { .. } => S3ErrorCode::NoSuchKey,
+            Error::NoSuchUpload { .. } => S3ErrorCode::NoSuchUpload,
+            Error::InvalidBucketName { .. } => S3ErrorCode::InvalidBucketName,
+            Error::KeyTooLong { .. } => S3ErrorCode::KeyTooLongError,
+            Error::InvalidKey { .. } | Error::InvalidPartNumber { .. } => {
+                S3ErrorCode::InvalidArgument
+            }
+            Error::BucketExists { .. } => S3ErrorCode::BucketAlreadyOwnedByYou,
+            Error::BucketNotEmpty { .. } => S3ErrorCode::BucketNotEmpty,
+            Error::PreconditionFailed { .. } => S3ErrorCode::PreconditionFailed,
+            Error::NotModified { .. } => S3ErrorCode::NotModified,
+            Error::RangeNotSatisfiable { .. } => S3ErrorCode::InvalidRange,
+            Error::DigestMismatch { .. } => S3ErrorCode::BadDigest,
+            Error::InvalidDigest { .. } => S3ErrorCode::InvalidDigest,
+            Error::IncompleteBody { .. } => S3ErrorCode::IncompleteBody,
+            Error::Body { .. } => broken_body(&error),
+            Error::MetadataTooLarge { .. } => S3ErrorCode::MetadataTooLarge,
+            Error::InvalidPart { .. } => S3ErrorCode::InvalidPart,
+            Error::InvalidPartOrder { .. } => S3ErrorCode::InvalidPartOrder,
+            Error::PartTooSmall { .. } => S3ErrorCode::EntityTooSmall,
+            Error::NoParts => S3ErrorCode::MalformedXML,
+            Error::UploadBusy { .. } => S3ErrorCode::OperationAborted,
+            Error::Full { .. } => S3ErrorCode::Custom("InsufficientStorage".into()),
+            Error::Io { .. } | Error::DamagedRecord { .. } | Error::Worker { .. } => {
+                S3ErrorCode::InternalError
+            }
+        };
+        let mut answer = Self::with_message(code, error.to_string());
+        match &error {
+            Error::Full { .. } => answer.set_status_code(StatusCode::INSUFFICIENT_STORAGE),
+            Error::Body { .. } => answer.set_status_code(StatusCode::BAD_REQUEST),
+            Error::NotModified { etag, .. } => {
+                if let Ok(value) = HeaderValue::from_str(&format!("\"{etag}\"")) {
+                    answer.set_headers(HeaderMap::from_iter([(ETAG, value)]));
+                }
+            }
+            _ => {}
+        }
+        if answer
+            .status_code()
+            .is_none_or(|status| status.is_server_error())
+        {
+            tracing::error!(error = %error, cause = error.source().map(tracing::field::display), "request failed");
+        }
+        answer.set_source(Box::new(error));
+        answer
+    }
+}
+
+/// Why content broke off. The protocol layer says so only in the text of its errors, whose types it keeps to itself.
+fn broken_body(error: &Error) -> S3ErrorCode {
+    let mut text = String::new();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    if text.contains("Sha256Mismatch") {
+        S3ErrorCode::Custom("XAmzContentSHA256Mismatch".into())
+    } else if text.contains("SignatureMismatch") {
+        S3ErrorCode::SignatureDoesNotMatch
+    } else {
+        S3ErrorCode::IncompleteBody
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_full_volume_is_told_apart_from_a_broken_one() {
+        let full = S3Error::from(Error::io("writing the object")(
+            io::ErrorKind::StorageFull.into(),
+        ));
+        assert_eq!(full.status_code(), Some(StatusCode::INSUFFICIENT_STORAGE));
+        assert_eq!(full.code().as_str(), "InsufficientStorage");
+        let broken = S3Error::from(Error::io("writing the object")(io::ErrorKind::Other.into()));
+        assert_eq!(broken.code(), &S3ErrorCode::InternalError);
+    }
+
+    #[test]
+    fn content_that_is_not_what_was_signed_is_named_so() {
+        let source = "UploadStreamError: Sha256Mismatch".into();
+        let error = S3Error::from(Error::Body { source });
+        assert_eq!(error.code().as_str(), "XAmzContentSHA256Mismatch");
+        assert_eq!(error.status_code(), Some(StatusCode::BAD_REQUEST));
+    }
+}

@@ -1,0 +1,3 @@
+//! The gateway from outside: the contract of a backend, the local backend's own promises, and the server over HTTP.
+
+mod support;
