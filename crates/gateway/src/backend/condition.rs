@@ -112,15 +112,15 @@ mod tests {
         }
     }
 
-    fn at(second: i64) -> Option<Timestamp> {
-        Some(Timestamp::from_second(second).unwrap())
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
     }
 
     #[test]
     fn a_matching_etag_outweighs_a_date_that_says_no() {
         let conditions = ReadConditions {
             matches: Some(EtagMatch::Exactly("abc".to_owned())),
-            unmodified_since: at(1),
+            unmodified_since: Some(at(1)),
             ..ReadConditions::default()
         };
         assert!(conditions.judge("k", &info(5)).is_ok());
@@ -129,13 +129,13 @@ mod tests {
     #[test]
     fn dates_ignore_fractions_of_a_second() {
         let unmodified = ReadConditions {
-            unmodified_since: at(5),
+            unmodified_since: Some(at(5)),
             ..ReadConditions::default()
         };
         assert!(unmodified.judge("k", &info(5)).is_ok());
         assert!(unmodified.judge("k", &info(6)).is_err());
         let modified = ReadConditions {
-            modified_since: at(5),
+            modified_since: Some(at(5)),
             ..ReadConditions::default()
         };
         assert!(matches!(

@@ -9,7 +9,9 @@ use futures::{TryStreamExt as _, stream};
 use jiff::Timestamp;
 use lifeboat_gateway::backend::condition::{ReadConditions, WriteCondition};
 use lifeboat_gateway::backend::digest::Expected;
-use lifeboat_gateway::backend::{Attributes, Backend, Content, Error, ListQuery, ObjectInfo, ObjectPath};
+use lifeboat_gateway::backend::{
+    Attributes, Backend, Content, Error, ListQuery, ObjectInfo, ObjectPath,
+};
 use lifeboat_gateway::backends::local::{Local, Sources};
 use tempfile::TempDir;
 
@@ -18,7 +20,9 @@ pub(crate) fn sources(seed: u64) -> Sources {
     let clock = AtomicI64::new(1_700_000_000);
     let number = AtomicU64::new(seed << 32);
     Sources {
-        now: Arc::new(move || Timestamp::from_second(clock.fetch_add(1, Ordering::Relaxed)).unwrap()),
+        now: Arc::new(move || {
+            Timestamp::from_second(clock.fetch_add(1, Ordering::Relaxed)).unwrap()
+        }),
         random: Arc::new(move || {
             number
                 .fetch_add(1, Ordering::Relaxed)
@@ -62,7 +66,11 @@ pub(crate) fn at(key: &str) -> ObjectPath {
 pub(crate) fn content(bytes: impl Into<Bytes>) -> Content {
     let bytes = bytes.into();
     let length = u64::try_from(bytes.len()).unwrap();
-    let pieces: Vec<_> = bytes.chunks(100_000).map(Bytes::copy_from_slice).map(Ok).collect();
+    let pieces: Vec<_> = bytes
+        .chunks(100_000)
+        .map(Bytes::copy_from_slice)
+        .map(Ok)
+        .collect();
     Content {
         stream: Box::pin(stream::iter(pieces)),
         length: Some(length),
@@ -70,25 +78,42 @@ pub(crate) fn content(bytes: impl Into<Bytes>) -> Content {
     }
 }
 
-pub(crate) async fn put(backend: &dyn Backend, key: &str, bytes: &str) -> Result<ObjectInfo, Error> {
+pub(crate) async fn put(
+    backend: &dyn Backend,
+    key: &str,
+    bytes: &str,
+) -> Result<ObjectInfo, Error> {
     let bytes = Bytes::copy_from_slice(bytes.as_bytes());
     backend
-        .put(&at(key), Attributes::default(), content(bytes), WriteCondition::None)
+        .put(
+            &at(key),
+            Attributes::default(),
+            content(bytes),
+            WriteCondition::None,
+        )
         .await
 }
 
 pub(crate) async fn read(backend: &dyn Backend, key: &str) -> Result<String, Error> {
-    let opened = backend.get(&at(key), None, &ReadConditions::default()).await?;
+    let opened = backend
+        .get(&at(key), None, &ReadConditions::default())
+        .await?;
     let pieces: Vec<Bytes> = opened.body.try_collect().await.unwrap();
     Ok(String::from_utf8(pieces.concat()).unwrap())
 }
 
 pub(crate) async fn keys(backend: &dyn Backend, query: &ListQuery) -> Vec<String> {
     let page = backend.list("bucket", query).await.unwrap();
-    page.entries.iter().map(|entry| entry.name().to_owned()).collect()
+    page.entries
+        .iter()
+        .map(|entry| entry.name().to_owned())
+        .collect()
 }
 
 pub(crate) async fn all_keys(backend: &dyn Backend) -> Vec<String> {
-    let query = ListQuery { limit: 10_000, ..ListQuery::default() };
+    let query = ListQuery {
+        limit: 10_000,
+        ..ListQuery::default()
+    };
     keys(backend, &query).await
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
 use super::journal::{self, Line, PartLine, Place};
@@ -119,7 +120,10 @@ impl Sink for PartSink {
 impl Drop for PartSink {
     fn drop(&mut self) {
         match &self.place {
-            Place::Slot { .. } => {
+            Place::Slot { stride } => {
+                if !self.acknowledged {
+                    self.give_back(u64::from(self.number - 1) * stride);
+                }
                 self.upload.state().busy.remove(&self.number);
             }
             Place::Aside { name } if !self.acknowledged => {
@@ -128,6 +132,19 @@ impl Drop for PartSink {
                 }
             }
             Place::Aside { .. } => {}
+        }
+    }
+}
+
+impl PartSink {
+    /// Returns the room of a slot from `start` on to the volume. Where that is impossible it comes back with the upload.
+    fn give_back(&self, start: u64) {
+        let written = self.offset - start;
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        if written > 0
+            && let Err(error) = rustix::fs::fallocate(&self.file, flags, start, written)
+        {
+            tracing::debug!(%error, "cannot give the room of a part back");
         }
     }
 }
