@@ -1,8 +1,9 @@
 //! How far a long operation has come.
 //!
 //! The operation counts, whoever shows it (a progress bar, a log line, a metric) reads; neither waits for the other.
+//! The same handle carries the wish to stop the other way.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Counters that an operation advances and a reporter reads. Totals are 0 while they are not known.
 #[derive(Debug, Default)]
@@ -11,6 +12,7 @@ pub struct Progress {
     bytes: AtomicU64,
     total_elements: AtomicU64,
     total_bytes: AtomicU64,
+    stopped: AtomicBool,
 }
 
 /// The counters at one moment.
@@ -31,6 +33,15 @@ impl Progress {
     pub fn expect(&self, elements: u64, bytes: u64) {
         self.total_elements.store(elements, Ordering::Relaxed);
         self.total_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Asks the operation to give up at the next opportunity and undo what it began.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
     }
 
     pub fn read(&self) -> Reading {

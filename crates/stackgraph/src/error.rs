@@ -55,6 +55,20 @@ pub enum Error {
         #[source]
         source: Box<redb::Error>,
     },
+    #[error("there is no backup `{name}` in bucket `{bucket}`")]
+    UnknownBackup {
+        name: String,
+        bucket: String,
+        /// The names that look most like it, best first.
+        nearest: Vec<String>,
+    },
+    #[error("there is no complete backup in bucket `{bucket}`")]
+    NoBackup { bucket: String },
+    /// The object is there, but it is no backup that this driver can read.
+    #[error("`{name}` cannot be restored: {reason}")]
+    NotRestorable { name: String, reason: String },
+    #[error(transparent)]
+    Storage(#[from] lifeboat_storage::Error),
     /// A thread of the pipeline ended without saying why.
     #[error("a worker of the {0} ended without a result")]
     Worker(&'static str),
@@ -64,9 +78,14 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::NotEmpty { .. } | Self::Held { .. } => Kind::Conflict,
-            Self::NoStore { .. } => Kind::NotFound,
+            Self::NoStore { .. } | Self::UnknownBackup { .. } | Self::NoBackup { .. } => {
+                Kind::NotFound
+            }
+            Self::Storage(error) => error.kind(),
             Self::Damaged(damage) => damage.kind(),
-            Self::Mismatch { .. } | Self::Inconsistent { .. } => Kind::Damaged,
+            Self::Mismatch { .. } | Self::Inconsistent { .. } | Self::NotRestorable { .. } => {
+                Kind::Damaged
+            }
             Self::Element { .. } | Self::Foreign { .. } | Self::Newer { .. } => Kind::Invalid,
             Self::NoSpace { .. } | Self::Io { .. } => Kind::Unavailable,
             Self::Database { source, .. } => match **source {

@@ -5,8 +5,10 @@
 //! a whole one.
 
 use std::io;
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
+use lifeboat_core::progress::Progress;
 use tokio::sync::mpsc;
 
 /// Chunks that may wait between the two sides.
@@ -20,20 +22,24 @@ enum Message {
     Failed(io::Error),
 }
 
-/// Makes a writer for a thread and the source that an upload reads from.
-pub fn upward() -> (Writer, Source) {
+/// Makes a writer for a thread and the source that an upload reads from. The writer fails once `progress` is asked
+/// to stop.
+pub fn upward(progress: &Arc<Progress>) -> (Writer, Source) {
     let (sender, receiver) = mpsc::channel(QUEUE);
     let writer = Writer {
+        progress: Arc::clone(progress),
         sender,
         buffer: BytesMut::with_capacity(CHUNK),
     };
     (writer, Source { receiver })
 }
 
-/// Makes the feed that a download writes to and a reader for a thread.
-pub fn downward() -> (Feed, Reader) {
+/// Makes the feed that a download writes to and a reader for a thread. The reader fails once `progress` is asked to
+/// stop.
+pub fn downward(progress: &Arc<Progress>) -> (Feed, Reader) {
     let (sender, receiver) = mpsc::channel(QUEUE);
     let reader = Reader {
+        progress: Arc::clone(progress),
         receiver,
         current: Bytes::new(),
         ended: false,
@@ -43,6 +49,7 @@ pub fn downward() -> (Feed, Reader) {
 
 /// The producing end of an upload. Only [`Writer::finish`] makes an object of what was written.
 pub struct Writer {
+    progress: Arc<Progress>,
     sender: mpsc::Sender<Message>,
     buffer: BytesMut,
 }
@@ -55,6 +62,7 @@ impl Writer {
     }
 
     fn send_buffer(&mut self) -> io::Result<()> {
+        check(&self.progress)?;
         if self.buffer.is_empty() {
             return Ok(());
         }
@@ -78,6 +86,14 @@ impl io::Write for Writer {
 
     fn flush(&mut self) -> io::Result<()> {
         self.send_buffer()
+    }
+}
+
+fn check(progress: &Progress) -> io::Result<()> {
+    if progress.is_stopped() {
+        Err(io::Error::other("stopped on request"))
+    } else {
+        Ok(())
     }
 }
 
@@ -128,6 +144,7 @@ impl Feed {
 
 /// The consuming end of a download. Fails where the download failed or was dropped.
 pub struct Reader {
+    progress: Arc<Progress>,
     receiver: mpsc::Receiver<Message>,
     current: Bytes,
     ended: bool,
@@ -135,6 +152,7 @@ pub struct Reader {
 
 impl io::Read for Reader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        check(&self.progress)?;
         while self.current.is_empty() && !self.ended {
             match self.receiver.blocking_recv() {
                 Some(Message::Data(bytes)) => self.current = bytes,
@@ -160,7 +178,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_finished_writer_delivers_every_byte_and_then_the_end() {
-        let (mut writer, mut source) = upward();
+        let (mut writer, mut source) = upward(&Arc::default());
         let sent: Vec<u8> = (0..=250).cycle().take(CHUNK * 3 + 7).collect();
         let copy = sent.clone();
         let thread = std::thread::spawn(move || {
@@ -177,16 +195,25 @@ mod tests {
 
     #[tokio::test]
     async fn a_dropped_writer_is_no_end() {
-        let (mut writer, mut source) = upward();
+        let (mut writer, mut source) = upward(&Arc::default());
         std::thread::spawn(move || writer.write_all(b"half").unwrap())
             .join()
             .unwrap();
         assert_eq!(source.next().await, Err(CutShort));
     }
 
+    #[test]
+    fn a_stopped_writer_never_announces_the_end() {
+        let progress = Arc::new(Progress::default());
+        let (mut writer, _source) = upward(&progress);
+        writer.write_all(b"half").unwrap();
+        progress.stop();
+        writer.finish().unwrap_err();
+    }
+
     #[tokio::test]
     async fn a_dropped_feed_fails_the_reader() {
-        let (feed, mut reader) = downward();
+        let (feed, mut reader) = downward(&Arc::default());
         assert!(feed.data(Bytes::from_static(b"half")).await);
         drop(feed);
         let read = tokio::task::spawn_blocking(move || {

@@ -1,0 +1,76 @@
+//! `lifeboat gateway`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use lifeboat_core::error::Kind;
+use lifeboat_core::settings::Storage;
+use lifeboat_gateway::backends::local::Sources;
+use lifeboat_gateway::{Config, Credentials, Server};
+use rand::RngExt;
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::signals;
+
+/// Serve a volume as an S3 endpoint
+///
+/// Takes the place of the platform's MinIO or s3proxy: path style, any region, the key pair of the values. The
+/// buckets that the values name are created at start. SIGTERM lets running requests end.
+#[derive(Debug, Args)]
+pub(crate) struct GatewayArgs {
+    /// Address and port, instead of `lifeboat.gateway.listen`
+    #[arg(long)]
+    listen: Option<SocketAddr>,
+    /// The folder that holds the buckets, instead of `lifeboat.gateway.volume`
+    #[arg(long, value_name = "DIR")]
+    volume: Option<PathBuf>,
+}
+
+pub(crate) async fn run(ctx: &Context, args: &GatewayArgs) -> Result<Exit, Failure> {
+    let settings = &ctx.settings;
+    match ctx.require(settings.require_storage())? {
+        Storage::Local => {}
+        Storage::S3(_) | Storage::Azure(_) | Storage::None => {
+            let error = "this version serves a volume only, not yet AWS S3 or Azure Blob Storage";
+            return Err(Failure::new(Kind::Invalid, error)
+                .hint("set `minio.persistence.enabled` to true and the other storage to false"));
+        }
+    }
+    let keys = ctx.require(settings.gateway_credentials())?;
+    let gateway = &settings.lifeboat.gateway;
+    let mut config = Config::new(
+        args.listen.unwrap_or(gateway.listen),
+        args.volume.clone().unwrap_or_else(|| PathBuf::from(&gateway.volume)),
+        vec![Credentials {
+            access_key: keys.access_key.expose().to_owned(),
+            secret_key: keys.secret_key.expose().to_owned(),
+        }],
+        sources(ctx),
+    );
+    config.buckets = settings.buckets().into_iter().map(str::to_owned).collect();
+    let server = Server::bind(config).await?;
+    // For people, and for whoever waits until it is ready; the log goes to stderr.
+    ctx.out
+        .text(&format!("gateway listening on http://{}\n", server.local_addr()))?;
+    server.run(signals::stop_requested()).await?;
+    Ok(Exit::Success)
+}
+
+/// The one place that draws random numbers for the gateway.
+fn sources(ctx: &Context) -> Sources {
+    let clock = ctx.clock.clone();
+    Sources {
+        now: Arc::new(move || clock.now()),
+        random: Arc::new(|| rand::rng().random()),
+    }
+}
+
+impl From<lifeboat_gateway::server::Error> for Failure {
+    fn from(error: lifeboat_gateway::server::Error) -> Self {
+        Self::new(error.kind(), error)
+    }
+}

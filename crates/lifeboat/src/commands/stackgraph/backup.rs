@@ -1,0 +1,121 @@
+//! `lifeboat stackgraph backup`.
+
+use std::sync::Arc;
+
+use clap::Args;
+use lifeboat_core::progress::Progress;
+use lifeboat_stackgraph::backup;
+use lifeboat_stackgraph::store::GraphStore;
+use serde::Serialize;
+
+use super::list::Listed;
+use crate::context::{Context, StoreUse};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{View, columns};
+use crate::stopwatch::Pace;
+
+/// Write the whole graph to the bucket
+///
+/// The graph is read from a snapshot while the platform goes on, and streamed: there is no temporary file. The backup
+/// is listed only once it is complete.
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// Name of the backup, instead of one made from `backup.stackGraph.scheduled.backupNameTemplate`
+    #[arg(long)]
+    name: Option<String>,
+    /// Show what would be written, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct PlanView {
+    name: String,
+    bucket: String,
+    key: String,
+    vertices: u64,
+    edges: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct BackupView {
+    #[serde(flatten)]
+    listed: Listed,
+    #[serde(flatten)]
+    pace: Pace,
+}
+
+pub(crate) async fn run(ctx: &Context, args: &BackupArgs) -> Result<Exit, Failure> {
+    let bucket = ctx.stackgraph_bucket()?;
+    let catalog = ctx.stackgraph_catalog(&bucket);
+    bucket.check().await?;
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None => catalog.pattern.render(&ctx.clock.local_now()),
+    };
+    let store = ctx.stackgraph_store(StoreUse::Read, "backup")?;
+    if args.dry_run {
+        let totals = store.info()?.totals;
+        ctx.out.show(&PlanView {
+            key: catalog.key(&name),
+            bucket: bucket.name().to_owned(),
+            vertices: totals.vertex_count(),
+            edges: totals.edge_count(),
+            name,
+        })?;
+        return Ok(Exit::Success);
+    }
+    for key in bucket
+        .remove_leftovers(catalog.prefix, ctx.clock.now(), |key| catalog.knows(key))
+        .await?
+    {
+        tracing::info!(key, "ended the upload of a run that was killed");
+    }
+    let options = backup::Options {
+        workers: ctx.workers,
+        created: ctx.clock.now(),
+        uuid: ctx.random_uuid(),
+        program: Context::PROGRAM.to_owned(),
+    };
+    let progress = Arc::new(Progress::default());
+    let bar = ctx.bar("backup", &progress);
+    let watch = ctx.stopwatch();
+    let found = ctx
+        .interruptible(&progress, backup::run(store, &catalog, &name, options, &progress))
+        .await?;
+    drop(bar);
+    let pace = watch.stop(progress.read().elements);
+    ctx.out.show(&BackupView {
+        listed: Listed::from(found.backup),
+        pace,
+    })?;
+    Ok(Exit::Success)
+}
+
+impl View for PlanView {
+    fn table(&self) -> String {
+        format!(
+            "would write {} vertices and {} edges to `{}` in bucket `{}`\n",
+            self.vertices, self.edges, self.key, self.bucket
+        )
+    }
+}
+
+impl View for BackupView {
+    fn table(&self) -> String {
+        let row = [
+            self.listed.name.clone(),
+            self.pace.elements.to_string(),
+            self.listed.size.to_string(),
+            self.pace.seconds(),
+            self.pace.rate(),
+            self.listed.checksum.clone().unwrap_or_default(),
+        ];
+        columns(["name", "elements", "size", "seconds", "elements/s", "digest"], &[row])
+    }
+
+    fn script(&self) -> String {
+        format!("{}\n", self.listed.name)
+    }
+}

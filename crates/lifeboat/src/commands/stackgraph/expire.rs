@@ -1,0 +1,122 @@
+//! `lifeboat stackgraph expire`.
+
+use clap::Args;
+use jiff::Timestamp;
+use lifeboat_core::error::Kind;
+use lifeboat_core::retention::{Decision, Guard, Policy};
+use lifeboat_stackgraph::expire::{self, Plan};
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{View, columns};
+
+/// Delete the backups that are older than the retention
+///
+/// `backup.stackGraph.scheduled.backupRetentionTimeDelta` says how long they are kept, by the time in their names. The
+/// newest complete backup always stays, and so does whatever is not named like a backup.
+#[derive(Debug, Args)]
+pub(crate) struct ExpireArgs {
+    /// Show the verdict on each backup and its reason, and delete nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask before deleting
+    #[arg(short, long)]
+    yes: bool,
+    /// Go by the clock although it looks as if it had jumped
+    #[arg(long)]
+    trust_clock: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct ExpireView {
+    bucket: String,
+    dry_run: bool,
+    verdicts: Vec<VerdictView>,
+}
+
+#[derive(Debug, Serialize)]
+struct VerdictView {
+    name: String,
+    taken: Option<Timestamp>,
+    /// `keep` or `expire`.
+    verdict: &'static str,
+    reason: String,
+}
+
+pub(crate) async fn run(ctx: &Context, args: &ExpireArgs) -> Result<Exit, Failure> {
+    let bucket = ctx.stackgraph_bucket()?;
+    let catalog = ctx.stackgraph_catalog(&bucket);
+    let policy = Policy {
+        age: ctx.settings.stackgraph.scheduled.retention.clone(),
+    };
+    let guard = if args.trust_clock {
+        Guard::Override
+    } else {
+        Guard::Halt
+    };
+    let plan = Plan::make(&catalog, &policy, &ctx.clock.local_now(), guard)
+        .await?
+        .map_err(|halt| {
+            Failure::new(Kind::Conflict, halt).hint(
+                "nothing was deleted; if the clock is right, `lifeboat stackgraph expire --trust-clock` goes by it",
+            )
+        })?;
+    let view = ExpireView::of(&plan, bucket.name(), args.dry_run);
+    let expired = plan.expired().count();
+    let asked = !args.dry_run && expired > 0 && !args.yes;
+    if asked && !ctx.confirm(&format!("{}Delete {expired} backups? ", view.table()))? {
+        return Err(Failure::interrupted().hint("nothing was deleted"));
+    }
+    if !args.dry_run {
+        expire::run(&catalog, &plan).await?;
+    }
+    ctx.out.show(&view)?;
+    Ok(Exit::Success)
+}
+
+impl ExpireView {
+    fn of(plan: &Plan, bucket: &str, dry_run: bool) -> Self {
+        let verdicts = plan
+            .verdicts
+            .iter()
+            .map(|verdict| {
+                let (word, reason) = match &verdict.decision {
+                    Decision::Keep(reason) => ("keep", reason.to_string()),
+                    Decision::Expire(reason) => ("expire", reason.to_string()),
+                };
+                VerdictView {
+                    name: verdict.name.clone(),
+                    taken: verdict.taken,
+                    verdict: word,
+                    reason,
+                }
+            })
+            .collect();
+        Self {
+            bucket: bucket.to_owned(),
+            dry_run,
+            verdicts,
+        }
+    }
+}
+
+impl View for ExpireView {
+    fn table(&self) -> String {
+        if self.verdicts.is_empty() {
+            return format!("no backups in bucket `{}`\n", self.bucket);
+        }
+        let word = |verdict: &VerdictView| match (verdict.verdict, self.dry_run) {
+            ("expire", true) => "would expire".to_owned(),
+            ("expire", false) => "expired".to_owned(),
+            (other, _) => other.to_owned(),
+        };
+        let rows: Vec<_> = self
+            .verdicts
+            .iter()
+            .map(|verdict| [verdict.name.clone(), word(verdict), verdict.reason.clone()])
+            .collect();
+        columns(["name", "verdict", "reason"], &rows)
+    }
+}

@@ -1,0 +1,87 @@
+//! `lifeboat stackgraph load`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::Args;
+use lifeboat_core::error::Kind;
+use lifeboat_stackgraph::payload::{self, Payload};
+use serde::Serialize;
+
+use crate::context::{Context, StoreUse};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{View, columns};
+use crate::stopwatch::Pace;
+
+/// Put topology payloads into the store
+///
+/// Payloads are what agents send: components and relations, in any of the spellings of the field. What is there
+/// already is updated; loading the same payload again changes nothing. All files together succeed or change nothing.
+#[derive(Debug, Args)]
+pub(crate) struct LoadArgs {
+    /// JSON files
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Serialize)]
+struct LoadView {
+    components: u64,
+    relations: u64,
+    deleted: u64,
+    #[serde(flatten)]
+    pace: Pace,
+}
+
+pub(crate) fn run(ctx: &Context, args: &LoadArgs) -> Result<Exit, Failure> {
+    let payloads = args.files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let store = ctx.stackgraph_store(StoreUse::Write, "load")?;
+    let watch = ctx.stopwatch();
+    let mut writer = store.write(ctx.clock.now().as_millisecond())?;
+    let loaded = payload::load(&mut writer, &payloads)?;
+    writer.commit()?;
+    ctx.out.show(&LoadView {
+        components: loaded.components,
+        relations: loaded.relations,
+        deleted: loaded.deleted,
+        pace: watch.stop(loaded.components + loaded.relations),
+    })?;
+    Ok(Exit::Success)
+}
+
+fn read(path: &PathBuf) -> Result<Payload, Failure> {
+    let text = fs::read_to_string(path).map_err(|error| {
+        let kind = match error.kind() {
+            std::io::ErrorKind::NotFound => Kind::NotFound,
+            _ => Kind::Invalid,
+        };
+        Failure::new(kind, error).context(format!("cannot read the payload `{}`", path.display()))
+    })?;
+    Ok(Payload {
+        file: path.display().to_string(),
+        text,
+    })
+}
+
+impl From<payload::Error> for Failure {
+    fn from(error: payload::Error) -> Self {
+        match error {
+            payload::Error::Store(error) => error.into(),
+            error => Self::new(error.kind(), error).hint("nothing was changed"),
+        }
+    }
+}
+
+impl View for LoadView {
+    fn table(&self) -> String {
+        let row = [
+            self.components.to_string(),
+            self.relations.to_string(),
+            self.deleted.to_string(),
+            self.pace.seconds(),
+            self.pace.rate(),
+        ];
+        columns(["components", "relations", "deleted", "seconds", "elements/s"], &[row])
+    }
+}

@@ -1,0 +1,161 @@
+//! `lifeboat stackgraph restore`.
+
+use std::sync::Arc;
+
+use clap::Args;
+use lifeboat_core::progress::Progress;
+use lifeboat_stackgraph::restore::{self, Plan};
+use lifeboat_stackgraph::store::{GraphStore, LoadMode};
+use serde::Serialize;
+
+use crate::context::{Context, StoreUse};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{View, columns};
+use crate::stopwatch::Pace;
+
+/// Make the store equal to a backup
+///
+/// Only an empty store is restored into, unless `-force` is given. The backup is loaded beside what is there, checked
+/// byte by byte, and switched in one step: whatever happens on the way, the store holds either the old graph or the
+/// new one.
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// Name of the backup, or `latest` for the newest complete one
+    name: String,
+    /// Replace what the store holds (`-force` means the same)
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask before replacing
+    #[arg(short, long)]
+    yes: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct PlanView {
+    name: String,
+    bytes: u64,
+    vertices: u64,
+    edges: u64,
+    replaces: Replaces,
+}
+
+#[derive(Debug, Serialize)]
+struct Replaces {
+    vertices: u64,
+    edges: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct RestoreView {
+    name: String,
+    bytes: u64,
+    digest: String,
+    #[serde(flatten)]
+    pace: Pace,
+}
+
+pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failure> {
+    ctx.require(ctx.settings.stackgraph.require_restore_enabled())?;
+    let bucket = ctx.stackgraph_bucket()?;
+    let catalog = ctx.stackgraph_catalog(&bucket);
+    let mode = if args.force {
+        LoadMode::Replace
+    } else {
+        LoadMode::IntoEmpty
+    };
+    let store = ctx.stackgraph_store(StoreUse::Write, "restore")?;
+    let store: Arc<dyn GraphStore> = store;
+    let plan = Plan::make(&store, &catalog, &args.name, mode).await?;
+    if args.dry_run {
+        ctx.out.show(&PlanView::from(&plan))?;
+        return Ok(Exit::Success);
+    }
+    if plan.replaces.elements() > 0 && !args.yes && !ctx.confirm(&PlanView::from(&plan).table())? {
+        return Err(Failure::interrupted().hint("nothing was changed"));
+    }
+    let name = plan.from.backup.name.clone();
+    ctx.out.script_line(&format!(
+        "=== Downloading StackGraph backup \"{name}\" from bucket \"{}\"...",
+        bucket.name()
+    ))?;
+    ctx.out
+        .script_line(&format!("=== Importing StackGraph data from \"{name}\"..."))?;
+    let options = restore::Options {
+        workers: ctx.workers,
+        memory: ctx.stackgraph_memory(),
+    };
+    let progress = Arc::new(Progress::default());
+    let bar = ctx.bar("restore", &progress);
+    let watch = ctx.stopwatch();
+    let restored = ctx
+        .interruptible(&progress, restore::run(store, &catalog, &plan, options, &progress))
+        .await;
+    drop(bar);
+    let footer = restored.map_err(|failure| {
+        failure.hint(format!(
+            "the store holds what it held before; `lifeboat stackgraph verify {name}` checks the backup"
+        ))
+    })?;
+    let pace = watch.stop(footer.totals.elements());
+    ctx.out.show(&RestoreView {
+        name,
+        bytes: plan.from.backup.size.0,
+        digest: footer.totals.digest.to_string(),
+        pace,
+    })?;
+    Ok(Exit::Success)
+}
+
+impl From<&Plan> for PlanView {
+    fn from(plan: &Plan) -> Self {
+        let count = |what: &str| plan.from.backup.counts.get(what).copied().unwrap_or(0);
+        Self {
+            name: plan.from.backup.name.clone(),
+            bytes: plan.from.backup.size.0,
+            vertices: count("vertices"),
+            edges: count("edges"),
+            replaces: Replaces {
+                vertices: plan.replaces.vertex_count(),
+                edges: plan.replaces.edge_count(),
+            },
+        }
+    }
+}
+
+impl View for PlanView {
+    fn table(&self) -> String {
+        let mut text = format!(
+            "would restore {} vertices and {} edges from `{}`\n",
+            self.vertices, self.edges, self.name
+        );
+        if self.replaces.vertices + self.replaces.edges > 0 {
+            text.push_str(&format!(
+                "would replace the {} vertices and {} edges that the store holds now\n",
+                self.replaces.vertices, self.replaces.edges
+            ));
+        }
+        text
+    }
+}
+
+impl View for RestoreView {
+    fn table(&self) -> String {
+        let row = [
+            self.name.clone(),
+            self.pace.elements.to_string(),
+            lifeboat_core::size::ByteSize(self.bytes).to_string(),
+            self.pace.seconds(),
+            self.pace.rate(),
+            self.digest.clone(),
+        ];
+        columns(["name", "elements", "size", "seconds", "elements/s", "digest"], &[row])
+    }
+
+    fn script(&self) -> String {
+        "===\n".to_owned()
+    }
+}

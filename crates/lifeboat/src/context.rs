@@ -1,0 +1,208 @@
+//! What every command has: settings, output, clock, and the way to the stores.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::future::Future;
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use lifeboat_core::error::Kind;
+use lifeboat_core::progress::Progress;
+use lifeboat_core::settings::{Driver, Settings, Source};
+use lifeboat_stackgraph::catalog::Catalog;
+use lifeboat_stackgraph::embedded::{self, Holder};
+use lifeboat_storage::{Access, Bucket, Endpoint};
+use rand::RngExt;
+
+use crate::bar::Bar;
+use crate::cli::Global;
+use crate::clock::Clock;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::signals;
+use crate::stopwatch::Stopwatch;
+
+/// Bytes of the store that reading and small changes keep in memory.
+const STORE_CACHE: usize = 128 * 1024 * 1024;
+/// Bytes that a restore needs beside what the store's loader takes: blocks on their way and the program itself.
+const AROUND_A_LOAD: u64 = 160 * 1024 * 1024;
+
+/// Built once from the command line, the files and the environment.
+pub(crate) struct Context {
+    pub(crate) settings: Settings,
+    pub(crate) out: Output,
+    pub(crate) clock: Clock,
+    /// Threads for what uses the processor.
+    pub(crate) workers: usize,
+    quiet: bool,
+}
+
+/// What a command is going to do with a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StoreUse {
+    /// The store must exist.
+    Read,
+    /// It is made where it does not exist.
+    Write,
+}
+
+impl Context {
+    /// Stands in every file that this program writes.
+    pub(crate) const PROGRAM: &'static str = concat!("lifeboat ", env!("CARGO_PKG_VERSION"));
+
+    pub(crate) fn new(global: &Global, environment: &BTreeMap<String, String>) -> Result<Self, Failure> {
+        let sources = global.values.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
+        let settings = Settings::from_values(&sources, &global.set, environment)
+            .map_err(|errors| Failure::new(errors.kind(), errors).hint("docs/reference/settings.md lists every key"))?;
+        let time_zone = match &settings.lifeboat.time_zone {
+            None => TimeZone::system(),
+            Some(name) => TimeZone::get(name).map_err(|error| {
+                Failure::new(Kind::Invalid, error)
+                    .context("`lifeboat.timeZone` is not the name of a time zone")
+                    .hint("a name of the time zone database, for example `Europe/Amsterdam` or `UTC`")
+            })?,
+        };
+        for warning in &settings.warnings {
+            tracing::warn!(%warning, "settings");
+        }
+        Ok(Self {
+            settings,
+            out: Output::new(global.output),
+            clock: Clock::new(time_zone),
+            workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            quiet: global.quiet,
+        })
+    }
+
+    /// The bucket of the StackGraph backups. Nothing is sent yet.
+    pub(crate) fn stackgraph_bucket(&self) -> Result<Bucket, Failure> {
+        self.require(self.settings.require_backup_enabled())?;
+        let credentials = self.require(self.settings.client_credentials())?;
+        let endpoint = Endpoint {
+            url: self.settings.lifeboat.endpoint.clone(),
+            region: "us-east-1".to_owned(),
+        };
+        let access = Access {
+            access_key: credentials.access_key.expose().to_owned(),
+            secret_key: credentials.secret_key.expose().to_owned(),
+        };
+        Ok(Bucket::new(endpoint, &self.settings.stackgraph.bucket, &access)?)
+    }
+
+    pub(crate) fn stackgraph_catalog<'a>(&'a self, bucket: &'a Bucket) -> Catalog<'a> {
+        Catalog {
+            bucket,
+            prefix: &self.settings.stackgraph.prefix,
+            pattern: &self.settings.stackgraph.scheduled.names,
+            time_zone: self.clock.time_zone(),
+        }
+    }
+
+    /// Opens the store. `command` is what others are told while it is held.
+    pub(crate) fn stackgraph_store(
+        &self,
+        usage: StoreUse,
+        command: &str,
+    ) -> Result<Arc<embedded::Store>, Failure> {
+        let Driver::Embedded = self.settings.lifeboat.stackgraph.driver;
+        let options = embedded::Options {
+            cache: STORE_CACHE,
+            holder: Holder {
+                pid: std::process::id(),
+                command: format!("lifeboat stackgraph {command}"),
+                host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+                since: self.clock.now(),
+            },
+        };
+        let path = Path::new(&self.settings.lifeboat.stackgraph.path);
+        let store = match usage {
+            StoreUse::Read => embedded::Store::open(path, options)?,
+            StoreUse::Write => embedded::Store::create(path, options)?,
+        };
+        Ok(Arc::new(store))
+    }
+
+    /// Bytes that the loader of a restore may take.
+    pub(crate) fn stackgraph_memory(&self) -> u64 {
+        self.settings.lifeboat.stackgraph.memory.0.saturating_sub(AROUND_A_LOAD)
+    }
+
+    /// Turns a settings error into a failure with the page that explains it.
+    #[expect(clippy::unused_self, reason = "reads as a requirement of this run")]
+    pub(crate) fn require<T>(
+        &self,
+        checked: Result<T, lifeboat_core::settings::Error>,
+    ) -> Result<T, Failure> {
+        checked.map_err(|error| Failure::new(error.kind(), error))
+    }
+
+    pub(crate) fn random_uuid(&self) -> [u8; 16] {
+        random_uuid()
+    }
+
+    /// Shows how far an operation has come, on a terminal and unless `--quiet`.
+    pub(crate) fn bar(&self, doing: &'static str, progress: &Arc<Progress>) -> Option<Bar> {
+        (!self.quiet && std::io::stderr().is_terminal()).then(|| Bar::follow(doing, progress))
+    }
+
+    #[expect(clippy::unused_self, reason = "time belongs to the context")]
+    pub(crate) fn stopwatch(&self) -> Stopwatch {
+        Stopwatch::start()
+    }
+
+    /// Runs `work`, and asks it to stop and undo what it began when a signal comes.
+    pub(crate) async fn interruptible<T, E: Into<Failure>>(
+        &self,
+        progress: &Progress,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Failure> {
+        tokio::pin!(work);
+        tokio::select! {
+            done = &mut work => return done.map_err(Into::into),
+            () = signals::stop_requested() => progress.stop(),
+        }
+        // It may have been past the point where it could stop: then it is done.
+        work.await.map_err(|_| Failure::interrupted())
+    }
+
+    /// Tells a person something beside the result.
+    pub(crate) fn note(&self, text: &str) -> Result<(), Failure> {
+        if !self.quiet {
+            writeln!(anstream::stderr(), "note: {text}")?;
+        }
+        Ok(())
+    }
+
+    /// Asks a person, and is yes where nobody can be asked: there the options given are the answer.
+    pub(crate) fn confirm(&self, plan: &str) -> Result<bool, Failure> {
+        let stdin = std::io::stdin();
+        if !stdin.is_terminal() {
+            return Ok(true);
+        }
+        write!(anstream::stderr(), "{plan}Go on? [y/N] ")?;
+        let mut answer = String::new();
+        stdin.lock().read_line(&mut answer)?;
+        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    }
+}
+
+fn read(path: &Path) -> Result<Source, Failure> {
+    let text = fs::read_to_string(path).map_err(|error| {
+        let kind = match error.kind() {
+            std::io::ErrorKind::NotFound => Kind::NotFound,
+            _ => Kind::Invalid,
+        };
+        Failure::new(kind, error).context(format!("cannot read the values file `{}`", path.display()))
+    })?;
+    Ok(Source {
+        name: path.display().to_string(),
+        text,
+    })
+}
+
+/// The one place that draws random numbers for files.
+fn random_uuid() -> [u8; 16] {
+    rand::rng().random()
+}

@@ -1,0 +1,157 @@
+//! How an error reaches the person: what failed, why, and what to do next.
+
+use std::error::Error;
+use std::fmt;
+
+use lifeboat_core::error::Kind;
+
+use crate::exit::Exit;
+
+/// A command's error, ready to be shown. Any typed error of the workspace turns into one; hints are added where the
+/// command knows what a person can do.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    error: Box<dyn Error + Send + Sync>,
+    hint: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(kind: Kind, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self {
+            exit: kind.into(),
+            error: error.into(),
+            hint: None,
+        }
+    }
+
+    pub(crate) fn interrupted() -> Self {
+        Self {
+            exit: Exit::Interrupted,
+            error: "interrupted".into(),
+            hint: None,
+        }
+    }
+
+    /// Says what was being done; the error so far becomes its cause.
+    pub(crate) fn context(mut self, doing: impl Into<String>) -> Self {
+        self.error = Box::new(Doing {
+            doing: doing.into(),
+            cause: self.error,
+        });
+        self
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint.get_or_insert(hint.into());
+        self
+    }
+
+}
+
+#[derive(Debug)]
+struct Doing {
+    doing: String,
+    cause: Box<dyn Error + Send + Sync>,
+}
+
+impl fmt::Display for Doing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.doing)
+    }
+}
+
+impl Error for Doing {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.cause)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.error.to_string();
+        // A line that other programs wait for stands alone.
+        if text.starts_with("ERROR ") {
+            f.write_str(&text)?;
+        } else {
+            write!(f, "error: {text}")?;
+        }
+        let mut source = self.error.source();
+        while let Some(cause) = source {
+            write!(f, "\n  caused by: {cause}")?;
+            source = cause.source();
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\nhint: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl From<lifeboat_storage::Error> for Failure {
+    fn from(error: lifeboat_storage::Error) -> Self {
+        use lifeboat_storage::error::Cause;
+        let hint = match &*error.cause {
+            Cause::Unreachable(_) => Some(format!(
+                "is the gateway running at {}? set `lifeboat.endpoint` if it is elsewhere",
+                error.endpoint
+            )),
+            Cause::Denied(_) => Some(
+                "the key pair is `minio.accessKey` and `minio.secretKey` of the values, or LIFEBOAT_ACCESS_KEY and \
+                 LIFEBOAT_SECRET_KEY of the environment"
+                    .to_owned(),
+            ),
+            Cause::NoBucket(_) => Some(
+                "the gateway creates the buckets of its values when it starts; the name is `backup.stackGraph.bucketName`"
+                    .to_owned(),
+            ),
+            Cause::Full(_) => Some("free space on the gateway's volume, then run the same command again".to_owned()),
+            Cause::Exists => Some("choose another name with `--name`".to_owned()),
+            _ => None,
+        };
+        let failure = Self::new(error.kind(), error);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+impl From<lifeboat_stackgraph::error::Error> for Failure {
+    fn from(error: lifeboat_stackgraph::error::Error) -> Self {
+        use lifeboat_stackgraph::error::Error as Graph;
+        let hint = match &error {
+            Graph::Storage(_) => {
+                let Graph::Storage(error) = error else { unreachable!("it was just matched") };
+                return error.into();
+            }
+            Graph::NotEmpty { vertices, edges } => Some(format!(
+                "the store holds {vertices} vertices and {edges} edges, and nothing was changed; with `-force` the backup \
+                 replaces them"
+            )),
+            Graph::UnknownBackup { nearest, .. } if nearest.is_empty() => {
+                Some("the bucket holds no backups yet".to_owned())
+            }
+            Graph::UnknownBackup { nearest, .. } => Some(format!("the nearest names are `{}`", nearest.join("`, `"))),
+            Graph::NoBackup { .. } => Some("`lifeboat stackgraph list --all` shows what is there and why".to_owned()),
+            Graph::Held { .. } => Some("wait until it has ended, then run the same command again".to_owned()),
+            Graph::NoStore { .. } => Some(
+                "`lifeboat.stackgraph.path` is where the store lies; `stackgraph load` and `stackgraph restore` make one"
+                    .to_owned(),
+            ),
+            Graph::NoSpace { .. } => Some("free space on that volume; the store holds what it held".to_owned()),
+            _ => None,
+        };
+        let failure = Self::new(error.kind(), error);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(Kind::Unavailable, error)
+    }
+}

@@ -1,0 +1,17 @@
+//! The wish of a person or of Kubernetes that the program should end.
+
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Resolves at the first SIGINT or SIGTERM.
+pub(crate) async fn stop_requested() {
+    let interrupt = signal(SignalKind::interrupt());
+    let terminate = signal(SignalKind::terminate());
+    let (Ok(mut interrupt), Ok(mut terminate)) = (interrupt, terminate) else {
+        // Without handlers the default action ends the process, which is what was asked for.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -1,0 +1,214 @@
+//! A gateway ended by SIGKILL while clients write: no acknowledged object is lost, none is half there.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use lifeboat_testkit::random::Seeded;
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::path::Path;
+use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::world::{ACCESS_KEY, BUCKET, SECRET_KEY, World};
+
+const INSTANTS: usize = 180;
+const CLIENTS: u64 = 4;
+const KEYS_OF_A_CLIENT: u64 = 6;
+/// A little more than the least size of a part.
+const PART: usize = 5 * 1024 * 1024 + 17;
+
+/// The content of an object, by which its bytes can be made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Content {
+    seed: u64,
+    length: usize,
+}
+
+/// What may be found under a key.
+#[derive(Debug, Clone, Copy, Default)]
+struct Expected {
+    /// What the last answered request left.
+    acknowledged: Option<Content>,
+    /// What a request that got no answer would have left.
+    pending: Option<Option<Content>>,
+}
+
+type Model = Arc<Mutex<BTreeMap<String, Expected>>>;
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Put(Content),
+    Multipart(Content),
+    CopyFrom(u64),
+    Delete,
+}
+
+#[test]
+fn acknowledged_objects_survive_a_kill_at_any_instant() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let mut world = World::new();
+    let model = Model::default();
+    let mut seeded = Seeded::from_environment();
+    let mut requests = 0;
+    for _ in 0..INSTANTS {
+        let client = client(&world);
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|number| {
+                let rng = StdRng::seed_from_u64(seeded.rng.random());
+                runtime.spawn(work(client.clone(), number, rng, Arc::clone(&model)))
+            })
+            .collect();
+        let gateway = world.take_gateway();
+        let alive = Duration::from_micros(seeded.rng.random_range(0..120_000));
+        assert!(!gateway.ends_within(alive), "the gateway ended by itself");
+        gateway.kill().unwrap();
+        for ended in clients {
+            requests += runtime.block_on(ended).unwrap();
+        }
+        world.start_gateway();
+        runtime.block_on(compare(&self::client(&world), &model));
+    }
+    assert!(requests > INSTANTS, "the clients hardly wrote: {requests} requests");
+}
+
+fn client(world: &World) -> AmazonS3 {
+    let no_retry = RetryConfig {
+        max_retries: 0,
+        retry_timeout: Duration::from_secs(20),
+        ..RetryConfig::default()
+    };
+    AmazonS3Builder::new()
+        .with_endpoint(world.endpoint())
+        .with_bucket_name(BUCKET)
+        .with_region("us-east-1")
+        .with_access_key_id(ACCESS_KEY)
+        .with_secret_access_key(SECRET_KEY)
+        .with_retry(no_retry)
+        .with_client_options(ClientOptions::new().with_allow_http(true))
+        .build()
+        .unwrap()
+}
+
+/// Changes its own keys until a request gets no answer. Returns how many were answered.
+async fn work(s3: AmazonS3, client: u64, mut rng: StdRng, model: Model) -> usize {
+    let mut answered = 0;
+    loop {
+        let number = rng.random_range(0..KEYS_OF_A_CLIENT);
+        let key = key(client, number);
+        let step = choose(&mut rng);
+        let after = match step {
+            Step::Put(content) | Step::Multipart(content) => Some(content),
+            Step::CopyFrom(other) => match model.lock().unwrap().get(&self::key(client, other)) {
+                Some(Expected {
+                    acknowledged: Some(content),
+                    ..
+                }) if other != number => Some(*content),
+                _ => continue,
+            },
+            Step::Delete => None,
+        };
+        model.lock().unwrap().entry(key.clone()).or_default().pending = Some(after);
+        if perform(&s3, &key, client, step).await.is_err() {
+            return answered;
+        }
+        answered += 1;
+        model.lock().unwrap().insert(
+            key,
+            Expected {
+                acknowledged: after,
+                pending: None,
+            },
+        );
+    }
+}
+
+fn choose(rng: &mut StdRng) -> Step {
+    let content = |rng: &mut StdRng, length| Content {
+        seed: rng.random(),
+        length,
+    };
+    match rng.random_range(0..10) {
+        0 => Step::Multipart(content(rng, PART + 1000)),
+        1 | 2 => Step::CopyFrom(rng.random_range(0..KEYS_OF_A_CLIENT)),
+        3 => Step::Delete,
+        _ => {
+            let length = rng.random_range(0..64 * 1024);
+            Step::Put(content(rng, length))
+        }
+    }
+}
+
+async fn perform(s3: &AmazonS3, key: &str, client: u64, step: Step) -> object_store::Result<()> {
+    let path = Path::from(key);
+    match step {
+        Step::Put(content) => s3.put(&path, bytes(content).into()).await.map(drop),
+        Step::Multipart(content) => {
+            let all = bytes(content);
+            let mut upload = s3.put_multipart(&path).await?;
+            upload.put_part(all.slice(..PART).into()).await?;
+            upload.put_part(all.slice(PART..).into()).await?;
+            upload.complete().await.map(drop)
+        }
+        Step::CopyFrom(other) => s3.copy(&Path::from(self::key(client, other)), &path).await,
+        Step::Delete => s3.delete(&path).await,
+    }
+}
+
+/// Compares what is served and listed with what may be there, and takes what was found as the new truth.
+async fn compare(s3: &AmazonS3, model: &Model) {
+    let listed: Vec<String> = s3
+        .list(None)
+        .map_ok(|object| object.location.to_string())
+        .try_collect()
+        .await
+        .unwrap();
+    let expected = model.lock().unwrap().clone();
+    let mut present = Vec::new();
+    for (key, expected) in expected {
+        let found = match s3.get(&Path::from(key.as_str())).await {
+            Ok(object) => Some(object.bytes().await.unwrap()),
+            Err(object_store::Error::NotFound { .. }) => None,
+            Err(error) => panic!("`{key}` cannot be read: {error}"),
+        };
+        let allowed = [Some(expected.acknowledged), expected.pending];
+        let is = |content: &Option<Content>| found == content.map(bytes);
+        let Some(content) = allowed.into_iter().flatten().find(is) else {
+            let length = found.map(|found| found.len());
+            panic!("`{key}` holds {length:?} bytes, which is none of {allowed:?}");
+        };
+        if content.is_some() {
+            present.push(key.clone());
+        }
+        model.lock().unwrap().insert(
+            key,
+            Expected {
+                acknowledged: content,
+                pending: None,
+            },
+        );
+    }
+    assert_eq!(listed, present, "the listing does not show what is served");
+}
+
+fn key(client: u64, number: u64) -> String {
+    // Some keys lie in folders, so that folders come and go.
+    if number.is_multiple_of(2) {
+        format!("client-{client}/{number}/object")
+    } else {
+        format!("client-{client}-{number}")
+    }
+}
+
+fn bytes(content: Content) -> Bytes {
+    let mut bytes = vec![0; content.length];
+    StdRng::seed_from_u64(content.seed).fill(&mut bytes[..]);
+    bytes.into()
+}

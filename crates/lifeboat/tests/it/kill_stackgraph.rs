@@ -1,0 +1,95 @@
+//! Backups and restores ended by SIGKILL at random instants: whatever is listed restores, and a store is old or new.
+
+use std::time::Duration;
+
+use lifeboat_testkit::process::Process;
+use lifeboat_testkit::random::Seeded;
+use rand::RngExt;
+
+use crate::world::World;
+
+/// Random instants of each test; with those of the gateway more than 500.
+const INSTANTS: usize = 180;
+const COMPONENTS: usize = 4_000;
+
+/// Runs a command and kills it at an instant within its usual duration. True if it ended by itself before.
+fn run_and_kill(world: &World, arguments: &[&str], usual: Duration, seeded: &mut Seeded) -> bool {
+    let after = usual.mul_f64(seeded.rng.random_range(0.0..1.1));
+    let process = Process::start(&mut world.command(arguments)).unwrap();
+    if process.ends_within(after) {
+        process.finish().unwrap().success().unwrap();
+        return true;
+    }
+    process.kill().unwrap();
+    false
+}
+
+fn usual_duration(world: &World, arguments: &[&str]) -> Duration {
+    let started = std::time::Instant::now();
+    world.ok(arguments);
+    started.elapsed()
+}
+
+#[test]
+fn a_backup_that_is_listed_restores_whenever_its_run_was_killed() {
+    let world = World::new();
+    let digest = world.load_ring(COMPONENTS, "first");
+    let mut seeded = Seeded::from_environment();
+    let usual = usual_duration(&world, &["stackgraph", "backup", "--name", "whole.graph"]);
+    let mut ended = 0;
+    for number in 0..INSTANTS {
+        let name = format!("killed-{number}.graph");
+        if run_and_kill(&world, &["stackgraph", "backup", "--name", &name], usual, &mut seeded) {
+            ended += 1;
+            assert!(world.object(&name).exists(), "{name} succeeded and is not there");
+        }
+    }
+    assert!(ended < INSTANTS, "no run was killed");
+    let listed = world.json(&["stackgraph", "list"]);
+    let listed = listed["backups"].as_array().unwrap();
+    assert!(listed.len() > ended);
+    for backup in listed {
+        assert_eq!(backup["digest"], digest.as_str());
+        world.ok(&["stackgraph", "verify", backup["name"].as_str().unwrap()]);
+    }
+    world.ok(&["stackgraph", "restore", listed[0]["name"].as_str().unwrap(), "-force"]);
+    assert_eq!(world.digest(), digest);
+}
+
+#[test]
+fn a_store_is_old_or_new_whenever_its_restore_was_killed() {
+    let world = World::new();
+    let names = ["old.graph", "new.graph"];
+    let digests = names.map(|name| {
+        let digest = world.load_ring(COMPONENTS, name);
+        world.ok(&["stackgraph", "backup", "--name", name]);
+        digest
+    });
+    let mut seeded = Seeded::from_environment();
+    let usual = usual_duration(&world, &["stackgraph", "restore", names[0], "-force"]);
+    let mut holds = 0;
+    let mut killed = 0;
+    for _ in 0..INSTANTS {
+        let wanted = 1 - holds;
+        let ended = run_and_kill(&world, &["stackgraph", "restore", names[wanted], "-force"], usual, &mut seeded);
+        killed += usize::from(!ended);
+        let digest = world.digest();
+        if digest == digests[wanted] {
+            holds = wanted;
+        } else {
+            assert_eq!(digest, digests[holds], "neither old nor new");
+            assert!(!ended, "the restore succeeded and the store is the old one");
+        }
+    }
+    assert!(killed > 0, "no run was killed");
+    // The next run cleans up: one generation is left.
+    world.ok(&["stackgraph", "restore", names[0], "-force"]);
+    let generations = std::fs::read_dir(world.store())
+        .unwrap()
+        .filter(|entry| {
+            let name = entry.as_ref().unwrap().file_name();
+            name.to_string_lossy().starts_with("gen-")
+        })
+        .count();
+    assert_eq!(generations, 1);
+}

@@ -1,0 +1,202 @@
+//! An installation of its own for each test: a folder, a values file, a gateway, a store.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use lifeboat_testkit::process::Process;
+use tempfile::TempDir;
+
+pub(crate) const ACCESS_KEY: &str = "lifeboattest";
+pub(crate) const SECRET_KEY: &str = "averysecretkey";
+pub(crate) const BUCKET: &str = "sts-stackgraph-backup";
+
+/// What a command left: its exit code and what the person saw.
+pub(crate) struct Seen {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+pub(crate) struct World {
+    folder: TempDir,
+    gateway: Option<Process>,
+    endpoint: String,
+}
+
+impl World {
+    /// Nothing runs yet, and commands find nobody at the endpoint.
+    pub(crate) fn without_gateway() -> Self {
+        let build = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+        let folder = lifeboat_testkit::scratch::folder(&build, "world").unwrap();
+        fs::create_dir(folder.path().join("volume")).unwrap();
+        let endpoint = format!("http://{}", lifeboat_testkit::port::free().unwrap());
+        let world = Self {
+            folder,
+            gateway: None,
+            endpoint,
+        };
+        world.write_values(&world.values());
+        world
+    }
+
+    pub(crate) fn new() -> Self {
+        let mut world = Self::without_gateway();
+        world.start_gateway();
+        world
+    }
+
+    pub(crate) fn values(&self) -> String {
+        format!(
+            "backup: {{enabled: true}}\n\
+             minio:\n  accessKey: {ACCESS_KEY}\n  secretKey: {SECRET_KEY}\n  persistence: {{enabled: true}}\n\
+             lifeboat:\n  timeZone: UTC\n  gateway: {{listen: '127.0.0.1:0', volume: {}}}\n  \
+             stackgraph: {{path: {}}}\n",
+            self.volume().display(),
+            self.store().display()
+        )
+    }
+
+    pub(crate) fn write_values(&self, text: &str) {
+        fs::write(self.path("values.yaml"), text).unwrap();
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn volume(&self) -> PathBuf {
+        self.path("volume")
+    }
+
+    pub(crate) fn store(&self) -> PathBuf {
+        self.path("graph")
+    }
+
+    /// The file in which the gateway keeps an object.
+    pub(crate) fn object(&self, name: &str) -> PathBuf {
+        self.volume().join(BUCKET).join(name)
+    }
+
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    pub(crate) fn start_gateway(&mut self) {
+        let gateway = Process::start(&mut self.command(&["gateway"])).unwrap();
+        self.endpoint = gateway
+            .wait_for_line(Duration::from_secs(60), |line| {
+                line.strip_prefix("gateway listening on ").map(str::to_owned)
+            })
+            .unwrap();
+        self.gateway = Some(gateway);
+    }
+
+    pub(crate) fn take_gateway(&mut self) -> Process {
+        self.gateway.take().expect("a gateway runs")
+    }
+
+    /// A command that has not been started.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+        command
+            .env_clear()
+            .current_dir(self.folder.path())
+            .args(["-f", "values.yaml", "--set"])
+            .arg(format!("lifeboat.endpoint={}", self.endpoint))
+            .args(arguments);
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Seen {
+        let output = self.command(arguments).output().unwrap();
+        Seen {
+            code: output.status.code().expect("it ended by itself"),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Runs a command that must succeed and returns what it printed.
+    pub(crate) fn ok(&self, arguments: &[&str]) -> String {
+        let seen = self.run(arguments);
+        assert_eq!(
+            seen.code, 0,
+            "`{arguments:?}` failed:\n{}{}",
+            seen.stdout, seen.stderr
+        );
+        seen.stdout
+    }
+
+    /// Runs a command that must succeed with JSON as its result.
+    pub(crate) fn json(&self, arguments: &[&str]) -> serde_json::Value {
+        let mut all = vec!["-o", "json"];
+        all.extend(arguments);
+        serde_json::from_str(&self.ok(&all)).unwrap()
+    }
+
+    /// Exit code, stdout and stderr as the person sees them, without what differs from run to run.
+    pub(crate) fn seen(&self, arguments: &[&str]) -> String {
+        let Seen { code, stdout, stderr } = self.run(arguments);
+        let text = format!("exit code {code}\n--- stdout\n{stdout}--- stderr\n{stderr}");
+        text.replace(&self.folder.path().display().to_string(), "[FOLDER]")
+            .replace(&self.endpoint, "[ENDPOINT]")
+            .replace(self.endpoint.trim_start_matches("http://"), "[ADDRESS]")
+    }
+
+    /// Loads a graph of `components` components in a ring, each with a few properties, and returns its digest.
+    pub(crate) fn load_ring(&self, components: usize, generation: &str) -> String {
+        let payload = self.path("ring.json");
+        fs::write(&payload, ring(components, generation)).unwrap();
+        self.ok(&["stackgraph", "load", path(&payload)]);
+        self.digest()
+    }
+
+    pub(crate) fn digest(&self) -> String {
+        let shown = self.json(&["stackgraph", "show", "--digest"]);
+        shown["digest"].as_str().unwrap().to_owned()
+    }
+
+    /// The names that `list` prints.
+    pub(crate) fn listed(&self) -> Vec<String> {
+        let listed = self.json(&["stackgraph", "list"]);
+        let backups = listed["backups"].as_array().unwrap();
+        let name = |backup: &serde_json::Value| backup["name"].as_str().unwrap().to_owned();
+        backups.iter().map(name).collect()
+    }
+}
+
+pub(crate) fn path(path: &Path) -> &str {
+    path.to_str().expect("a path of the tests is UTF-8")
+}
+
+fn ring(components: usize, generation: &str) -> String {
+    let component = |number: usize| {
+        serde_json::json!({
+            "externalId": format!("urn:host:/{number}"),
+            "type": {"name": if number.is_multiple_of(3) { "host" } else { "process" }},
+            "data": {
+                "name": format!("component {number}"),
+                "generation": generation,
+                "number": number,
+                "tags": ["a:b", format!("n:{}", number % 7)],
+            },
+        })
+    };
+    let relation = |number: usize| {
+        serde_json::json!({
+            "externalId": format!("relation {number}"),
+            "type": {"name": "runs on"},
+            "sourceId": format!("urn:host:/{number}"),
+            "targetId": format!("urn:host:/{}", (number + 1) % components),
+            "data": {"weight": number},
+        })
+    };
+    serde_json::json!({
+        "components": (0..components).map(component).collect::<Vec<_>>(),
+        "relations": (0..components).map(relation).collect::<Vec<_>>(),
+    })
+    .to_string()
+}

@@ -1,0 +1,71 @@
+//! From a store to the bucket.
+//!
+//! The graph is streamed: a thread walks a snapshot and writes the file into a pipe, a task uploads what comes out.
+//! There is no temporary file, and the object appears only after the file's footer has been written and stored.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use lifeboat_core::progress::Progress;
+use lifeboat_storage::pipe;
+
+use crate::catalog::{Catalog, Found};
+use crate::error::Error;
+use crate::export;
+use crate::store::GraphStore;
+
+/// What a backup needs to know and must not find out by itself.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Threads that encode.
+    pub workers: usize,
+    pub created: Timestamp,
+    /// Makes the file distinguishable from every other.
+    pub uuid: [u8; 16],
+    /// Name and version of the writing program.
+    pub program: String,
+}
+
+/// Writes a backup of `store` under `name` and returns it as it lies in the bucket.
+///
+/// Refuses a name that exists. When it fails, or its process is killed, there is no such object; see
+/// [`Bucket::write`](lifeboat_storage::Bucket::write) for what may be left.
+pub async fn run(
+    store: Arc<dyn GraphStore>,
+    catalog: &Catalog<'_>,
+    name: &str,
+    options: Options,
+    progress: &Arc<Progress>,
+) -> Result<Found, Error> {
+    let (mut writer, source) = pipe::upward(progress);
+    let counted = Arc::clone(progress);
+    let exporting = tokio::task::spawn_blocking(move || {
+        let options = export::Options {
+            workers: options.workers,
+            created: options.created,
+            uuid: options.uuid,
+            program: options.program,
+            driver: store.info()?.driver.to_owned(),
+            progress: &counted,
+        };
+        export::run(store.snapshot()?, &mut writer, options)?;
+        writer.finish().map_err(|source| Error::Io {
+            doing: "cannot hand the end of the file to the upload".to_owned(),
+            source,
+        })
+    });
+    let key = catalog.key(name);
+    // The exporter counts bytes and elements; the upload must not count the bytes again.
+    let uncounted = Progress::default();
+    let uploaded = catalog.bucket.write(&key, source, &uncounted).await;
+    let exported = exporting.await.map_err(|_| Error::Worker("export"))?;
+    match (uploaded, exported) {
+        // A failed upload breaks the pipe, a failed export cuts the upload short: report the one that began it.
+        (Err(error), _) if !matches!(*error.cause, lifeboat_storage::error::Cause::CutShort) => {
+            Err(error.into())
+        }
+        (_, Err(error)) => Err(error),
+        (Err(error), Ok(())) => Err(error.into()),
+        (Ok(_), Ok(())) => catalog.find(name).await,
+    }
+}
