@@ -13,7 +13,12 @@ use crate::output::Format;
 /// Topology and settings (StackGraph), metrics (VictoriaMetrics) and telemetry (Elasticsearch, OpenSearch) go through
 /// one S3 gateway to a volume, AWS S3 or Azure Blob Storage. The settings are the platform's own Helm values.
 #[derive(Debug, Parser)]
-#[command(name = "lifeboat", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "lifeboat",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -25,13 +30,27 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// A Helm values file; may be repeated, later files win
-    #[arg(short = 'f', long, global = true, env = "LIFEBOAT_VALUES", value_delimiter = ':', value_name = "FILE")]
+    #[arg(
+        short = 'f',
+        long,
+        global = true,
+        env = "LIFEBOAT_VALUES",
+        value_delimiter = ':',
+        value_name = "FILE"
+    )]
     pub(crate) values: Vec<PathBuf>,
     /// Set one key, as in Helm; wins over every file
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
     /// How to print the result
-    #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT"
+    )]
     pub(crate) output: Format,
     /// Show no progress and log only what a person must look at
     #[arg(short, long, global = true, conflicts_with = "verbose")]

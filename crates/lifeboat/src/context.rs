@@ -22,7 +22,6 @@ use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::signals;
-use crate::stopwatch::Stopwatch;
 
 /// Bytes of the store that reading and small changes keep in memory.
 const STORE_CACHE: usize = 128 * 1024 * 1024;
@@ -52,16 +51,28 @@ impl Context {
     /// Stands in every file that this program writes.
     pub(crate) const PROGRAM: &'static str = concat!("lifeboat ", env!("CARGO_PKG_VERSION"));
 
-    pub(crate) fn new(global: &Global, environment: &BTreeMap<String, String>) -> Result<Self, Failure> {
-        let sources = global.values.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
-        let settings = Settings::from_values(&sources, &global.set, environment)
-            .map_err(|errors| Failure::new(errors.kind(), errors).hint("docs/reference/settings.md lists every key"))?;
+    pub(crate) fn new(
+        global: &Global,
+        environment: &BTreeMap<String, String>,
+    ) -> Result<Self, Failure> {
+        let sources = global
+            .values
+            .iter()
+            .map(|path| read(path))
+            .collect::<Result<Vec<_>, _>>()?;
+        let settings =
+            Settings::from_values(&sources, &global.set, environment).map_err(|errors| {
+                Failure::new(errors.kind(), errors)
+                    .hint("docs/reference/settings.md lists every key")
+            })?;
         let time_zone = match &settings.lifeboat.time_zone {
             None => TimeZone::system(),
             Some(name) => TimeZone::get(name).map_err(|error| {
                 Failure::new(Kind::Invalid, error)
                     .context("`lifeboat.timeZone` is not the name of a time zone")
-                    .hint("a name of the time zone database, for example `Europe/Amsterdam` or `UTC`")
+                    .hint(
+                        "a name of the time zone database, for example `Europe/Amsterdam` or `UTC`",
+                    )
             })?,
         };
         for warning in &settings.warnings {
@@ -78,8 +89,8 @@ impl Context {
 
     /// The bucket of the StackGraph backups. Nothing is sent yet.
     pub(crate) fn stackgraph_bucket(&self) -> Result<Bucket, Failure> {
-        self.require(self.settings.require_backup_enabled())?;
-        let credentials = self.require(self.settings.client_credentials())?;
+        self.settings.require_backup_enabled()?;
+        let credentials = self.settings.client_credentials()?;
         let endpoint = Endpoint {
             url: self.settings.lifeboat.endpoint.clone(),
             region: "us-east-1".to_owned(),
@@ -88,7 +99,11 @@ impl Context {
             access_key: credentials.access_key.expose().to_owned(),
             secret_key: credentials.secret_key.expose().to_owned(),
         };
-        Ok(Bucket::new(endpoint, &self.settings.stackgraph.bucket, &access)?)
+        Ok(Bucket::new(
+            endpoint,
+            &self.settings.stackgraph.bucket,
+            &access,
+        )?)
     }
 
     pub(crate) fn stackgraph_catalog<'a>(&'a self, bucket: &'a Bucket) -> Catalog<'a> {
@@ -112,7 +127,10 @@ impl Context {
             holder: Holder {
                 pid: std::process::id(),
                 command: format!("lifeboat stackgraph {command}"),
-                host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+                host: rustix::system::uname()
+                    .nodename()
+                    .to_string_lossy()
+                    .into_owned(),
                 since: self.clock.now(),
             },
         };
@@ -126,30 +144,17 @@ impl Context {
 
     /// Bytes that the loader of a restore may take.
     pub(crate) fn stackgraph_memory(&self) -> u64 {
-        self.settings.lifeboat.stackgraph.memory.0.saturating_sub(AROUND_A_LOAD)
-    }
-
-    /// Turns a settings error into a failure with the page that explains it.
-    #[expect(clippy::unused_self, reason = "reads as a requirement of this run")]
-    pub(crate) fn require<T>(
-        &self,
-        checked: Result<T, lifeboat_core::settings::Error>,
-    ) -> Result<T, Failure> {
-        checked.map_err(|error| Failure::new(error.kind(), error))
-    }
-
-    pub(crate) fn random_uuid(&self) -> [u8; 16] {
-        random_uuid()
+        self.settings
+            .lifeboat
+            .stackgraph
+            .memory
+            .0
+            .saturating_sub(AROUND_A_LOAD)
     }
 
     /// Shows how far an operation has come, on a terminal and unless `--quiet`.
     pub(crate) fn bar(&self, doing: &'static str, progress: &Arc<Progress>) -> Option<Bar> {
         (!self.quiet && std::io::stderr().is_terminal()).then(|| Bar::follow(doing, progress))
-    }
-
-    #[expect(clippy::unused_self, reason = "time belongs to the context")]
-    pub(crate) fn stopwatch(&self) -> Stopwatch {
-        Stopwatch::start()
     }
 
     /// Runs `work`, and asks it to stop and undo what it began when a signal comes.
@@ -174,18 +179,6 @@ impl Context {
         }
         Ok(())
     }
-
-    /// Asks a person, and is yes where nobody can be asked: there the options given are the answer.
-    pub(crate) fn confirm(&self, plan: &str) -> Result<bool, Failure> {
-        let stdin = std::io::stdin();
-        if !stdin.is_terminal() {
-            return Ok(true);
-        }
-        write!(anstream::stderr(), "{plan}Go on? [y/N] ")?;
-        let mut answer = String::new();
-        stdin.lock().read_line(&mut answer)?;
-        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
-    }
 }
 
 fn read(path: &Path) -> Result<Source, Failure> {
@@ -194,7 +187,8 @@ fn read(path: &Path) -> Result<Source, Failure> {
             std::io::ErrorKind::NotFound => Kind::NotFound,
             _ => Kind::Invalid,
         };
-        Failure::new(kind, error).context(format!("cannot read the values file `{}`", path.display()))
+        Failure::new(kind, error)
+            .context(format!("cannot read the values file `{}`", path.display()))
     })?;
     Ok(Source {
         name: path.display().to_string(),
@@ -203,6 +197,18 @@ fn read(path: &Path) -> Result<Source, Failure> {
 }
 
 /// The one place that draws random numbers for files.
-fn random_uuid() -> [u8; 16] {
+pub(crate) fn random_uuid() -> [u8; 16] {
     rand::rng().random()
+}
+
+/// Asks a person, and is yes where nobody can be asked: there the options given are the answer.
+pub(crate) fn confirm(plan: &str) -> Result<bool, Failure> {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return Ok(true);
+    }
+    write!(anstream::stderr(), "{plan}Go on? [y/N] ")?;
+    let mut answer = String::new();
+    stdin.lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

@@ -1,4 +1,4 @@
-//! Exit codes: what a script, a Job or a CronJob can decide by.
+//! Exit codes: what a script or a Kubernetes Job can decide by.
 //!
 //! docs/reference/exit-codes.md is generated from this table.
 

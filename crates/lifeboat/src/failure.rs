@@ -46,7 +46,6 @@ impl Failure {
         self.hint.get_or_insert(hint.into());
         self
     }
-
 }
 
 #[derive(Debug)]
@@ -85,6 +84,12 @@ impl fmt::Display for Failure {
             write!(f, "\nhint: {hint}")?;
         }
         Ok(())
+    }
+}
+
+impl From<lifeboat_core::settings::Error> for Failure {
+    fn from(error: lifeboat_core::settings::Error) -> Self {
+        Self::new(error.kind(), error)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Data to stdout, all else to stderr.
 
+use std::fmt::{self, Write as _};
 use std::io::Write;
 
 use clap::ValueEnum;
@@ -39,10 +40,6 @@ impl Output {
         Self { format }
     }
 
-    pub(crate) fn format(&self) -> Format {
-        self.format
-    }
-
     pub(crate) fn show(&self, view: &impl View) -> Result<(), Failure> {
         match self.format {
             Format::Table => self.text(&view.table()),
@@ -67,11 +64,41 @@ impl Output {
     #[expect(clippy::unused_self, reason = "stdout belongs to the output")]
     pub(crate) fn text(&self, text: &str) -> Result<(), Failure> {
         let mut stdout = anstream::stdout().lock();
-        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        match stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush())
+        {
             // `lifeboat … | head` has what it wanted.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
             written => Ok(written?),
         }
+    }
+}
+
+/// Text for people, line by line.
+#[derive(Debug, Default)]
+pub(crate) struct Text(String);
+
+impl Text {
+    pub(crate) fn line(&mut self, line: fmt::Arguments<'_>) {
+        self.0.write_fmt(line).expect("a String takes everything");
+        self.0.push('\n');
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<Text> for String {
+    fn from(text: Text) -> Self {
+        text.0
     }
 }
 
@@ -88,7 +115,9 @@ pub(crate) fn columns<const N: usize>(headings: [&str; N], rows: &[[String; N]])
     }
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
-        let numeric = rows.iter().all(|row| row[index].starts_with(|c: char| c.is_ascii_digit()));
+        let numeric = rows
+            .iter()
+            .all(|row| row[index].starts_with(|c: char| c.is_ascii_digit()));
         if numeric && !rows.is_empty() && is_amount(headings[index]) {
             column.set_cell_alignment(CellAlignment::Right);
         }

@@ -44,7 +44,10 @@ fn exit_codes() -> String {
         .to_owned();
     for exit in Exit::ALL {
         let retry = if exit.retry() { "yes" } else { "no" };
-        push(&mut page, format_args!("| {} | {} | {retry} |\n", exit.code(), exit.meaning()));
+        push(
+            &mut page,
+            format_args!("| {} | {} | {retry} |\n", exit.code(), exit.meaning()),
+        );
     }
     page
 }

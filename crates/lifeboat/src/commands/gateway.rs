@@ -32,7 +32,7 @@ pub(crate) struct GatewayArgs {
 
 pub(crate) async fn run(ctx: &Context, args: &GatewayArgs) -> Result<Exit, Failure> {
     let settings = &ctx.settings;
-    match ctx.require(settings.require_storage())? {
+    match settings.require_storage()? {
         Storage::Local => {}
         Storage::S3(_) | Storage::Azure(_) | Storage::None => {
             let error = "this version serves a volume only, not yet AWS S3 or Azure Blob Storage";
@@ -40,11 +40,13 @@ pub(crate) async fn run(ctx: &Context, args: &GatewayArgs) -> Result<Exit, Failu
                 .hint("set `minio.persistence.enabled` to true and the other storage to false"));
         }
     }
-    let keys = ctx.require(settings.gateway_credentials())?;
+    let keys = settings.gateway_credentials()?;
     let gateway = &settings.lifeboat.gateway;
     let mut config = Config::new(
         args.listen.unwrap_or(gateway.listen),
-        args.volume.clone().unwrap_or_else(|| PathBuf::from(&gateway.volume)),
+        args.volume
+            .clone()
+            .unwrap_or_else(|| PathBuf::from(&gateway.volume)),
         vec![Credentials {
             access_key: keys.access_key.expose().to_owned(),
             secret_key: keys.secret_key.expose().to_owned(),
@@ -54,8 +56,10 @@ pub(crate) async fn run(ctx: &Context, args: &GatewayArgs) -> Result<Exit, Failu
     config.buckets = settings.buckets().into_iter().map(str::to_owned).collect();
     let server = Server::bind(config).await?;
     // For people, and for whoever waits until it is ready; the log goes to stderr.
-    ctx.out
-        .text(&format!("gateway listening on http://{}\n", server.local_addr()))?;
+    ctx.out.text(&format!(
+        "gateway listening on http://{}\n",
+        server.local_addr()
+    ))?;
     server.run(signals::stop_requested()).await?;
     Ok(Exit::Success)
 }

@@ -29,7 +29,9 @@ fn a_value_of_the_wrong_type_is_refused_with_its_place() {
 #[test]
 fn an_unknown_key_is_refused_with_the_nearest_one() {
     let world = World::without_gateway();
-    world.write_values("backup:\n  stackGraph:\n    sheduled:\n      enabled: true\nanything: {is: fine}\n");
+    world.write_values(
+        "backup:\n  stackGraph:\n    sheduled:\n      enabled: true\nanything: {is: fine}\n",
+    );
     insta::assert_snapshot!(world.seen(&["settings", "check"]), @"");
 }
 
@@ -71,7 +73,12 @@ fn an_endpoint_where_nobody_listens_is_named() {
 #[test]
 fn wrong_keys_are_told_with_what_the_server_said() {
     let world = World::new();
-    let seen = world.seen(&["--set", "minio.secretKey=anothersecretkey", "stackgraph", "list"]);
+    let seen = world.seen(&[
+        "--set",
+        "minio.secretKey=anothersecretkey",
+        "stackgraph",
+        "list",
+    ]);
     assert!(!seen.contains("anothersecretkey"), "{seen}");
     insta::assert_snapshot!(seen, @"");
     insta::assert_snapshot!(world.seen(&["--set", "minio.accessKey=somebodyelse", "stackgraph", "list"]), @"");
@@ -89,7 +96,12 @@ fn an_unknown_backup_is_answered_with_the_nearest_names() {
     let world = World::new();
     world.load_ring(3, "first");
     for day in 10..16 {
-        world.ok(&["stackgraph", "backup", "--name", &format!("sts-backup-202102{day}-0300.graph")]);
+        world.ok(&[
+            "stackgraph",
+            "backup",
+            "--name",
+            &format!("sts-backup-202102{day}-0300.graph"),
+        ]);
     }
     fs::remove_dir_all(world.store()).unwrap();
     insta::assert_snapshot!(world.seen(&["stackgraph", "restore", "sts-backup-20210213-0301.graph"]), @"");
@@ -107,9 +119,14 @@ fn a_store_that_does_not_exist_is_not_backed_up() {
 fn a_payload_that_is_not_one_is_refused_with_its_place() {
     let world = World::new();
     let before = world.load_ring(3, "first");
-    fs::write(world.path("cut.json"), "{\"components\": [\n  {\"id\": \"a\", \"type\": ").unwrap();
+    fs::write(
+        world.path("cut.json"),
+        "{\"components\": [\n  {\"id\": \"a\", \"type\": ",
+    )
+    .unwrap();
     insta::assert_snapshot!(world.seen(&["stackgraph", "load", "cut.json"]), @"");
-    let dangling = r#"{"components":[],"relations":[{"sourceId":"urn:x","targetId":"urn:y","type":"t"}]}"#;
+    let dangling =
+        r#"{"components":[],"relations":[{"sourceId":"urn:x","targetId":"urn:y","type":"t"}]}"#;
     fs::write(world.path("dangling.json"), dangling).unwrap();
     insta::assert_snapshot!(world.seen(&["stackgraph", "load", "dangling.json"]), @"");
     assert_eq!(world.digest(), before);

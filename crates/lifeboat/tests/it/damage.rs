@@ -51,7 +51,11 @@ fn a_cut_backup_is_not_listed_and_not_restored() {
 #[test]
 fn another_programs_file_is_told_apart() {
     let (world, digest) = world_with_backup();
-    fs::write(world.object(NAME), [b"\xac\xed\x00\x05".as_slice(), &[7; 500]].concat()).unwrap();
+    fs::write(
+        world.object(NAME),
+        [b"\xac\xed\x00\x05".as_slice(), &[7; 500]].concat(),
+    )
+    .unwrap();
     insta::assert_snapshot!(world.seen(&["stackgraph", "restore", NAME, "-force"]), @"");
     assert_eq!(world.digest(), digest);
 }

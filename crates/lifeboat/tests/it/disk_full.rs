@@ -21,7 +21,9 @@ impl SmallDisk {
             .output()
             .map_err(|error| error.to_string())?;
         if output.status.success() {
-            Ok(Self { path: path.to_owned() })
+            Ok(Self {
+                path: path.to_owned(),
+            })
         } else {
             Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
         }
@@ -30,7 +32,11 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        Command::new("umount").arg("--lazy").arg(&self.path).status().ok();
+        Command::new("umount")
+            .arg("--lazy")
+            .arg(&self.path)
+            .status()
+            .ok();
     }
 }
 
@@ -39,7 +45,9 @@ fn a_backup_onto_a_full_volume_fails_clearly_and_lists_nothing_half() {
     let mut world = World::without_gateway();
     let disk = match SmallDisk::mount(&world.volume(), 3) {
         Ok(disk) => disk,
-        Err(reason) => return lifeboat_testkit::skip!("no small file system can be mounted: {reason}"),
+        Err(reason) => {
+            return lifeboat_testkit::skip!("no small file system can be mounted: {reason}");
+        }
     };
     world.start_gateway();
     world.load_ring(300, "first");
@@ -62,7 +70,9 @@ fn a_restore_onto_a_full_disk_leaves_the_old_store() {
     let world = World::new();
     let disk = match SmallDisk::mount(&world.store(), 24) {
         Ok(disk) => disk,
-        Err(reason) => return lifeboat_testkit::skip!("no small file system can be mounted: {reason}"),
+        Err(reason) => {
+            return lifeboat_testkit::skip!("no small file system can be mounted: {reason}");
+        }
     };
     world.load_ring(2_000, "first");
     world.ok(&["stackgraph", "backup", "--name", "a.graph"]);

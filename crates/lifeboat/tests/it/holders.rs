@@ -25,7 +25,9 @@ fn while_a_restore_runs_every_other_command_is_told_who_holds_the_store_since_wh
     world.load_ring(3, "first");
     world.ok(&["stackgraph", "backup", "--name", "a.graph"]);
     let store = store(&world);
-    let restore = store.begin_load(LoadMode::Replace, &Expected::default()).unwrap();
+    let restore = store
+        .begin_load(LoadMode::Replace, &Expected::default())
+        .unwrap();
     insta::assert_snapshot!(world.seen(&["stackgraph", "restore", "a.graph", "-force"]), @"");
     insta::assert_snapshot!(world.seen(&["stackgraph", "backup", "--name", "b.graph"]), @"");
     drop(restore);

@@ -39,9 +39,17 @@ fn a_backup_that_is_listed_restores_whenever_its_run_was_killed() {
     let mut ended = 0;
     for number in 0..INSTANTS {
         let name = format!("killed-{number}.graph");
-        if run_and_kill(&world, &["stackgraph", "backup", "--name", &name], usual, &mut seeded) {
+        if run_and_kill(
+            &world,
+            &["stackgraph", "backup", "--name", &name],
+            usual,
+            &mut seeded,
+        ) {
             ended += 1;
-            assert!(world.object(&name).exists(), "{name} succeeded and is not there");
+            assert!(
+                world.object(&name).exists(),
+                "{name} succeeded and is not there"
+            );
         }
     }
     assert!(ended < INSTANTS, "no run was killed");
@@ -52,7 +60,12 @@ fn a_backup_that_is_listed_restores_whenever_its_run_was_killed() {
         assert_eq!(backup["digest"], digest.as_str());
         world.ok(&["stackgraph", "verify", backup["name"].as_str().unwrap()]);
     }
-    world.ok(&["stackgraph", "restore", listed[0]["name"].as_str().unwrap(), "-force"]);
+    world.ok(&[
+        "stackgraph",
+        "restore",
+        listed[0]["name"].as_str().unwrap(),
+        "-force",
+    ]);
     assert_eq!(world.digest(), digest);
 }
 
@@ -71,7 +84,12 @@ fn a_store_is_old_or_new_whenever_its_restore_was_killed() {
     let mut killed = 0;
     for _ in 0..INSTANTS {
         let wanted = 1 - holds;
-        let ended = run_and_kill(&world, &["stackgraph", "restore", names[wanted], "-force"], usual, &mut seeded);
+        let ended = run_and_kill(
+            &world,
+            &["stackgraph", "restore", names[wanted], "-force"],
+            usual,
+            &mut seeded,
+        );
         killed += usize::from(!ended);
         let digest = world.digest();
         if digest == digests[wanted] {

@@ -22,8 +22,14 @@ fn what_was_backed_up_comes_back() {
 
     let found = world.json(&["stackgraph", "show", "urn:host:/42"]);
     assert_eq!(found["found"][0]["properties"]["name"], "component 42");
-    assert_eq!(found["found"][0]["outgoing"]["shown"][0]["other"], "urn:host:/43");
-    assert_eq!(found["found"][0]["incoming"]["shown"][0]["other"], "urn:host:/41");
+    assert_eq!(
+        found["found"][0]["outgoing"]["shown"][0]["other"],
+        "urn:host:/43"
+    );
+    assert_eq!(
+        found["found"][0]["incoming"]["shown"][0]["other"],
+        "urn:host:/41"
+    );
 }
 
 #[test]
@@ -85,8 +91,16 @@ fn a_list_shows_complete_backups_and_says_what_it_leaves_out() {
     insta::assert_snapshot!(world.seen(&["stackgraph", "list"]), @"");
     world.ok(&["stackgraph", "backup", "--name", NAME]);
     let whole = fs::read(world.object(NAME)).unwrap();
-    fs::write(world.object("sts-backup-20210217-0300.graph"), &whole[..whole.len() / 2]).unwrap();
-    fs::write(world.object("sts-backup-20210218-0300.graph"), b"\xac\xed\x00\x05sr of another program").unwrap();
+    fs::write(
+        world.object("sts-backup-20210217-0300.graph"),
+        &whole[..whole.len() / 2],
+    )
+    .unwrap();
+    fs::write(
+        world.object("sts-backup-20210218-0300.graph"),
+        b"\xac\xed\x00\x05sr of another program",
+    )
+    .unwrap();
     assert_eq!(world.listed(), [NAME]);
     let seen = world.seen(&["stackgraph", "list"]);
     assert!(seen.contains("2 more objects are in the bucket"), "{seen}");
@@ -119,7 +133,10 @@ fn expiry_shows_its_reasons_and_then_deletes_what_it_said() {
 fn expiry_stops_when_everything_would_go() {
     let world = World::new();
     world.load_ring(5, "first");
-    for name in ["sts-backup-20200101-0300.graph", "sts-backup-20200102-0300.graph"] {
+    for name in [
+        "sts-backup-20200101-0300.graph",
+        "sts-backup-20200102-0300.graph",
+    ] {
         world.ok(&["stackgraph", "backup", "--name", name]);
     }
     let seen = world.run(&["stackgraph", "expire"]);

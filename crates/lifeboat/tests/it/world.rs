@@ -86,8 +86,9 @@ impl World {
     pub(crate) fn start_gateway(&mut self) {
         let gateway = Process::start(&mut self.command(&["gateway"])).unwrap();
         self.endpoint = gateway
-            .wait_for_line(Duration::from_secs(60), |line| {
-                line.strip_prefix("gateway listening on ").map(str::to_owned)
+            .wait_for_line(Duration::from_mins(1), |line| {
+                line.strip_prefix("gateway listening on ")
+                    .map(str::to_owned)
             })
             .unwrap();
         self.gateway = Some(gateway);
@@ -139,7 +140,11 @@ impl World {
 
     /// Exit code, stdout and stderr as the person sees them, without what differs from run to run.
     pub(crate) fn seen(&self, arguments: &[&str]) -> String {
-        let Seen { code, stdout, stderr } = self.run(arguments);
+        let Seen {
+            code,
+            stdout,
+            stderr,
+        } = self.run(arguments);
         let text = format!("exit code {code}\n--- stdout\n{stdout}--- stderr\n{stderr}");
         text.replace(&self.folder.path().display().to_string(), "[FOLDER]")
             .replace(&self.endpoint, "[ENDPOINT]")

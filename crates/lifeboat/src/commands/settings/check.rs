@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::View;
+use crate::output::{Text, View};
 
 /// Read the settings and say what is wrong with them
 ///
@@ -24,8 +24,18 @@ struct CheckView {
 
 pub(crate) fn run(ctx: &Context, _args: &CheckArgs) -> Result<Exit, Failure> {
     let view = CheckView {
-        errors: ctx.settings.check().iter().map(ToString::to_string).collect(),
-        warnings: ctx.settings.warnings.iter().map(ToString::to_string).collect(),
+        errors: ctx
+            .settings
+            .check()
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        warnings: ctx
+            .settings
+            .warnings
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
     };
     let exit = if view.errors.is_empty() {
         Exit::Success
@@ -38,16 +48,16 @@ pub(crate) fn run(ctx: &Context, _args: &CheckArgs) -> Result<Exit, Failure> {
 
 impl View for CheckView {
     fn table(&self) -> String {
-        let mut text = String::new();
+        let mut text = Text::default();
         for error in &self.errors {
-            text.push_str(&format!("error: {error}\n"));
+            text.line(format_args!("error: {error}"));
         }
         for warning in &self.warnings {
-            text.push_str(&format!("warning: {warning}\n"));
+            text.line(format_args!("warning: {warning}"));
         }
         if text.is_empty() {
-            text.push_str("the settings are good\n");
+            text.line(format_args!("the settings are good"));
         }
-        text
+        text.into()
     }
 }

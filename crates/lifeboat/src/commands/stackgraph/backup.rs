@@ -9,11 +9,11 @@ use lifeboat_stackgraph::store::GraphStore;
 use serde::Serialize;
 
 use super::list::Listed;
-use crate::context::{Context, StoreUse};
+use crate::context::{Context, StoreUse, random_uuid};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{View, columns};
-use crate::stopwatch::Pace;
+use crate::stopwatch::{Pace, Stopwatch};
 
 /// Write the whole graph to the bucket
 ///
@@ -75,14 +75,17 @@ pub(crate) async fn run(ctx: &Context, args: &BackupArgs) -> Result<Exit, Failur
     let options = backup::Options {
         workers: ctx.workers,
         created: ctx.clock.now(),
-        uuid: ctx.random_uuid(),
+        uuid: random_uuid(),
         program: Context::PROGRAM.to_owned(),
     };
     let progress = Arc::new(Progress::default());
     let bar = ctx.bar("backup", &progress);
-    let watch = ctx.stopwatch();
+    let watch = Stopwatch::start();
     let found = ctx
-        .interruptible(&progress, backup::run(store, &catalog, &name, options, &progress))
+        .interruptible(
+            &progress,
+            backup::run(store, &catalog, &name, options, &progress),
+        )
         .await?;
     drop(bar);
     let pace = watch.stop(progress.read().elements);
@@ -112,7 +115,17 @@ impl View for BackupView {
             self.pace.rate(),
             self.listed.checksum.clone().unwrap_or_default(),
         ];
-        columns(["name", "elements", "size", "seconds", "elements/s", "digest"], &[row])
+        columns(
+            [
+                "name",
+                "elements",
+                "size",
+                "seconds",
+                "elements/s",
+                "digest",
+            ],
+            &[row],
+        )
     }
 
     fn script(&self) -> String {

@@ -7,7 +7,7 @@ use lifeboat_core::retention::{Decision, Guard, Policy};
 use lifeboat_stackgraph::expire::{self, Plan};
 use serde::Serialize;
 
-use crate::context::Context;
+use crate::context::{Context, confirm};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{View, columns};
@@ -66,7 +66,7 @@ pub(crate) async fn run(ctx: &Context, args: &ExpireArgs) -> Result<Exit, Failur
     let view = ExpireView::of(&plan, bucket.name(), args.dry_run);
     let expired = plan.expired().count();
     let asked = !args.dry_run && expired > 0 && !args.yes;
-    if asked && !ctx.confirm(&format!("{}Delete {expired} backups? ", view.table()))? {
+    if asked && !confirm(&format!("{}Delete {expired} backups? ", view.table()))? {
         return Err(Failure::interrupted().hint("nothing was deleted"));
     }
     if !args.dry_run {

@@ -70,7 +70,11 @@ pub(crate) async fn run(ctx: &Context, args: &ListArgs) -> Result<Exit, Failure>
     if hidden > 0 {
         ctx.note(&format!(
             "{hidden} more {} in the bucket that no restore could use; `--all` shows why",
-            if hidden == 1 { "object is" } else { "objects are" }
+            if hidden == 1 {
+                "object is"
+            } else {
+                "objects are"
+            }
         ))?;
     }
     Ok(Exit::Success)
@@ -111,7 +115,9 @@ impl View for ListView {
         if self.backups.is_empty() {
             return format!("no backups in bucket `{}`\n", self.bucket);
         }
-        let count = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+        let count = |number: Option<u64>| {
+            number.map_or_else(|| "-".to_owned(), |number| number.to_string())
+        };
         if self.all {
             let rows: Vec<_> = self
                 .backups
@@ -131,7 +137,10 @@ impl View for ListView {
                     ]
                 })
                 .collect();
-            return columns(["name", "taken", "size", "vertices", "edges", "state"], &rows);
+            return columns(
+                ["name", "taken", "size", "vertices", "edges", "state"],
+                &rows,
+            );
         }
         let rows: Vec<_> = self
             .backups
@@ -150,7 +159,10 @@ impl View for ListView {
     }
 
     fn script(&self) -> String {
-        let mut text = format!("=== Listing StackGraph backups in bucket \"{}\"...\n", self.bucket);
+        let mut text = format!(
+            "=== Listing StackGraph backups in bucket \"{}\"...\n",
+            self.bucket
+        );
         for backup in &self.backups {
             text.push_str(&backup.name);
             text.push('\n');

@@ -12,7 +12,7 @@ use crate::context::{Context, StoreUse};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{View, columns};
-use crate::stopwatch::Pace;
+use crate::stopwatch::{Pace, Stopwatch};
 
 /// Put topology payloads into the store
 ///
@@ -37,7 +37,7 @@ struct LoadView {
 pub(crate) fn run(ctx: &Context, args: &LoadArgs) -> Result<Exit, Failure> {
     let payloads = args.files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let store = ctx.stackgraph_store(StoreUse::Write, "load")?;
-    let watch = ctx.stopwatch();
+    let watch = Stopwatch::start();
     let mut writer = store.write(ctx.clock.now().as_millisecond())?;
     let loaded = payload::load(&mut writer, &payloads)?;
     writer.commit()?;
@@ -82,6 +82,15 @@ impl View for LoadView {
             self.pace.seconds(),
             self.pace.rate(),
         ];
-        columns(["components", "relations", "deleted", "seconds", "elements/s"], &[row])
+        columns(
+            [
+                "components",
+                "relations",
+                "deleted",
+                "seconds",
+                "elements/s",
+            ],
+            &[row],
+        )
     }
 }

@@ -8,11 +8,11 @@ use lifeboat_stackgraph::restore::{self, Plan};
 use lifeboat_stackgraph::store::{GraphStore, LoadMode};
 use serde::Serialize;
 
-use crate::context::{Context, StoreUse};
+use crate::context::{Context, StoreUse, confirm};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::{View, columns};
-use crate::stopwatch::Pace;
+use crate::output::{Text, View, columns};
+use crate::stopwatch::{Pace, Stopwatch};
 
 /// Make the store equal to a backup
 ///
@@ -59,7 +59,7 @@ struct RestoreView {
 }
 
 pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failure> {
-    ctx.require(ctx.settings.stackgraph.require_restore_enabled())?;
+    ctx.settings.stackgraph.require_restore_enabled()?;
     let bucket = ctx.stackgraph_bucket()?;
     let catalog = ctx.stackgraph_catalog(&bucket);
     let mode = if args.force {
@@ -74,7 +74,7 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
         ctx.out.show(&PlanView::from(&plan))?;
         return Ok(Exit::Success);
     }
-    if plan.replaces.elements() > 0 && !args.yes && !ctx.confirm(&PlanView::from(&plan).table())? {
+    if plan.replaces.elements() > 0 && !args.yes && !confirm(&PlanView::from(&plan).table())? {
         return Err(Failure::interrupted().hint("nothing was changed"));
     }
     let name = plan.from.backup.name.clone();
@@ -90,9 +90,12 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
     };
     let progress = Arc::new(Progress::default());
     let bar = ctx.bar("restore", &progress);
-    let watch = ctx.stopwatch();
+    let watch = Stopwatch::start();
     let restored = ctx
-        .interruptible(&progress, restore::run(store, &catalog, &plan, options, &progress))
+        .interruptible(
+            &progress,
+            restore::run(store, &catalog, &plan, options, &progress),
+        )
         .await;
     drop(bar);
     let footer = restored.map_err(|failure| {
@@ -128,17 +131,18 @@ impl From<&Plan> for PlanView {
 
 impl View for PlanView {
     fn table(&self) -> String {
-        let mut text = format!(
-            "would restore {} vertices and {} edges from `{}`\n",
+        let mut text = Text::default();
+        text.line(format_args!(
+            "would restore {} vertices and {} edges from `{}`",
             self.vertices, self.edges, self.name
-        );
+        ));
         if self.replaces.vertices + self.replaces.edges > 0 {
-            text.push_str(&format!(
-                "would replace the {} vertices and {} edges that the store holds now\n",
+            text.line(format_args!(
+                "would replace the {} vertices and {} edges that the store holds now",
                 self.replaces.vertices, self.replaces.edges
             ));
         }
-        text
+        text.into()
     }
 }
 
@@ -152,7 +156,17 @@ impl View for RestoreView {
             self.pace.rate(),
             self.digest.clone(),
         ];
-        columns(["name", "elements", "size", "seconds", "elements/s", "digest"], &[row])
+        columns(
+            [
+                "name",
+                "elements",
+                "size",
+                "seconds",
+                "elements/s",
+                "digest",
+            ],
+            &[row],
+        )
     }
 
     fn script(&self) -> String {

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::context::{Context, StoreUse};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::{View, columns};
+use crate::output::{Text, View, columns};
 
 /// Edges shown on each side of a vertex.
 const NEIGHBOURS: usize = 20;
@@ -96,7 +96,11 @@ pub(crate) fn run(ctx: &Context, args: &ShowArgs) -> Result<Exit, Failure> {
 
 impl From<Found> for Element {
     fn from(found: Found) -> Self {
-        let properties = found.vertex.props.into_iter().map(|(key, value)| (key, json(value)));
+        let properties = found
+            .vertex
+            .props
+            .into_iter()
+            .map(|(key, value)| (key, json(value)));
         Self {
             label: found.vertex.label,
             identifiers: found.vertex.identifiers,
@@ -136,11 +140,7 @@ fn json(value: Value) -> serde_json::Value {
         Value::Time(millis) => jiff::Timestamp::from_millisecond(millis)
             .map_or_else(|_| millis.into(), |time| time.to_string().into()),
         Value::Text(text) => text.into(),
-        Value::Bytes(bytes) => bytes
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-            .into(),
+        Value::Bytes(bytes) => hex::encode(bytes).into(),
         Value::List(items) | Value::Set(items) => items.into_iter().map(json).collect(),
         Value::Map(entries) => serde_json::Value::Object(
             entries
@@ -153,38 +153,51 @@ fn json(value: Value) -> serde_json::Value {
 
 impl View for CountsView {
     fn table(&self) -> String {
-        let row = |kind: &str, (label, count): (&String, &u64)| [kind.to_owned(), label.clone(), count.to_string()];
-        let mut rows: Vec<_> = self.vertices.iter().map(|entry| row("vertex", entry)).collect();
+        let row = |kind: &str, (label, count): (&String, &u64)| {
+            [kind.to_owned(), label.clone(), count.to_string()]
+        };
+        let mut rows: Vec<_> = self
+            .vertices
+            .iter()
+            .map(|entry| row("vertex", entry))
+            .collect();
         rows.extend(self.edges.iter().map(|entry| row("edge", entry)));
         if rows.is_empty() {
             return "the store is empty\n".to_owned();
         }
-        let mut text = columns(["kind", "type", "count"], &rows);
+        let mut text = Text::from(columns(["kind", "type", "count"], &rows));
         if let Some(digest) = &self.digest {
-            text.push_str(&format!("\ndigest {digest}\n"));
+            text.line(format_args!("\ndigest {digest}"));
         }
-        text
+        text.into()
     }
 }
 
 impl View for FoundView {
     fn table(&self) -> String {
-        let mut text = String::new();
+        let mut text = Text::default();
         for element in &self.found {
-            text.push_str(&format!("{} {}\n", element.label, element.identifiers.join(" ")));
+            text.line(format_args!(
+                "{} {}",
+                element.label,
+                element.identifiers.join(" ")
+            ));
             for (key, value) in &element.properties {
-                text.push_str(&format!("  {key}: {value}\n"));
+                text.line(format_args!("  {key}: {value}"));
             }
             for (arrow, side) in [("->", &element.outgoing), ("<-", &element.incoming)] {
                 for relation in &side.shown {
-                    text.push_str(&format!("  {arrow} {} {}\n", relation.label, relation.other));
+                    text.line(format_args!(
+                        "  {arrow} {} {}",
+                        relation.label, relation.other
+                    ));
                 }
                 let more = side.total - side.shown.len() as u64;
                 if more > 0 {
-                    text.push_str(&format!("  {arrow} and {more} more\n"));
+                    text.line(format_args!("  {arrow} and {more} more"));
                 }
             }
         }
-        text
+        text.into()
     }
 }

@@ -13,8 +13,8 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::{View, columns};
-use crate::stopwatch::Pace;
+use crate::output::{Text, View, columns};
+use crate::stopwatch::{Pace, Stopwatch};
 
 /// Read a backup from end to end and check every byte
 ///
@@ -37,6 +37,8 @@ struct VerifyView {
     vertices: u64,
     edges: u64,
     digest: Option<String>,
+    damaged_places: u64,
+    /// The first thousand.
     damages: Vec<Damaged>,
     #[serde(flatten)]
     pace: Pace,
@@ -50,7 +52,7 @@ struct Damaged {
 
 pub(crate) async fn run(ctx: &Context, args: &VerifyArgs) -> Result<Exit, Failure> {
     let progress = Arc::new(Progress::default());
-    let watch = ctx.stopwatch();
+    let watch = Stopwatch::start();
     let (name, report) = if let Some(path) = &args.file {
         let file = File::open(path).map_err(|error| {
             Failure::new(Kind::NotFound, error).context(format!("cannot open `{}`", path.display()))
@@ -76,7 +78,10 @@ pub(crate) async fn run(ctx: &Context, args: &VerifyArgs) -> Result<Exit, Failur
         let found = catalog.find(name).await?;
         let bar = ctx.bar("verify", &progress);
         let report = ctx
-            .interruptible(&progress, restore::verify(&catalog, &found, ctx.workers, &progress))
+            .interruptible(
+                &progress,
+                restore::verify(&catalog, &found, ctx.workers, &progress),
+            )
             .await?;
         drop(bar);
         (found.backup.name, report)
@@ -87,7 +92,11 @@ pub(crate) async fn run(ctx: &Context, args: &VerifyArgs) -> Result<Exit, Failur
         bytes: reading.bytes,
         vertices: report.found.vertex_count(),
         edges: report.found.edge_count(),
-        digest: report.footer.as_ref().map(|footer| footer.totals.digest.to_string()),
+        digest: report
+            .footer
+            .as_ref()
+            .map(|footer| footer.totals.digest.to_string()),
+        damaged_places: report.damaged_places,
         damages: report
             .damages
             .iter()
@@ -99,7 +108,7 @@ pub(crate) async fn run(ctx: &Context, args: &VerifyArgs) -> Result<Exit, Failur
         pace: watch.stop(report.found.elements()),
     };
     ctx.out.show(&view)?;
-    if view.damages.is_empty() {
+    if report.is_sound() {
         Ok(Exit::Success)
     } else {
         Ok(Exit::Damaged)
@@ -108,16 +117,20 @@ pub(crate) async fn run(ctx: &Context, args: &VerifyArgs) -> Result<Exit, Failur
 
 impl View for VerifyView {
     fn table(&self) -> String {
-        if !self.damages.is_empty() {
-            let mut text = format!("`{}` is damaged in {} places:\n", self.name, self.damages.len());
+        if self.damaged_places > 0 {
+            let mut text = Text::default();
+            text.line(format_args!(
+                "`{}` is damaged in {} places:",
+                self.name, self.damaged_places
+            ));
             for damage in &self.damages {
-                text.push_str(&format!("  byte {}: {}\n", damage.byte, damage.what));
+                text.line(format_args!("  byte {}: {}", damage.byte, damage.what));
             }
-            text.push_str(&format!(
-                "{} vertices and {} edges lie in blocks that are whole\n",
+            text.line(format_args!(
+                "{} vertices and {} edges lie in blocks that are whole",
                 self.vertices, self.edges
             ));
-            return text;
+            return text.into();
         }
         let row = [
             self.name.clone(),
@@ -127,6 +140,16 @@ impl View for VerifyView {
             self.pace.rate(),
             self.digest.clone().unwrap_or_default(),
         ];
-        columns(["name", "elements", "size", "seconds", "elements/s", "digest"], &[row])
+        columns(
+            [
+                "name",
+                "elements",
+                "size",
+                "seconds",
+                "elements/s",
+                "digest",
+            ],
+            &[row],
+        )
     }
 }
