@@ -8,8 +8,8 @@ use tracing_subscriber::EnvFilter;
 pub(crate) fn start(quiet: bool, verbose: u8) {
     let level = match (quiet, verbose) {
         (true, _) => "error",
-        (false, 0) => "warn,lifeboat=info,lifeboat_gateway=info",
-        (false, 1) => "info,lifeboat=debug",
+        (false, 0) => "warn,lifeboat_gateway=info",
+        (false, 1) => "info",
         (false, _) => "debug",
     };
     let builder = tracing_subscriber::fmt()

@@ -14,7 +14,7 @@
 //! | any other field | a property of its own name; `component.NAME` or `relation.NAME` where `data` has that name too |
 //! | `delete_ids` | components, or relations by `externalId`, that are deleted first |
 //!
-//! What a topology does not name stays: `start_snapshot` and `stop_snapshot` belong to a running synchronisation, and
+//! A relation whose other end nobody has reported yet is left out and told. What a topology does not name stays: `start_snapshot` and `stop_snapshot` belong to a running synchronisation, and
 //! are not acted upon. Numbers are kept exactly: an integer beyond 64 bits, or a number beyond a double's range, becomes
 //! a text of its digits. A key that stands twice in an object is refused, since one of the two would be lost.
 
@@ -40,13 +40,27 @@ pub struct Payload {
 }
 
 /// How much was read. What changed by it, the writer's commit says.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Loaded {
     pub topologies: u64,
     pub components: u64,
+    /// Those that were put in.
     pub relations: u64,
     /// Components and relations that `delete_ids` named and that existed.
     pub deleted: u64,
+    /// Relations that were not put in.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A relation of which one end is neither in the store nor in any of the payloads. Agents send such: the other end is
+/// another agent's to report. Loaded again after it, the relation goes in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{position}: {relation}: there is no component `{missing}`")]
+pub struct LeftOut {
+    pub position: Position,
+    /// Its type and both ids.
+    pub relation: String,
+    pub missing: String,
 }
 
 /// Where in which file.
@@ -63,13 +77,6 @@ pub struct Position {
 pub enum Error {
     #[error("{position}: {what}")]
     Malformed { position: Position, what: String },
-    #[error("{position}: {relation}: there is no component `{missing}`")]
-    Dangling {
-        position: Position,
-        /// Its type and both ids.
-        relation: String,
-        missing: String,
-    },
     #[error("{position}: `{id}` may be any of several components, of the types {types}")]
     Ambiguous {
         position: Position,
@@ -89,9 +96,7 @@ pub enum Error {
 impl Error {
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Malformed { .. } | Self::Dangling { .. } | Self::Ambiguous { .. } => {
-                Kind::Invalid
-            }
+            Self::Malformed { .. } | Self::Ambiguous { .. } => Kind::Invalid,
             Self::Refused { source, .. } | Self::Store(source) => source.kind(),
         }
     }
@@ -132,8 +137,14 @@ pub fn load(writer: &mut Writer, payloads: &[Payload]) -> Result<Loaded, Error> 
         let mut unnamed = HashMap::new();
         for relation in &topology.relations {
             let relation = Relation::read(topology.source, relation)?;
-            let src = ends.find(writer, topology.source, &relation, &relation.source_id)?;
-            let dst = ends.find(writer, topology.source, &relation, &relation.target_id)?;
+            let mut end = |id| ends.find(writer, topology.source, &relation, id);
+            let (src, dst) = match (end(&relation.source_id)?, end(&relation.target_id)?) {
+                (Ok(src), Ok(dst)) => (src, dst),
+                (Err(left_out), _) | (_, Err(left_out)) => {
+                    loaded.left_out.push(left_out);
+                    continue;
+                }
+            };
             let identity = if let Some(id) = &relation.external_id {
                 Identity::External(id)
             } else {
@@ -224,24 +235,24 @@ impl Ends {
         source: Source<'_>,
         relation: &Relation<'_>,
         id: &str,
-    ) -> Result<Lid, Error> {
+    ) -> Result<Result<Lid, LeftOut>, Error> {
         if let Some(&lid) = self.known.get(id) {
-            return Ok(lid);
+            return Ok(Ok(lid));
         }
         let found = writer.resolve(id)?;
         match found.as_slice() {
             [(lid, _)] => {
                 self.known.insert(id.to_owned(), *lid);
-                Ok(*lid)
+                Ok(Ok(*lid))
             }
-            [] => Err(Error::Dangling {
+            [] => Ok(Err(LeftOut {
                 position: source.position(relation.raw),
                 relation: format!(
                     "relation of type `{}` from `{}` to `{}`",
                     relation.kind, relation.source_id, relation.target_id
                 ),
                 missing: id.to_owned(),
-            }),
+            })),
             several => {
                 let mut types: Vec<String> = several
                     .iter()

@@ -87,13 +87,9 @@ fn the_bytes_in_the_document_are_those_of_the_file() {
 
 #[test]
 fn the_python_reader_prints_the_same() {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the test runner names the interpreter"
-    )]
-    let Ok(python) = std::env::var("LIFEBOAT_TEST_PYTHON") else {
-        eprintln!("SKIP: LIFEBOAT_TEST_PYTHON names no interpreter with the package `zstandard`");
-        return;
+    let python = match lifeboat_testkit::python::interpreter() {
+        Ok(python) => python,
+        Err(error) => return lifeboat_testkit::skip!("no Python with `zstandard`: {error:#}"),
     };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/read_graph.py");
     for (path, expected) in files() {

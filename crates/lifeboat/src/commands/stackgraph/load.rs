@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use lifeboat_core::error::Kind;
-use lifeboat_stackgraph::payload::{self, Payload};
+use lifeboat_stackgraph::payload::{self, LeftOut, Payload};
 use serde::Serialize;
 
 use crate::context::{Context, StoreUse};
@@ -14,10 +14,14 @@ use crate::failure::Failure;
 use crate::output::{View, columns};
 use crate::stopwatch::{Pace, Stopwatch};
 
+/// Relations named one by one when they were left out.
+const SHOWN: usize = 5;
+
 /// Put topology payloads into the store
 ///
 /// Payloads are what agents send: components and relations, in any of the spellings of the field. What is there
-/// already is updated; loading the same payload again changes nothing. All files together succeed or change nothing.
+/// already is updated; loading the same payload again changes nothing. A relation to a component that is nowhere is
+/// left out, and told. All files together succeed or change nothing.
 #[derive(Debug, Args)]
 pub(crate) struct LoadArgs {
     /// JSON files
@@ -30,6 +34,8 @@ struct LoadView {
     components: u64,
     relations: u64,
     deleted: u64,
+    /// Relations of which one end is nowhere: each with its place.
+    left_out: Vec<String>,
     #[serde(flatten)]
     pace: Pace,
 }
@@ -45,9 +51,23 @@ pub(crate) fn run(ctx: &Context, args: &LoadArgs) -> Result<Exit, Failure> {
         components: loaded.components,
         relations: loaded.relations,
         deleted: loaded.deleted,
+        left_out: loaded.left_out.iter().map(ToString::to_string).collect(),
         pace: watch.stop(loaded.components + loaded.relations),
     })?;
+    tell_left_out(ctx, &loaded.left_out)?;
     Ok(Exit::Success)
+}
+
+fn tell_left_out(ctx: &Context, left_out: &[LeftOut]) -> Result<(), Failure> {
+    for relation in left_out.iter().take(SHOWN) {
+        ctx.note(&format!("left out {relation}"))?;
+    }
+    match left_out.len().saturating_sub(SHOWN) {
+        0 => Ok(()),
+        more => ctx.note(&format!(
+            "left out {more} more relations; `-o json` names each"
+        )),
+    }
 }
 
 fn read(path: &PathBuf) -> Result<Payload, Failure> {
@@ -79,6 +99,7 @@ impl View for LoadView {
             self.components.to_string(),
             self.relations.to_string(),
             self.deleted.to_string(),
+            self.left_out.len().to_string(),
             self.pace.seconds(),
             self.pace.rate(),
         ];
@@ -87,6 +108,7 @@ impl View for LoadView {
                 "components",
                 "relations",
                 "deleted",
+                "left out",
                 "seconds",
                 "elements/s",
             ],
