@@ -8,9 +8,10 @@
 //! |---|---|
 //! | `lock` | held by the one process that serves the volume |
 //! | `tmp/` | files on their way, where the file system has none without a name; emptied at start |
-//! | `uploads/<id>/` | a multipart upload, see [`upload`] |
-//! | `records/<bucket>/` | records of names whose bytes have several names, see [`objects`] |
+//! | `uploads/<id>/` | a multipart upload: its journal, and its parts where the object will have them |
+//! | `records/<bucket>/` | records of names that share their bytes with another |
 
+mod copies;
 mod ids;
 mod list;
 mod objects;

@@ -1,21 +1,21 @@
-//! Objects in their places: finding, publishing, removing and copying them. Everything here blocks.
+//! Objects in their places: finding, publishing and removing them. Everything here blocks.
 //!
 //! Order of locks: that of a key first, then [`Volume::directories`]. Nobody holds the locks of two keys.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::PoisonError;
 
 use rustix::fs::{RenameFlags, Stat};
 use rustix::io::Errno;
 
 use super::path::{SELF_NAME, encode};
-use super::record::{NamedRecord, Record};
-use super::stage::{Staged, get_record, link, set_record};
+use super::record::Record;
+use super::stage::{Staged, link};
 use super::tree::{Directory, NameKind};
 use super::volume::Volume;
 use crate::backend::condition::WriteCondition;
-use crate::backend::{CopyOptions, Error, ObjectInfo, ObjectPath};
+use crate::backend::{Error, ObjectInfo, ObjectPath};
 
 /// How often a write starts again because others made or removed the directories around it.
 const ATTEMPTS: usize = 100;
@@ -111,46 +111,6 @@ impl Volume {
         }))
     }
 
-    /// Returns the record that counts for this name of the file.
-    pub(super) fn record(
-        &self,
-        file: &File,
-        stat: &Stat,
-        path: &ObjectPath,
-    ) -> Result<Record, Error> {
-        let wrap = Error::io("reading the record of the object");
-        let damaged = |source| Error::DamagedRecord {
-            key: path.key().to_owned(),
-            source,
-        };
-        let Some(bytes) = get_record(file).map_err(&wrap)? else {
-            return Ok(Record::of_foreign_file(stat));
-        };
-        let own = Record::from_bytes(&bytes).map_err(damaged)?;
-        if !own.shared {
-            return Ok(own);
-        }
-        let (parent, name) = record_place(path, &own.id);
-        let read = self
-            .records
-            .walk(&parent)
-            .and_then(|directory| directory.open_file(&name))
-            .and_then(|mut file| {
-                let mut bytes = Vec::new();
-                io::Read::read_to_end(&mut file, &mut bytes)?;
-                Ok(bytes)
-            });
-        match read {
-            Ok(bytes) => {
-                let named: NamedRecord = serde_json::from_slice(&bytes).map_err(damaged)?;
-                let counts = named.key == path.key() && named.record.id == own.id;
-                Ok(if counts { named.record } else { own })
-            }
-            Err(error) if is_absent(&error) => Ok(own),
-            Err(error) => Err(wrap(error)),
-        }
-    }
-
     /// Makes `staged` the object of `path` if what is there meets the condition. Durable when it returns.
     pub(super) fn publish(
         &self,
@@ -175,7 +135,7 @@ impl Volume {
     /// Calls `act` with what `path` holds and the place where its object belongs, while nobody else changes that.
     ///
     /// `act` is called again when the place vanished under it. Afterwards the place is durable.
-    fn place(
+    pub(super) fn place(
         &self,
         path: &ObjectPath,
         mut act: impl FnMut(Option<&Found>, &Directory, &str) -> Result<(), Error>,
@@ -362,155 +322,6 @@ impl Volume {
         prune(&bucket, directories);
         Ok(())
     }
-
-    /// Copies an object by giving its file one more name, or by copying its bytes where that is impossible.
-    pub(super) fn copy(
-        &self,
-        from: &ObjectPath,
-        to: &ObjectPath,
-        options: &CopyOptions,
-    ) -> Result<ObjectInfo, Error> {
-        let source = self.find(from)?;
-        options
-            .source
-            .judge(from.key(), &source.info())
-            .map_err(|error| match error {
-                Error::NotModified { key, .. } => Error::PreconditionFailed { key },
-                other => other,
-            })?;
-        let mut record = source.record.clone();
-        record.set_modified(self.sources.now());
-        if let Some(attributes) = options.attributes.clone() {
-            record.attributes = attributes;
-        }
-        let size = source.size();
-        if source.record.is_foreign() {
-            // Whoever put the file there may change it in place: its bytes must not be shared.
-            return self.copy_bytes(&source, to, record, options);
-        }
-        mark_shared(&source)?;
-        record.shared = true;
-        let mut staged = Staged::linking(
-            source
-                .file
-                .try_clone()
-                .map_err(Error::io("copying the object"))?,
-        );
-        let linked = self.place(to, |current, directory, name| {
-            options
-                .destination
-                .judge(to.key(), current.map(|found| found.record.etag.as_str()))?;
-            let wrap = Error::io("linking the object");
-            let names_left = rustix::fs::fstat(&source.file)
-                .map_err(|error| wrap(error.into()))?
-                .st_nlink;
-            if names_left == 0 {
-                return Err(Error::NoSuchKey {
-                    key: from.key().to_owned(),
-                });
-            }
-            self.remember_record(to, &record)?;
-            let Some(old) = current else {
-                return staged.publish_new(directory, name).map_err(wrap);
-            };
-            if (old.stat.st_dev, old.stat.st_ino) == (source.stat.st_dev, source.stat.st_ino) {
-                // The same bytes under the same name: the record was all that changes.
-                return Ok(());
-            }
-            staged
-                .publish_over(directory, name, &self.temporary, || self.sources.id())
-                .map_err(wrap)?;
-            self.forget_record(to, &old.record);
-            Ok(())
-        });
-        match linked {
-            Ok(()) => Ok(record.info(size)),
-            Err(Error::Io { source: cause, .. }) if cannot_link(&cause) => {
-                self.copy_bytes(&source, to, record, options)
-            }
-            // Removed or replaced since it was found; the open file still has the bytes.
-            Err(Error::NoSuchKey { key }) if key == from.key() => {
-                self.copy_bytes(&source, to, record, options)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn copy_bytes(
-        &self,
-        source: &Found,
-        to: &ObjectPath,
-        mut record: Record,
-        options: &CopyOptions,
-    ) -> Result<ObjectInfo, Error> {
-        let wrap = Error::io("copying the object");
-        let mut staged = self.stage().map_err(&wrap)?;
-        let mut reader = &source.file;
-        io::Seek::rewind(&mut reader).map_err(&wrap)?;
-        let copied = io::copy(&mut reader, &mut staged.file).map_err(&wrap)?;
-        staged.file.flush().map_err(&wrap)?;
-        record.id = self.sources.id();
-        record.shared = false;
-        staged.seal(&record)?;
-        self.publish(to, &options.destination, &mut staged)?;
-        Ok(record.info(copied))
-    }
-
-    /// Writes the record of one name of a shared file. Durable when it returns.
-    fn remember_record(&self, path: &ObjectPath, record: &Record) -> Result<(), Error> {
-        let wrap = Error::io("writing the record of the object");
-        let named = NamedRecord {
-            key: path.key().to_owned(),
-            record: record.clone(),
-        };
-        let bytes = serde_json::to_vec(&named).expect("a record is plain text and numbers");
-        let (parent, name) = record_place(path, &record.id);
-        let mut directory = self.records.make(&parent[0]).map_err(&wrap)?;
-        directory = directory.make(&parent[1]).map_err(&wrap)?;
-        let mut staged = self.stage().map_err(&wrap)?;
-        staged.file.write_all(&bytes).map_err(&wrap)?;
-        staged.file.sync_all().map_err(&wrap)?;
-        staged
-            .publish_over(&directory, &name, &self.temporary, || self.sources.id())
-            .map_err(&wrap)?;
-        directory.sync().map_err(&wrap)
-    }
-
-    /// Removes what was kept for a key that held `old`. One that stays is harmless: it counts only for those bytes.
-    fn forget_record(&self, path: &ObjectPath, old: &Record) {
-        if !old.shared {
-            return;
-        }
-        let (parent, name) = record_place(path, &old.id);
-        let removed = self
-            .records
-            .walk(&parent)
-            .and_then(|directory| directory.remove_file(&name));
-        if let Err(error) = removed
-            && !is_absent(&error)
-        {
-            tracing::debug!(%error, "cannot remove the record of a removed object");
-        }
-    }
-}
-
-/// Notes in the file that names of it may have records of their own. Must be durable before the first such record.
-fn mark_shared(source: &Found) -> Result<(), Error> {
-    let wrap = Error::io("copying the object");
-    let Some(bytes) = get_record(&source.file).map_err(&wrap)? else {
-        return Ok(());
-    };
-    let damaged = |error| Error::DamagedRecord {
-        key: String::new(),
-        source: error,
-    };
-    let mut own = Record::from_bytes(&bytes).map_err(damaged)?;
-    if own.shared {
-        return Ok(());
-    }
-    own.shared = true;
-    set_record(&source.file, &own)?;
-    source.file.sync_all().map_err(&wrap)
 }
 
 /// Removes the directories at the end of `names` as long as they are empty, never the bucket's own.
@@ -534,13 +345,6 @@ fn shorter_key(key: &str, parents: &[String], depth: usize) -> String {
         .to_owned()
 }
 
-/// Where the record of one name of the file with this id lies: directories below `records`, and a file name.
-fn record_place(path: &ObjectPath, id: &str) -> ([String; 2], String) {
-    let hash = blake3::hash(path.key().as_bytes()).to_hex();
-    let parents = [path.bucket().to_owned(), hash[..2].to_owned()];
-    (parents, format!("{hash}.{id}"))
-}
-
 /// Whether a path does not lead to anything of ours.
 pub(super) fn is_absent(error: &io::Error) -> bool {
     matches!(
@@ -559,13 +363,6 @@ fn is_moved(error: &io::Error) -> bool {
             | io::ErrorKind::IsADirectory
             | io::ErrorKind::NotADirectory
     )
-}
-
-/// Whether the file system refuses one more name for a file.
-fn cannot_link(error: &io::Error) -> bool {
-    [Errno::MLINK, Errno::PERM, Errno::OPNOTSUPP, Errno::XDEV]
-        .iter()
-        .any(|refusal| error.raw_os_error() == Some(refusal.raw_os_error()))
 }
 
 /// Removes the directories below `directory` that hold nothing. Files stay, and with them the directories they lie in.
