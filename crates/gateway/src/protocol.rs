@@ -4,6 +4,7 @@
 
 mod body;
 mod bucket;
+mod chunks;
 mod content;
 mod convert;
 mod delete;

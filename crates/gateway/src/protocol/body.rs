@@ -1,18 +1,20 @@
 //! What is done to a request before, and to a response after, the protocol layer sees it.
 //!
 //! `DeleteObjects` must match the digest sent with it, but the protocol layer parses its body away: so its bytes are hashed
-//! while they pass, and the digests wait in the request's extensions.
+//! while they pass, and the digests wait in the request's extensions. Bodies in chunks are watched for the size of those.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::{HeaderMap, Method, StatusCode};
 use s3s::{Body, HttpRequest, HttpResponse};
 
+use super::chunks::Chunks;
 use super::content;
+use crate::backend::BodyError;
 use crate::backend::digest::{Digests, Hasher};
 
 /// The digests of a request body that has been read to its end.
@@ -35,7 +37,11 @@ pub(super) fn prepare(request: hyper::Request<Incoming>) -> HttpRequest {
                 .split('&')
                 .any(|pair| pair == "delete" || pair == "delete=")
         });
-    if !deletes || content::is_chunked(&parts.headers) {
+    if content::is_chunked(&parts.headers) {
+        let chunks = Chunks::new();
+        return HttpRequest::from_parts(parts, Body::http_body(Limited { body, chunks }));
+    }
+    if !deletes {
         return HttpRequest::from_parts(parts, Body::from(body));
     }
     let hasher = Hasher::new(announced(&parts.headers));
@@ -80,6 +86,39 @@ impl HttpBody for Watched {
             hasher.update(bytes);
         }
         frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A body in chunks, none of them larger than allowed.
+struct Limited {
+    body: Incoming,
+    chunks: Chunks,
+}
+
+impl HttpBody for Limited {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        Poll::Ready(frame.map(|frame| {
+            let frame = frame?;
+            if let Some(bytes) = frame.data_ref() {
+                self.chunks.pass(bytes)?;
+            }
+            Ok(frame)
+        }))
     }
 
     fn is_end_stream(&self) -> bool {

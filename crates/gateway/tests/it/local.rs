@@ -423,3 +423,21 @@ fn a_volume_that_cannot_be_used_is_named_with_the_reason() {
     assert!(matches!(error, OpenError::Obstacle { .. }), "{error:?}");
     assert!(error.to_string().contains(".lifeboat"), "{error}");
 }
+
+#[tokio::test]
+async fn a_damaged_record_is_reported_and_hides_nothing_else() {
+    let volume = Volume::new().await;
+    put(&volume.local, "broken", "x").await.unwrap();
+    put(&volume.local, "whole", "y").await.unwrap();
+    let file = fs::File::open(volume.path().join("bucket/broken")).unwrap();
+    rustix::fs::fsetxattr(
+        &file,
+        "user.lifeboat",
+        b"{\"version\":",
+        rustix::fs::XattrFlags::empty(),
+    )
+    .unwrap();
+    let error = read(&volume.local, "broken").await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Damaged);
+    assert_eq!(all_keys(&volume.local).await, ["broken", "whole"]);
+}

@@ -186,3 +186,62 @@ pub(super) fn get_record(file: impl AsFd) -> io::Result<Option<Vec<u8>>> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::backend::Attributes;
+
+    /// Publishes twice under one name and returns what is there, and how many names are left beside it.
+    fn publish_twice(anonymous: Anonymous) -> (String, usize) {
+        let volume = tempfile::tempdir().unwrap();
+        let root = Directory::open_root(volume.path()).unwrap();
+        let temporary = Arc::new(root.make("tmp").unwrap());
+        let target = root.make("target").unwrap();
+        let stage = |text: &str| {
+            let staged = Staged::new(anonymous, &temporary, || text.to_owned()).unwrap();
+            (&staged.file).write_all(text.as_bytes()).unwrap();
+            let record = Record::new(
+                text.to_owned(),
+                String::new(),
+                Timestamp::UNIX_EPOCH,
+                Attributes::default(),
+            );
+            staged.seal(&record).unwrap();
+            staged
+        };
+        stage("first").publish_new(&target, "object").unwrap();
+        let again = stage("second").publish_new(&target, "object").unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+        stage("third")
+            .publish_over(&target, "object", &temporary, || "between".to_owned())
+            .unwrap();
+        drop(stage("never published"));
+        let mut text = String::new();
+        target
+            .open_file("object")
+            .unwrap()
+            .read_to_string(&mut text)
+            .unwrap();
+        let record = get_record(target.open_file("object").unwrap())
+            .unwrap()
+            .unwrap();
+        assert_eq!(Record::from_bytes(&record).unwrap().id, text);
+        (text, temporary.names().unwrap().len())
+    }
+
+    #[test]
+    fn files_with_and_without_a_name_are_published_alike() {
+        for anonymous in [Anonymous::Supported, Anonymous::Named] {
+            assert_eq!(
+                publish_twice(anonymous),
+                ("third".to_owned(), 0),
+                "{anonymous:?}"
+            );
+        }
+    }
+}
