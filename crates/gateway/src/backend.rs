@@ -274,9 +274,9 @@ pub struct CompleteOptions {
 
 /// A place that keeps objects.
 ///
-/// Whatever is answered with `Ok` is durable and seen by every later call. A write that fails, is dropped half-way or
-/// is cut off by the end of the process leaves the key as it was. Writers of one key take effect one after the other,
-/// each condition is checked at the moment its write takes effect.
+/// Whatever is answered with `Ok` is durable and seen by every later call. A write that fails leaves the key as it was; one
+/// that is dropped half-way, or cut off by the end of the process, leaves either that or the whole of the new object.
+/// Writers of one key take effect one after the other, each condition is checked at the moment its write takes effect.
 #[async_trait]
 pub trait Backend: Send + Sync + 'static {
     /// Fails with [`Error::BucketExists`] if there is one.

@@ -157,4 +157,50 @@ mod tests {
         assert!(checksum_header(&headers).is_err());
         assert!(md5("AAAA").is_err());
     }
+
+    #[test]
+    fn a_checksum_announced_for_the_end_excludes_one_at_the_beginning() {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            "x-amz-content-sha256",
+            "STREAMING-UNSIGNED-PAYLOAD-TRAILER".parse().unwrap(),
+        );
+        headers.insert("x-amz-trailer", "x-amz-checksum-crc32".parse().unwrap());
+        headers.insert("x-amz-checksum-crc32", "AAAAAA==".parse().unwrap());
+        let described = Described {
+            headers: &headers,
+            trailers: None,
+            content_md5: None,
+            content_length: None,
+        };
+        assert!(content(None, described).is_err());
+        assert!(announced_trailer("x-amz-checksum-crc32", None).is_err());
+        assert!(
+            announced_trailer("x-amz-something", None)
+                .unwrap()
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn the_length_of_content_is_not_that_of_its_chunks() {
+        let mut headers = HeaderMap::new();
+        let length = |headers: &HeaderMap| {
+            let described = Described {
+                headers,
+                trailers: None,
+                content_md5: None,
+                content_length: Some(120),
+            };
+            content(None, described).unwrap().length
+        };
+        assert_eq!(length(&headers), Some(120));
+        headers.insert(
+            "x-amz-content-sha256",
+            "STREAMING-AWS4-HMAC-SHA256-PAYLOAD".parse().unwrap(),
+        );
+        assert_eq!(length(&headers), None);
+        headers.insert("x-amz-decoded-content-length", "100".parse().unwrap());
+        assert_eq!(length(&headers), Some(100));
+    }
 }
