@@ -12,7 +12,7 @@
 //! | its `externalId` (or that of its data) | tells parallel relations apart; without one, their order within the topology does |
 //! | `data` | properties |
 //! | any other field | a property of its own name; `component.NAME` or `relation.NAME` where `data` has that name too |
-//! | `delete_ids` | components, or relations by `externalId`, that are deleted first |
+//! | `delete_ids` | components, or relations by `externalId`, that are deleted last: agents name what they have just sent |
 //!
 //! A relation whose other end nobody has reported yet is left out and told. What a topology does not name stays: `start_snapshot` and `stop_snapshot` belong to a running synchronisation, and
 //! are not acted upon. Numbers are kept exactly: an integer beyond 64 bits, or a number beyond a double's range, becomes
@@ -118,9 +118,6 @@ pub fn load(writer: &mut Writer, payloads: &[Payload]) -> Result<Loaded, Error> 
     }
     loaded.topologies = topologies.len() as u64;
     for topology in &topologies {
-        delete(writer, topology, &mut loaded)?;
-    }
-    for topology in &topologies {
         for component in &topology.components {
             let component = Component::read(topology.source, component)?;
             writer
@@ -157,6 +154,9 @@ pub fn load(writer: &mut Writer, payloads: &[Payload]) -> Result<Loaded, Error> 
             writer.upsert_edge(&relation.kind, (src, dst), identity, relation.props)?;
             loaded.relations += 1;
         }
+    }
+    for topology in &topologies {
+        delete(writer, topology, &mut loaded)?;
     }
     Ok(loaded)
 }

@@ -337,8 +337,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Deletes every edge of the store whose [`EXTERNAL_ID`] is among the names, and returns how many. Reads all
-    /// edges: there is no index for it.
+    /// Deletes every edge, of the store or of this change, whose [`EXTERNAL_ID`] is among the names, and returns how
+    /// many. Reads all edges: there is no index for it.
     pub fn delete_edges_named(&mut self, names: &HashSet<&str>) -> Result<usize, Error> {
         let mut edges = Vec::new();
         self.graph.each_edge(|edge| {
@@ -352,7 +352,18 @@ impl Writer {
         for edge in &edges {
             self.delete_edge(edge);
         }
-        Ok(edges.len())
+        let mut pending = Vec::new();
+        for (&src, keys) in &self.sources {
+            for (key, &lid) in keys {
+                if matches!(&key.identity, OwnIdentity::External(name) if names.contains(&**name)) {
+                    pending.push((src, lid, key.label, key.dst));
+                }
+            }
+        }
+        for &(src, lid, label, dst) in &pending {
+            self.bury_edge(src, lid, label, dst);
+        }
+        Ok(edges.len() + pending.len())
     }
 
     fn delete_edge(&mut self, edge: &Edge) {
