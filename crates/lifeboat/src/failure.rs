@@ -131,8 +131,8 @@ impl From<lifeboat_stackgraph::error::Error> for Failure {
                 return error.into();
             }
             Graph::NotEmpty { vertices, edges } => Some(format!(
-                "the store holds {vertices} vertices and {edges} edges, and nothing was changed; with `-force` the backup \
-                 replaces them"
+                "the store holds {} elements, and nothing was changed; with `-force` the backup replaces them",
+                vertices + edges
             )),
             Graph::UnknownBackup { nearest, .. } if nearest.is_empty() => {
                 Some("the bucket holds no backups yet".to_owned())

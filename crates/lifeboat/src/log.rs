@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 pub(crate) fn start(quiet: bool, verbose: u8) {
     let level = match (quiet, verbose) {
         (true, _) => "error",
-        (false, 0) => "warn,lifeboat_gateway=info",
+        (false, 0) => "warn,lifeboat_gateway=info,s3s=off",
         (false, 1) => "info",
         (false, _) => "debug",
     };

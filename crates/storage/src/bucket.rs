@@ -119,7 +119,10 @@ impl Bucket {
     /// Returns the objects directly under `prefix` (empty, or ending in `/`), not those under deeper prefixes,
     /// ascending by key.
     pub async fn list(&self, prefix: &str) -> Result<Vec<Entry>, Error> {
-        let doing = || format!("list `{prefix}`");
+        let doing = || match prefix {
+            "" => "list the objects".to_owned(),
+            prefix => format!("list `{prefix}`"),
+        };
         let parent = (!prefix.is_empty()).then(|| Path::from(prefix));
         let listed = self.s3.list_with_delimiter(parent.as_ref()).await;
         let listed =

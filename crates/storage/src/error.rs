@@ -21,7 +21,7 @@ pub struct Error {
 pub enum Cause {
     #[error("no answer: {0}")]
     Unreachable(String),
-    #[error("the server refused the access key: {0}")]
+    #[error("the server refused the key pair: {0}")]
     Denied(Reply),
     #[error("there is no such bucket: {0}")]
     NoBucket(Reply),
@@ -41,6 +41,14 @@ pub enum Cause {
     #[error("`{0}` is not a usable endpoint or object name")]
     Name(String),
 }
+
+/// Codes by which S3 servers say that a key pair is not good, whatever the request.
+const REFUSALS: [&str; 4] = [
+    "AccessDenied",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "InvalidToken",
+];
 
 /// Status, code and message of an S3 error answer, as far as they were given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +86,9 @@ impl Cause {
         ) || text.contains("507 ")
         {
             return Self::Full(reply);
+        }
+        if REFUSALS.contains(&code) {
+            return Self::Denied(reply);
         }
         match error {
             object_store::Error::NotFound { .. } => Self::NoObject,
@@ -155,7 +166,7 @@ mod tests {
         };
         assert_eq!(
             Cause::of(&error).to_string(),
-            "the server refused the access key: InvalidAccessKeyId: no such key"
+            "the server refused the key pair: InvalidAccessKeyId: no such key"
         );
     }
 

@@ -56,7 +56,12 @@ fn another_programs_file_is_told_apart() {
         [b"\xac\xed\x00\x05".as_slice(), &[7; 500]].concat(),
     )
     .unwrap();
-    insta::assert_snapshot!(world.seen(&["stackgraph", "restore", NAME, "-force"]), @"");
+    insta::assert_snapshot!(world.seen(&["stackgraph", "restore", NAME, "-force"]), @r"
+    exit code 6
+    --- stdout
+    --- stderr
+    error: `sts-backup-20210216-0300.graph` cannot be restored: not a Lifeboat `.graph` file, it starts with `\xac\xed\x00\x05\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07`
+    ");
     assert_eq!(world.digest(), digest);
 }
 

@@ -28,8 +28,20 @@ fn while_a_restore_runs_every_other_command_is_told_who_holds_the_store_since_wh
     let restore = store
         .begin_load(LoadMode::Replace, &Expected::default())
         .unwrap();
-    insta::assert_snapshot!(world.seen(&["stackgraph", "restore", "a.graph", "-force"]), @"");
-    insta::assert_snapshot!(world.seen(&["stackgraph", "backup", "--name", "b.graph"]), @"");
+    insta::assert_snapshot!(world.seen(&["stackgraph", "restore", "a.graph", "-force"]), @r"
+    exit code 4
+    --- stdout
+    --- stderr
+    error: the store `[FOLDER]/graph` is held by `lifeboat stackgraph restore` (process 4711 on `node-1`) since 2026-08-01T03:00:00Z
+    hint: wait until it has ended, then run the same command again
+    ");
+    insta::assert_snapshot!(world.seen(&["stackgraph", "backup", "--name", "b.graph"]), @r"
+    exit code 4
+    --- stdout
+    --- stderr
+    error: the store `[FOLDER]/graph` is held by `lifeboat stackgraph restore` (process 4711 on `node-1`) since 2026-08-01T03:00:00Z
+    hint: wait until it has ended, then run the same command again
+    ");
     drop(restore);
     world.ok(&["stackgraph", "backup", "--name", "b.graph"]);
 }

@@ -39,11 +39,39 @@ fn script_output_is_line_for_line_that_of_the_platforms_scripts() {
     for name in ["sts-backup-20210215-0300.graph", NAME] {
         world.ok(&["stackgraph", "backup", "--name", name]);
     }
-    insta::assert_snapshot!(world.seen(&["-o", "script", "stackgraph", "list"]), @"");
+    insta::assert_snapshot!(world.seen(&["-o", "script", "stackgraph", "list"]), @r#"
+    exit code 0
+    --- stdout
+    === Listing StackGraph backups in bucket "sts-stackgraph-backup"...
+    sts-backup-20210215-0300.graph
+    sts-backup-20210216-0300.graph
+    ===
+    --- stderr
+    "#);
     fs::remove_dir_all(world.store()).unwrap();
-    insta::assert_snapshot!(world.seen(&["-o", "script", "stackgraph", "restore", NAME]), @"");
-    insta::assert_snapshot!(world.seen(&["-o", "script", "stackgraph", "restore", NAME, ""]), @"");
-    insta::assert_snapshot!(world.seen(&["-o", "script", "stackgraph", "restore", NAME, "-force"]), @"");
+    insta::assert_snapshot!(world.seen(&["-o", "script", "stackgraph", "restore", NAME]), @r#"
+    exit code 0
+    --- stdout
+    === Downloading StackGraph backup "sts-backup-20210216-0300.graph" from bucket "sts-stackgraph-backup"...
+    === Importing StackGraph data from "sts-backup-20210216-0300.graph"...
+    ===
+    --- stderr
+    "#);
+    insta::assert_snapshot!(world.seen(&["-o", "script", "stackgraph", "restore", NAME, ""]), @r"
+    exit code 4
+    --- stdout
+    --- stderr
+    ERROR com.stackvista.graph.migration.Restore - Restore isn't possible in a non empty.
+    hint: the store holds 10 elements, and nothing was changed; with `-force` the backup replaces them
+    ");
+    insta::assert_snapshot!(world.seen(&["-o", "script", "stackgraph", "restore", NAME, "-force"]), @r#"
+    exit code 0
+    --- stdout
+    === Downloading StackGraph backup "sts-backup-20210216-0300.graph" from bucket "sts-stackgraph-backup"...
+    === Importing StackGraph data from "sts-backup-20210216-0300.graph"...
+    ===
+    --- stderr
+    "#);
 }
 
 #[test]
@@ -53,10 +81,22 @@ fn a_store_that_is_not_empty_is_not_overwritten_unless_forced() {
     world.ok(&["stackgraph", "backup", "--name", NAME]);
     let second = world.load_ring(50, "second");
     assert_ne!(first, second);
-    insta::assert_snapshot!(world.seen(&["stackgraph", "restore", NAME]), @"");
+    insta::assert_snapshot!(world.seen(&["stackgraph", "restore", NAME]), @r"
+    exit code 4
+    --- stdout
+    --- stderr
+    ERROR com.stackvista.graph.migration.Restore - Restore isn't possible in a non empty.
+    hint: the store holds 150 elements, and nothing was changed; with `-force` the backup replaces them
+    ");
     assert_eq!(world.digest(), second);
 
-    insta::assert_snapshot!(world.seen(&["stackgraph", "restore", NAME, "--force", "--dry-run"]), @"");
+    insta::assert_snapshot!(world.seen(&["stackgraph", "restore", NAME, "--force", "--dry-run"]), @r"
+    exit code 0
+    --- stdout
+    would restore 100 elements from `sts-backup-20210216-0300.graph`
+    would replace the 150 elements that the store holds now
+    --- stderr
+    ");
     assert_eq!(world.digest(), second);
 
     world.ok(&["stackgraph", "restore", NAME, "--force"]);
@@ -70,7 +110,12 @@ fn a_disabled_restore_is_refused() {
         "backup: {enabled: true}",
         "backup: {enabled: true, stackGraph: {restore: {enabled: false}}}",
     ));
-    insta::assert_snapshot!(world.seen(&["stackgraph", "restore", "latest"]), @"");
+    insta::assert_snapshot!(world.seen(&["stackgraph", "restore", "latest"]), @r"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: restoring StackGraph is disabled: set `backup.stackGraph.restore.enabled` to true
+    ");
 }
 
 #[test]
@@ -79,7 +124,14 @@ fn a_name_is_never_used_twice() {
     let before = world.load_ring(5, "first");
     world.ok(&["stackgraph", "backup", "--name", NAME]);
     world.load_ring(5, "second");
-    insta::assert_snapshot!(world.seen(&["stackgraph", "backup", "--name", NAME]), @"");
+    insta::assert_snapshot!(world.seen(&["stackgraph", "backup", "--name", NAME]), @r"
+    exit code 4
+    --- stdout
+    --- stderr
+    error: cannot write `sts-backup-20210216-0300.graph` in bucket `sts-stackgraph-backup` at [ENDPOINT]
+      caused by: the object exists already
+    hint: choose another name with `--name`
+    ");
     let listed = world.json(&["stackgraph", "list"]);
     assert_eq!(listed["backups"][0]["digest"], before.as_str());
 }
@@ -88,7 +140,12 @@ fn a_name_is_never_used_twice() {
 fn a_list_shows_complete_backups_and_says_what_it_leaves_out() {
     let world = World::new();
     world.load_ring(5, "first");
-    insta::assert_snapshot!(world.seen(&["stackgraph", "list"]), @"");
+    insta::assert_snapshot!(world.seen(&["stackgraph", "list"]), @r"
+    exit code 0
+    --- stdout
+    no backups in bucket `sts-stackgraph-backup`
+    --- stderr
+    ");
     world.ok(&["stackgraph", "backup", "--name", NAME]);
     let whole = fs::read(world.object(NAME)).unwrap();
     fs::write(
@@ -104,7 +161,15 @@ fn a_list_shows_complete_backups_and_says_what_it_leaves_out() {
     assert_eq!(world.listed(), [NAME]);
     let seen = world.seen(&["stackgraph", "list"]);
     assert!(seen.contains("2 more objects are in the bucket"), "{seen}");
-    insta::assert_snapshot!(world.seen(&["stackgraph", "list", "--all"]), @"");
+    insta::assert_snapshot!(world.seen(&["stackgraph", "list", "--all"]), @r"
+    exit code 0
+    --- stdout
+    NAME                            TAKEN              SIZE  ELEMENTS  STATE
+    sts-backup-20210216-0300.graph  2021-02-16 03:00  714 B  10        completed
+    sts-backup-20210217-0300.graph  2021-02-17 03:00  357 B  -         the file is incomplete: it ends without its end mark at byte 357
+    sts-backup-20210218-0300.graph  2021-02-18 03:00   25 B  -         not a Lifeboat `.graph` file, it starts with `\xac\xed\x00\x05sr of anothe`
+    --- stderr
+    ");
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::stopwatch::{Pace, Stopwatch};
 /// Write the whole graph to the bucket
 ///
 /// The graph is read from a snapshot while the platform goes on, and streamed: there is no temporary file. The backup
-/// is listed only once it is complete.
+/// is listed only once it is complete. What is counted are elements: versions of vertices and of edges.
 #[derive(Debug, Args)]
 pub(crate) struct BackupArgs {
     /// Name of the backup, instead of one made from `backup.stackGraph.scheduled.backupNameTemplate`
@@ -99,8 +99,10 @@ pub(crate) async fn run(ctx: &Context, args: &BackupArgs) -> Result<Exit, Failur
 impl View for PlanView {
     fn table(&self) -> String {
         format!(
-            "would write {} vertices and {} edges to `{}` in bucket `{}`\n",
-            self.vertices, self.edges, self.key, self.bucket
+            "would write {} elements to `{}` in bucket `{}`\n",
+            self.vertices + self.edges,
+            self.key,
+            self.bucket
         )
     }
 }

@@ -32,6 +32,7 @@ pub(crate) struct Listed {
     completed: Option<Timestamp>,
     #[serde(rename = "bytes")]
     pub(crate) size: ByteSize,
+    /// Versions of vertices; likewise of edges.
     vertices: Option<u64>,
     edges: Option<u64>,
     #[serde(rename = "digest")]
@@ -97,6 +98,15 @@ impl From<Backup> for Listed {
     }
 }
 
+impl Listed {
+    fn elements(&self) -> String {
+        match (self.vertices, self.edges) {
+            (Some(vertices), Some(edges)) => (vertices + edges).to_string(),
+            _ => "-".to_owned(),
+        }
+    }
+}
+
 impl ListView {
     fn time(&self, at: Option<Timestamp>) -> String {
         at.map_or_else(
@@ -115,9 +125,6 @@ impl View for ListView {
         if self.backups.is_empty() {
             return format!("no backups in bucket `{}`\n", self.bucket);
         }
-        let count = |number: Option<u64>| {
-            number.map_or_else(|| "-".to_owned(), |number| number.to_string())
-        };
         if self.all {
             let rows: Vec<_> = self
                 .backups
@@ -131,16 +138,12 @@ impl View for ListView {
                         backup.name.clone(),
                         self.time(backup.taken),
                         backup.size.to_string(),
-                        count(backup.vertices),
-                        count(backup.edges),
+                        backup.elements(),
                         state,
                     ]
                 })
                 .collect();
-            return columns(
-                ["name", "taken", "size", "vertices", "edges", "state"],
-                &rows,
-            );
+            return columns(["name", "taken", "size", "elements", "state"], &rows);
         }
         let rows: Vec<_> = self
             .backups
@@ -150,12 +153,11 @@ impl View for ListView {
                     backup.name.clone(),
                     self.time(backup.taken),
                     backup.size.to_string(),
-                    count(backup.vertices),
-                    count(backup.edges),
+                    backup.elements(),
                 ]
             })
             .collect();
-        columns(["name", "taken", "size", "vertices", "edges"], &rows)
+        columns(["name", "taken", "size", "elements"], &rows)
     }
 
     fn script(&self) -> String {

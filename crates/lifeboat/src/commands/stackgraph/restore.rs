@@ -133,13 +133,14 @@ impl View for PlanView {
     fn table(&self) -> String {
         let mut text = Text::default();
         text.line(format_args!(
-            "would restore {} vertices and {} edges from `{}`",
-            self.vertices, self.edges, self.name
+            "would restore {} elements from `{}`",
+            self.vertices + self.edges,
+            self.name
         ));
-        if self.replaces.vertices + self.replaces.edges > 0 {
+        let replaced = self.replaces.vertices + self.replaces.edges;
+        if replaced > 0 {
             text.line(format_args!(
-                "would replace the {} vertices and {} edges that the store holds now",
-                self.replaces.vertices, self.replaces.edges
+                "would replace the {replaced} elements that the store holds now"
             ));
         }
         text.into()

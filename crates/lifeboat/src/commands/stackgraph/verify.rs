@@ -127,8 +127,8 @@ impl View for VerifyView {
                 text.line(format_args!("  byte {}: {}", damage.byte, damage.what));
             }
             text.line(format_args!(
-                "{} vertices and {} edges lie in blocks that are whole",
-                self.vertices, self.edges
+                "{} elements lie in blocks that are whole",
+                self.vertices + self.edges
             ));
             return text.into();
         }
