@@ -6,6 +6,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use lifeboat_testkit::process::Process;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use tempfile::TempDir;
 
 pub(crate) const ACCESS_KEY: &str = "lifeboattest";
@@ -155,6 +157,25 @@ impl World {
     pub(crate) fn load_ring(&self, components: usize, generation: &str) -> String {
         let payload = self.path("ring.json");
         fs::write(&payload, ring(components, generation)).unwrap();
+        self.ok(&["stackgraph", "load", path(&payload)]);
+        self.digest()
+    }
+
+    /// Loads components that hardly compress, so that a backup of them needs several parts, and returns the digest.
+    pub(crate) fn load_noise(&self, components: usize) -> String {
+        let mut rng = StdRng::seed_from_u64(7);
+        let mut noise = [0_u8; 200];
+        let component = |number: usize| {
+            rng.fill(&mut noise);
+            let data = serde_json::json!({"noise": hex::encode(noise)});
+            serde_json::json!({"id": format!("urn:noise:/{number}"), "type": "noise", "data": data})
+        };
+        let components: Vec<_> = (0..components).map(component).collect();
+        let payload = self.path("noise.json");
+        let relations: [(); 0] = [];
+        let text =
+            serde_json::json!({"components": components, "relations": relations}).to_string();
+        fs::write(&payload, text).unwrap();
         self.ok(&["stackgraph", "load", path(&payload)]);
         self.digest()
     }
