@@ -108,7 +108,7 @@ fn tour(platform: &Platform, payloads: &[PathBuf], telling: &Telling) -> Result<
     let started = Instant::now();
     platform.load(payloads)?;
     let loading = started.elapsed();
-    let before: Show = platform.ask(&["show"])?;
+    let before: Show = platform.ask(&["show", "--digest"])?;
     let payload_bytes = payloads
         .iter()
         .filter_map(|path| Some(path.metadata().ok()?.len()))
@@ -134,7 +134,7 @@ fn tour(platform: &Platform, payloads: &[PathBuf], telling: &Telling) -> Result<
 
     telling.tell(&format!("restoring {}", backup.name))?;
     let restored: Report = platform.ask(&["restore", &backup.name, "--yes"])?;
-    let after: Show = platform.ask(&["show"])?;
+    let after: Show = platform.ask(&["show", "--digest"])?;
     ensure!(
         before == after,
         "the store differs after the restore: before {before:?}, after {after:?}"

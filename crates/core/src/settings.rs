@@ -109,7 +109,7 @@ impl Driver {
 impl Settings {
     /// Reads settings. Later sources win key by key, `overrides` (the texts of `--set`) win over them, and
     /// `environment` wins for the gateway's keys: `LIFEBOAT_ACCESS_KEY` and `LIFEBOAT_SECRET_KEY`; for clients of the
-    /// gateway also `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, as a pair, when those are not set.
+    /// gateway also `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, as a pair, when nothing else gives keys.
     ///
     /// `null` takes away what was said before, so that the default holds. No sources at all give the defaults. Rules
     /// that matter to one command only are methods: [`gateway_credentials`](Self::gateway_credentials),

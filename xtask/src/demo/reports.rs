@@ -24,11 +24,11 @@ pub(super) struct List {
 #[derive(Debug, Deserialize)]
 pub(super) struct Backup {
     pub(super) name: String,
-    #[serde(deserialize_with = "bytes")]
+    #[serde(rename = "bytes", deserialize_with = "bytes")]
     pub(super) size: ByteSize,
 }
 
-/// What `show` prints: how many elements of which type.
+/// What `show --digest` prints: how many elements of which type.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct Show {
     vertices: BTreeMap<String, u64>,
@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn fields_that_come_later_do_no_harm() {
         let list: List = serde_json::from_str(
-            r#"{"backups":[{"name":"a.graph","size":2048,"checksum":"x"}],"bucket":"b"}"#,
+            r#"{"backups":[{"name":"a.graph","bytes":2048,"checksum":"x"}],"bucket":"b"}"#,
         )
         .unwrap();
         assert_eq!(list.backups[0].size.to_string(), "2.0 KiB");

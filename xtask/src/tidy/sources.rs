@@ -92,6 +92,7 @@ fn is_stray_test(path: &Path) -> bool {
     let after_tests = parts
         .iter()
         .position(|part| *part == "tests")
+        .filter(|at| !parts[..*at].contains(&"src"))
         .map(|at| &parts[at + 1..]);
     match after_tests {
         Some([_file]) => true,
@@ -177,7 +178,9 @@ mod tests {
             ("crates/a/src/lib.rs", "//! A.\nmod outer;\npub mod other;"),
             ("crates/a/src/outer.rs", "//! B.\n    pub(crate) mod inner;"),
             ("crates/a/src/outer/inner.rs", "//! C."),
-            ("crates/a/src/other.rs", "//! D."),
+            ("crates/a/src/other.rs", "//! D.\nmod tests;"),
+            ("crates/a/src/other/tests.rs", "//! T.\nmod bad;"),
+            ("crates/a/src/other/tests/bad.rs", "//! B."),
             ("crates/a/tests/it/main.rs", "//! E.\nmod faults;"),
             ("crates/a/tests/it/faults.rs", "//! F."),
         ]);

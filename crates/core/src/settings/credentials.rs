@@ -154,22 +154,21 @@ impl Settings {
     }
 
     /// Returns the keys with which a command reaches the gateway. Whether they are right, the gateway decides.
+    ///
+    /// The pair for AWS stands in only where nothing else gives keys: in the shell of a person it may well be meant
+    /// for something else.
     pub fn client_credentials(&self) -> Result<Credentials, Error> {
         let keys = &self.keys;
-        let pair = [&keys.access_key, &keys.secret_key];
-        let own = pair.iter().any(|key| {
-            key.as_ref()
-                .is_some_and(|said| matches!(said.origin, Origin::Environment(_)))
-        });
-        if let Some(aws) = keys.aws.as_ref().filter(|_| !own) {
-            return Ok(aws.clone());
+        let access = keys.usable(&ACCESS, keys.access_key.as_ref());
+        let secret = keys.usable(&SECRET, keys.secret_key.as_ref());
+        match (access, secret, &keys.aws) {
+            (Ok(access), Ok(secret), _) => Ok(Credentials {
+                access_key: access.secret.clone(),
+                secret_key: secret.secret.clone(),
+            }),
+            (Err(_), Err(_), Some(aws)) => Ok(aws.clone()),
+            (Err(error), ..) | (_, Err(error), _) => Err(error),
         }
-        let access = keys.usable(&ACCESS, keys.access_key.as_ref())?;
-        let secret = keys.usable(&SECRET, keys.secret_key.as_ref())?;
-        Ok(Credentials {
-            access_key: access.secret.clone(),
-            secret_key: secret.secret.clone(),
-        })
     }
 }
 

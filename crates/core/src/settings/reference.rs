@@ -21,7 +21,7 @@ both are given and differ, a warning says which one counts.
 | environment | stands for |
 |---|---|
 | `LIFEBOAT_ACCESS_KEY`, `LIFEBOAT_SECRET_KEY` | the keys of the gateway, before all values |
-| `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` | the same for the commands that talk to the gateway, as a pair, when those are not set |
+| `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` | as a pair, for the commands that talk to the gateway, when neither those nor the values give keys |
 ";
 
 /// Returns the whole reference as Markdown.
