@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use lifeboat_core::error::Kind;
 use lifeboat_core::progress::Progress;
 use lifeboat_core::settings::{Driver, Settings, Source};
+use lifeboat_core::size::ByteSize;
 use lifeboat_stackgraph::catalog::Catalog;
 use lifeboat_stackgraph::embedded::{self, Holder};
 use lifeboat_storage::{Access, Bucket, Endpoint};
@@ -142,12 +143,10 @@ impl Context {
         Ok(Arc::new(store))
     }
 
-    /// Bytes that the loader of a restore may take.
-    pub(crate) fn stackgraph_memory(&self) -> u64 {
-        self.settings
-            .lifeboat
-            .stackgraph
-            .memory
+    /// Bytes that the loader of a restore may take, of those that the whole program may.
+    pub(crate) fn stackgraph_memory(&self, whole: Option<ByteSize>) -> u64 {
+        whole
+            .unwrap_or(self.settings.lifeboat.stackgraph.memory)
             .0
             .saturating_sub(AROUND_A_LOAD)
     }
@@ -199,6 +198,15 @@ fn read(path: &Path) -> Result<Source, Failure> {
 /// The one place that draws random numbers for files.
 pub(crate) fn random_uuid() -> [u8; 16] {
     rand::rng().random()
+}
+
+/// Runs what uses the processor or the disk for long on a thread of its own.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Failure::new(Kind::Bug, error))?
 }
 
 /// Asks a person, and is yes where nobody can be asked: there the options given are the answer.

@@ -69,8 +69,8 @@ async fn run(cli: &Cli) -> Result<Exit, Failure> {
             }
             StackGraphCommand::Verify(args) => commands::stackgraph::verify::run(&ctx, args).await,
             StackGraphCommand::Expire(args) => commands::stackgraph::expire::run(&ctx, args).await,
-            StackGraphCommand::Load(args) => commands::stackgraph::load::run(&ctx, args),
-            StackGraphCommand::Show(args) => commands::stackgraph::show::run(&ctx, args),
+            StackGraphCommand::Load(args) => commands::stackgraph::load::run(&ctx, args).await,
+            StackGraphCommand::Show(args) => commands::stackgraph::show::run(&ctx, args).await,
         },
         Command::Settings(SettingsCommand::Show(args)) => commands::settings::show::run(&ctx, args),
         Command::Settings(SettingsCommand::Check(args)) => {

@@ -25,6 +25,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use lifeboat_core::error::Kind;
+use lifeboat_core::progress::Progress;
 
 use crate::embedded::write::{Identity, Writer};
 use crate::model::Lid;
@@ -89,6 +90,8 @@ pub enum Error {
         #[source]
         source: crate::error::Error,
     },
+    #[error("stopped on request")]
+    Stopped,
     #[error(transparent)]
     Store(#[from] crate::error::Error),
 }
@@ -97,6 +100,7 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Malformed { .. } | Self::Ambiguous { .. } => Kind::Invalid,
+            Self::Stopped => Kind::Unavailable,
             Self::Refused { source, .. } | Self::Store(source) => source.kind(),
         }
     }
@@ -110,13 +114,24 @@ impl fmt::Display for Position {
 
 /// Puts payloads into a change. Nothing of it is in the store before the writer commits; after an error the writer
 /// must be dropped. Components of all payloads come before any relation, so the order of the files does not matter.
-pub fn load(writer: &mut Writer, payloads: &[Payload]) -> Result<Loaded, Error> {
+///
+/// `progress` counts components and relations. Once it is asked to stop, the load fails.
+pub fn load(
+    writer: &mut Writer,
+    payloads: &[Payload],
+    progress: &Progress,
+) -> Result<Loaded, Error> {
     let mut loaded = Loaded::default();
     let mut topologies = Vec::new();
     for payload in payloads {
         topologies.extend(read_topologies(Source::new(&payload.file, &payload.text))?);
     }
     loaded.topologies = topologies.len() as u64;
+    let elements: usize = topologies
+        .iter()
+        .map(|topology| topology.components.len() + topology.relations.len())
+        .sum();
+    progress.expect(elements as u64, 0);
     for topology in &topologies {
         for component in &topology.components {
             let component = Component::read(topology.source, component)?;
@@ -127,12 +142,14 @@ pub fn load(writer: &mut Writer, payloads: &[Payload]) -> Result<Loaded, Error> 
                     source,
                 })?;
             loaded.components += 1;
+            count(progress)?;
         }
     }
     let mut ends = Ends::default();
     for topology in &topologies {
         let mut unnamed = HashMap::new();
         for relation in &topology.relations {
+            count(progress)?;
             let relation = Relation::read(topology.source, relation)?;
             let mut end = |id| ends.find(writer, topology.source, &relation, id);
             let (src, dst) = match (end(&relation.source_id)?, end(&relation.target_id)?) {
@@ -159,6 +176,14 @@ pub fn load(writer: &mut Writer, payloads: &[Payload]) -> Result<Loaded, Error> 
         delete(writer, topology, &mut loaded)?;
     }
     Ok(loaded)
+}
+
+fn count(progress: &Progress) -> Result<(), Error> {
+    progress.add(1, 0);
+    if progress.is_stopped() {
+        return Err(Error::Stopped);
+    }
+    Ok(())
 }
 
 /// One topology, its elements not yet read.

@@ -1,6 +1,6 @@
 //! Bridges between threads that use `std::io` and tasks that talk to the bucket.
 //!
-//! Both directions hold at most [`QUEUE`] chunks, so a slow side stops the other. Neither invents an end: a producer
+//! Both directions hold at most eight chunks of 256 KiB, so a slow side stops the other. Neither invents an end: a producer
 //! that is dropped without saying that it is done makes the consumer fail, so that half a backup can never pass for
 //! a whole one.
 

@@ -20,7 +20,11 @@ fn try_load(store: &Store, texts: &[&str]) -> Result<(Loaded, Changes), Error> {
         })
         .collect();
     let mut writer = store.write(1_700_000_000_000)?;
-    let loaded = load(&mut writer, &payloads)?;
+    let loaded = load(
+        &mut writer,
+        &payloads,
+        &lifeboat_core::progress::Progress::default(),
+    )?;
     Ok((loaded, writer.commit()?))
 }
 

@@ -2,13 +2,15 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use lifeboat_core::error::Kind;
-use lifeboat_stackgraph::payload::{self, LeftOut, Payload};
+use lifeboat_core::progress::Progress;
+use lifeboat_stackgraph::payload::{self, LeftOut, Loaded, Payload};
 use serde::Serialize;
 
-use crate::context::{Context, StoreUse};
+use crate::context::{Context, StoreUse, blocking};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{View, columns};
@@ -40,13 +42,22 @@ struct LoadView {
     pace: Pace,
 }
 
-pub(crate) fn run(ctx: &Context, args: &LoadArgs) -> Result<Exit, Failure> {
+pub(crate) async fn run(ctx: &Context, args: &LoadArgs) -> Result<Exit, Failure> {
     let payloads = args.files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let store = ctx.stackgraph_store(StoreUse::Write, "load")?;
+    let now = ctx.clock.now().as_millisecond();
+    let progress = Arc::new(Progress::default());
+    let bar = ctx.bar("load", &progress);
     let watch = Stopwatch::start();
-    let mut writer = store.write(ctx.clock.now().as_millisecond())?;
-    let loaded = payload::load(&mut writer, &payloads)?;
-    writer.commit()?;
+    let counted = Arc::clone(&progress);
+    let loading = move || -> Result<Loaded, Failure> {
+        let mut writer = store.write(now)?;
+        let loaded = payload::load(&mut writer, &payloads, &counted)?;
+        writer.commit()?;
+        Ok(loaded)
+    };
+    let loaded = ctx.interruptible(&progress, blocking(loading)).await?;
+    drop(bar);
     ctx.out.show(&LoadView {
         components: loaded.components,
         relations: loaded.relations,

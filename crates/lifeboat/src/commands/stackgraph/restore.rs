@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use lifeboat_core::progress::Progress;
+use lifeboat_core::size::ByteSize;
 use lifeboat_stackgraph::restore::{self, Plan};
 use lifeboat_stackgraph::store::{GraphStore, LoadMode};
 use serde::Serialize;
@@ -29,6 +30,9 @@ pub(crate) struct RestoreArgs {
     /// Show what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
+    /// The most memory to use, instead of `lifeboat.stackgraph.memory`
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<ByteSize>,
     /// Do not ask before replacing
     #[arg(short, long)]
     yes: bool,
@@ -86,7 +90,7 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
         .script_line(&format!("=== Importing StackGraph data from \"{name}\"..."))?;
     let options = restore::Options {
         workers: ctx.workers,
-        memory: ctx.stackgraph_memory(),
+        memory: ctx.stackgraph_memory(args.memory),
     };
     let progress = Arc::new(Progress::default());
     let bar = ctx.bar("restore", &progress);
@@ -152,7 +156,7 @@ impl View for RestoreView {
         let row = [
             self.name.clone(),
             self.pace.elements.to_string(),
-            lifeboat_core::size::ByteSize(self.bytes).to_string(),
+            ByteSize(self.bytes).to_string(),
             self.pace.seconds(),
             self.pace.rate(),
             self.digest.clone(),

@@ -1,16 +1,19 @@
 //! `lifeboat stackgraph show`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use clap::Args;
 use lifeboat_core::error::Kind;
+use lifeboat_core::progress::Progress;
 use lifeboat_stackgraph::digest::Digest;
+use lifeboat_stackgraph::embedded::Store;
 use lifeboat_stackgraph::embedded::lookup::{Found, Neighbours};
 use lifeboat_stackgraph::model::Value;
-use lifeboat_stackgraph::store::GraphStore;
+use lifeboat_stackgraph::store::{GraphStore, Piece};
 use serde::Serialize;
 
-use crate::context::{Context, StoreUse};
+use crate::context::{Context, StoreUse, blocking};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Text, View, columns};
@@ -67,7 +70,7 @@ struct Relation {
     other: String,
 }
 
-pub(crate) fn run(ctx: &Context, args: &ShowArgs) -> Result<Exit, Failure> {
+pub(crate) async fn run(ctx: &Context, args: &ShowArgs) -> Result<Exit, Failure> {
     let store = ctx.stackgraph_store(StoreUse::Read, "show")?;
     if let Some(identifier) = &args.identifier {
         let found = store.view()?.find(identifier, NEIGHBOURS)?;
@@ -82,7 +85,7 @@ pub(crate) fn run(ctx: &Context, args: &ShowArgs) -> Result<Exit, Failure> {
     }
     let counts = store.view()?.counts()?;
     let digest = if args.digest {
-        Some(Digest::of_snapshot(&mut *store.snapshot()?)?.to_string())
+        Some(digest(ctx, store).await?.to_string())
     } else {
         None
     };
@@ -92,6 +95,29 @@ pub(crate) fn run(ctx: &Context, args: &ShowArgs) -> Result<Exit, Failure> {
         digest,
     })?;
     Ok(Exit::Success)
+}
+
+/// Reads the whole graph.
+async fn digest(ctx: &Context, store: Arc<Store>) -> Result<Digest, Failure> {
+    let progress = Arc::new(Progress::default());
+    let _bar = ctx.bar("digest", &progress);
+    let counted = Arc::clone(&progress);
+    let summing = move || -> Result<Digest, Failure> {
+        let mut snapshot = store.snapshot()?;
+        counted.expect(snapshot.totals().elements(), 0);
+        let mut sum = Digest::default();
+        while let Some(piece) = snapshot.next()? {
+            sum.add(Digest::of_piece(&piece));
+            if let Piece::Elements(batch) = &piece {
+                counted.add(batch.len() as u64, 0);
+            }
+            if counted.is_stopped() {
+                return Err(Failure::interrupted());
+            }
+        }
+        Ok(sum)
+    };
+    ctx.interruptible(&progress, blocking(summing)).await
 }
 
 impl From<Found> for Element {
