@@ -1,9 +1,10 @@
 //! Shows how far a long command has come: a bar on a terminal, nothing elsewhere.
 
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use lifeboat_core::progress::Progress;
 use tokio::task::JoinHandle;
 
@@ -37,16 +38,30 @@ fn draw(bar: &ProgressBar, progress: &Progress) {
     let reading = progress.read();
     let whole = if reading.total_elements > 0 {
         bar.set_length(reading.total_elements);
-        "{msg} {wide_bar} {human_pos}/{human_len} elements, {per_sec}, {prefix}, {eta} left"
+        "{msg} {wide_bar} {human_pos}/{human_len} elements, {rate}, {prefix}, {eta} left"
     } else {
-        "{msg} {spinner} {human_pos} elements, {per_sec}, {prefix}, {elapsed}"
+        "{msg} {spinner} {human_pos} elements, {rate}, {prefix}, {elapsed}"
     };
     if let Ok(style) = ProgressStyle::with_template(whole) {
-        bar.set_style(style);
+        bar.set_style(style.with_key("rate", rate));
     }
     bar.set_prefix(lifeboat_core::size::ByteSize(reading.bytes).to_string());
     bar.set_position(reading.elements);
     bar.tick();
+}
+
+fn rate(state: &ProgressState, out: &mut dyn Write) {
+    // Where the line cannot be formatted there is no bar either.
+    write!(out, "{}/s", HumanCount(whole(state.per_sec()))).ok();
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rate for people; a float beyond the range becomes its end"
+)]
+fn whole(rate: f64) -> u64 {
+    rate.round() as u64
 }
 
 impl Drop for Bar {

@@ -123,3 +123,29 @@ fn a_store_is_old_or_new_whenever_its_restore_was_killed() {
         .count();
     assert_eq!(generations, 1);
 }
+
+#[test]
+fn a_backup_that_is_asked_to_stop_undoes_what_it_began() {
+    let world = World::new();
+    world.load_noise(NOISY_COMPONENTS);
+    let mut seeded = Seeded::from_environment();
+    let usual = usual_duration(&world, &["stackgraph", "backup", "--name", "whole.graph"]);
+    let mut listed = 1;
+    for number in 0..20 {
+        let name = format!("stopped-{number}.graph");
+        let mut command = world.command(&["stackgraph", "backup", "--name", &name]);
+        let process = Process::start(&mut command).unwrap();
+        process.ends_within(usual.mul_f64(seeded.rng.random_range(0.1..0.9)));
+        let ended = process.stop().unwrap();
+        match ended.status.code() {
+            Some(0) => listed += 1,
+            // SIGTERM came before the program listened for it.
+            Some(130) | None => {}
+            other => panic!("exit code {other:?}: {}", ended.stderr),
+        }
+        assert_eq!(world.listed().len(), listed);
+    }
+    assert!(listed < 20, "no run was stopped");
+    let uploads = world.volume().join(".lifeboat/uploads");
+    assert_eq!(std::fs::read_dir(uploads).unwrap().count(), 0);
+}
