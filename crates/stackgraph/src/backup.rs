@@ -14,6 +14,9 @@ use crate::error::Error;
 use crate::export;
 use crate::store::GraphStore;
 
+/// Bytes: what a file system takes for one name.
+const LONGEST_NAME: usize = 255;
+
 /// What a backup needs to know and must not find out by itself.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -24,6 +27,27 @@ pub struct Options {
     pub uuid: [u8; 16],
     /// Name and version of the writing program.
     pub program: String,
+}
+
+/// Refuses names under which a backup could not be listed or asked for again.
+fn check_name(name: &str) -> Result<(), Error> {
+    let problem = if name.is_empty() {
+        "it is empty"
+    } else if name == "latest" {
+        "it stands for the newest backup"
+    } else if name.len() > LONGEST_NAME {
+        "it is longer than 255 bytes"
+    } else if name.contains('/') || name.chars().any(char::is_control) {
+        "it holds a `/` or a control character"
+    } else if name.starts_with('.') {
+        "it begins with a `.`"
+    } else {
+        return Ok(());
+    };
+    Err(Error::Name {
+        name: name.to_owned(),
+        problem,
+    })
 }
 
 /// Writes a backup of `store` under `name` and returns it as it lies in the bucket.
@@ -37,6 +61,7 @@ pub async fn run(
     options: Options,
     progress: &Arc<Progress>,
 ) -> Result<Found, Error> {
+    check_name(name)?;
     let (mut writer, source) = pipe::upward(progress);
     let counted = Arc::clone(progress);
     let exporting = tokio::task::spawn_blocking(move || {
@@ -67,5 +92,29 @@ pub async fn run(
         (_, Err(error)) => Err(error),
         (Err(error), Ok(())) => Err(error.into()),
         (Ok(_), Ok(())) => catalog.find(name).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_no_listing_would_show_are_refused() {
+        for name in [
+            "",
+            "latest",
+            "a/b",
+            "/",
+            "..",
+            ".hidden",
+            "a\nb",
+            &"x".repeat(256),
+        ] {
+            check_name(name).unwrap_err();
+        }
+        for name in ["sts-backup-20210216-0300.graph", "ü b", &"x".repeat(255)] {
+            check_name(name).unwrap();
+        }
     }
 }

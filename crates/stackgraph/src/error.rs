@@ -62,6 +62,8 @@ pub enum Error {
         /// The names that look most like it, best first.
         nearest: Vec<String>,
     },
+    #[error("`{name}` cannot be the name of a backup: {problem}")]
+    Name { name: String, problem: &'static str },
     #[error("there is no complete backup in bucket `{bucket}`")]
     NoBackup { bucket: String },
     /// The object is there, but it is no backup that this driver can read.
@@ -86,7 +88,10 @@ impl Error {
             Self::Mismatch { .. } | Self::Inconsistent { .. } | Self::NotRestorable { .. } => {
                 Kind::Damaged
             }
-            Self::Element { .. } | Self::Foreign { .. } | Self::Newer { .. } => Kind::Invalid,
+            Self::Element { .. }
+            | Self::Name { .. }
+            | Self::Foreign { .. }
+            | Self::Newer { .. } => Kind::Invalid,
             Self::NoSpace { .. } | Self::Io { .. } => Kind::Unavailable,
             Self::Database { source, .. } => match **source {
                 redb::Error::Corrupted(_) => Kind::Damaged,

@@ -195,6 +195,21 @@ fn expiry_shows_its_reasons_and_then_deletes_what_it_said() {
 }
 
 #[test]
+fn a_backup_may_expire_the_old_ones_in_one_go() {
+    let world = World::new();
+    world.load_ring(5, "first");
+    world.ok(&[
+        "stackgraph",
+        "backup",
+        "--name",
+        "sts-backup-20200101-0300.graph",
+    ]);
+    let backup = world.json(&["stackgraph", "backup", "--expire"]);
+    assert_eq!(backup["expired"][0], "sts-backup-20200101-0300.graph");
+    assert_eq!(world.listed(), [backup["name"].as_str().unwrap()]);
+}
+
+#[test]
 fn expiry_stops_when_everything_would_go() {
     let world = World::new();
     world.load_ring(5, "first");

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use clap::Args;
 use lifeboat_core::progress::Progress;
-use lifeboat_stackgraph::backup;
+use lifeboat_core::retention::Guard;
+use lifeboat_stackgraph::catalog::Catalog;
 use lifeboat_stackgraph::store::GraphStore;
+use lifeboat_stackgraph::{backup, expire};
 use serde::Serialize;
 
 use super::list::Listed;
@@ -24,6 +26,9 @@ pub(crate) struct BackupArgs {
     /// Name of the backup, instead of one made from `backup.stackGraph.scheduled.backupNameTemplate`
     #[arg(long)]
     name: Option<String>,
+    /// Afterwards delete what is older than the retention, as `lifeboat stackgraph expire` does
+    #[arg(long)]
+    expire: bool,
     /// Show what would be written, and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -44,6 +49,8 @@ struct BackupView {
     listed: Listed,
     #[serde(flatten)]
     pace: Pace,
+    /// Names of the backups that were deleted afterwards.
+    expired: Vec<String>,
 }
 
 pub(crate) async fn run(ctx: &Context, args: &BackupArgs) -> Result<Exit, Failure> {
@@ -66,12 +73,7 @@ pub(crate) async fn run(ctx: &Context, args: &BackupArgs) -> Result<Exit, Failur
         })?;
         return Ok(Exit::Success);
     }
-    for key in bucket
-        .remove_leftovers(catalog.prefix, ctx.clock.now(), |key| catalog.knows(key))
-        .await?
-    {
-        tracing::info!(key, "ended the upload of a run that was killed");
-    }
+    remove_leftovers(ctx, &catalog).await;
     let options = backup::Options {
         workers: ctx.workers,
         created: ctx.clock.now(),
@@ -89,11 +91,42 @@ pub(crate) async fn run(ctx: &Context, args: &BackupArgs) -> Result<Exit, Failur
         .await?;
     drop(bar);
     let pace = watch.stop(progress.read().elements);
+    let expired = if args.expire {
+        expire(ctx, &catalog).await
+    } else {
+        Ok(Vec::new())
+    };
     ctx.out.show(&BackupView {
         listed: Listed::from(found.backup),
         pace,
+        expired: expired.as_ref().map_or_else(|_| Vec::new(), Vec::clone),
     })?;
+    expired
+        .map_err(|failure| failure.context("the backup is complete, but no backup was expired"))?;
     Ok(Exit::Success)
+}
+
+async fn expire(ctx: &Context, catalog: &Catalog<'_>) -> Result<Vec<String>, Failure> {
+    let plan = super::expire::plan(ctx, catalog, Guard::Halt).await?;
+    expire::run(catalog, &plan).await?;
+    Ok(plan.expired().map(str::to_owned).collect())
+}
+
+/// A backup does not depend on it: keys that may only read and write objects are enough.
+async fn remove_leftovers(ctx: &Context, catalog: &Catalog<'_>) {
+    let ours = |key: &str| catalog.knows(key);
+    match catalog
+        .bucket
+        .remove_leftovers(catalog.prefix, ctx.clock.now(), ours)
+        .await
+    {
+        Ok(keys) => {
+            for key in keys {
+                tracing::info!(key, "ended the upload of a run that was killed");
+            }
+        }
+        Err(error) => tracing::info!(%error, "unfinished uploads were not looked for"),
+    }
 }
 
 impl View for PlanView {

@@ -2,8 +2,8 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use lifeboat_core::error::Kind;
 use lifeboat_core::retention::{Decision, Guard, Policy};
+use lifeboat_stackgraph::catalog::Catalog;
 use lifeboat_stackgraph::expire::{self, Plan};
 use serde::Serialize;
 
@@ -48,21 +48,12 @@ struct VerdictView {
 pub(crate) async fn run(ctx: &Context, args: &ExpireArgs) -> Result<Exit, Failure> {
     let bucket = ctx.stackgraph_bucket()?;
     let catalog = ctx.stackgraph_catalog(&bucket);
-    let policy = Policy {
-        age: ctx.settings.stackgraph.scheduled.retention.clone(),
-    };
     let guard = if args.trust_clock {
         Guard::Override
     } else {
         Guard::Halt
     };
-    let plan = Plan::make(&catalog, &policy, &ctx.clock.local_now(), guard)
-        .await?
-        .map_err(|halt| {
-            Failure::new(Kind::Conflict, halt).hint(
-                "nothing was deleted; if the clock is right, `lifeboat stackgraph expire --trust-clock` goes by it",
-            )
-        })?;
+    let plan = plan(ctx, &catalog, guard).await?;
     let view = ExpireView::of(&plan, bucket.name(), args.dry_run);
     let expired = plan.expired().count();
     let asked = !args.dry_run && expired > 0 && !args.yes;
@@ -74,6 +65,23 @@ pub(crate) async fn run(ctx: &Context, args: &ExpireArgs) -> Result<Exit, Failur
     }
     ctx.out.show(&view)?;
     Ok(Exit::Success)
+}
+
+/// Judges the backups by the retention of the settings.
+pub(super) async fn plan(
+    ctx: &Context,
+    catalog: &Catalog<'_>,
+    guard: Guard,
+) -> Result<Plan, Failure> {
+    let policy = Policy {
+        age: ctx.settings.stackgraph.scheduled.retention.clone(),
+    };
+    let made = Plan::make(catalog, &policy, &ctx.clock.local_now(), guard).await?;
+    made.map_err(|halt| {
+        Failure::new(halt.kind(), halt).hint(
+            "nothing was deleted; if the clock is right, `lifeboat stackgraph expire --trust-clock` goes by it",
+        )
+    })
 }
 
 impl ExpireView {
