@@ -32,7 +32,8 @@ pub struct Candidate {
     pub name: String,
     /// When it was taken; `None` when its name is not that of a backup.
     pub taken: Option<Timestamp>,
-    /// Whether it can be restored, as far as can be seen. Formats that do not show it count as complete.
+    /// Whether it can be restored, as far as can be seen from outside. Only such a one can be the newest complete
+    /// backup, which stays.
     pub complete: bool,
 }
 

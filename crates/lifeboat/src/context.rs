@@ -149,6 +149,8 @@ impl Context {
             .unwrap_or(self.settings.lifeboat.stackgraph.memory)
             .0
             .saturating_sub(AROUND_A_LOAD)
+            // Nothing would mean that nothing was said.
+            .max(1)
     }
 
     /// Shows how far an operation has come, on a terminal and unless `--quiet`.

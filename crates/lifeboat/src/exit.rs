@@ -51,7 +51,9 @@ impl Exit {
             Self::Conflict => "the store is not empty, or somebody else holds it",
             Self::Unavailable => "a server, the network or the disk did not do its part",
             Self::Damaged => "stored bytes are not what they should be: a person must look",
-            Self::Interrupted => "stopped by a signal; what was under way has been undone",
+            Self::Interrupted => {
+                "stopped by a signal, or by the answer no; what was under way has been undone"
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use jiff::tz::TimeZone;
 use lifeboat_core::backup::{Backup, State, Store};
 use lifeboat_core::name::Pattern;
+use lifeboat_storage::error::Cause;
 use lifeboat_storage::{Bucket, Entry};
 
 use crate::error::Error;
@@ -42,6 +43,7 @@ impl Catalog<'_> {
         let mut found: Vec<Found> = stream::iter(entries)
             .map(|entry| self.look_at(entry))
             .buffered(TOGETHER)
+            .try_filter_map(async |found| Ok(found))
             .try_collect()
             .await?;
         found.sort_by(|a, b| {
@@ -57,17 +59,18 @@ impl Catalog<'_> {
         }
         let entries = self.bucket.list(self.prefix).await?;
         let names: Vec<String> = entries.iter().map(|entry| self.name_of(entry)).collect();
-        match entries
+        let entry = entries
             .into_iter()
-            .find(|entry| self.name_of(entry) == name)
-        {
-            Some(entry) => self.look_at(entry).await,
-            None => Err(Error::UnknownBackup {
-                name: name.to_owned(),
-                bucket: self.bucket.name().to_owned(),
-                nearest: nearest(name, names),
-            }),
-        }
+            .find(|entry| self.name_of(entry) == name);
+        let found = match entry {
+            Some(entry) => self.look_at(entry).await?,
+            None => None,
+        };
+        found.ok_or_else(|| Error::UnknownBackup {
+            name: name.to_owned(),
+            bucket: self.bucket.name().to_owned(),
+            nearest: nearest(name, names),
+        })
     }
 
     async fn latest(&self) -> Result<Found, Error> {
@@ -97,7 +100,15 @@ impl Catalog<'_> {
             .to_owned()
     }
 
-    async fn look_at(&self, entry: Entry) -> Result<Found, Error> {
+    /// Nothing where the object was deleted after it was listed.
+    async fn look_at(&self, entry: Entry) -> Result<Option<Found>, Error> {
+        match self.describe(entry).await {
+            Err(Error::Storage(error)) if matches!(*error.cause, Cause::NoObject) => Ok(None),
+            described => described.map(Some),
+        }
+    }
+
+    async fn describe(&self, entry: Entry) -> Result<Found, Error> {
         let name = self.name_of(&entry);
         let taken = self
             .pattern
@@ -157,6 +168,9 @@ impl Catalog<'_> {
                 Ok(FooterOrMore::More(_)) => {
                     return Ok(Err(State::Incomplete("its footer is damaged".to_owned())));
                 }
+                Err(newer @ Error::Newer { .. }) => {
+                    return Ok(Err(State::Foreign(newer.to_string())));
+                }
                 Err(error) => return Ok(Err(self.without_footer(entry, error).await?)),
             }
         }
@@ -178,14 +192,17 @@ impl Catalog<'_> {
 impl Found {
     /// The footer of a backup that can be restored, or the error that says why it cannot.
     pub fn restorable(&self) -> Result<&Footer, Error> {
+        let name = self.backup.name.clone();
         match (&self.footer, &self.backup.state) {
             (Some(footer), _) => Ok(footer),
-            (None, State::Incomplete(reason) | State::Foreign(reason)) => {
-                Err(Error::NotRestorable {
-                    name: self.backup.name.clone(),
-                    reason: reason.clone(),
-                })
-            }
+            (None, State::Incomplete(reason)) => Err(Error::NotRestorable {
+                name,
+                reason: reason.clone(),
+            }),
+            (None, State::Foreign(reason)) => Err(Error::Unreadable {
+                name,
+                reason: reason.clone(),
+            }),
             (None, State::Completed) => Err(Error::Worker("catalog")),
         }
     }

@@ -70,8 +70,7 @@ impl Store {
     /// none, and the next call makes it.
     pub fn create(path: &Path, options: Options) -> Result<Self, Error> {
         let store = Self::at(path, options);
-        std::fs::create_dir_all(path)
-            .map_err(io(|| format!("cannot create `{}`", path.display())))?;
+        directory::create(path)?;
         if store.directory.current()?.is_none() {
             let _claim = store.claim(Purpose::Replace)?;
             // Another may have made it while this one was waiting for nothing but the lock.
@@ -136,7 +135,8 @@ impl Store {
         let file = self.directory.graph(self.generation()?);
         match tables::open_readable(&file, self.options.cache) {
             Err(redb::Error::RepairAborted) => {
-                drop(tables::open_writable(&file, self.options.cache)?);
+                // Where it cannot be opened for writing, another one is repairing it at this moment.
+                drop(tables::open_writable(&file, self.options.cache));
                 tables::open_readable(&file, self.options.cache)
             }
             opened => opened,

@@ -66,9 +66,12 @@ pub enum Error {
     Name { name: String, problem: &'static str },
     #[error("there is no complete backup in bucket `{bucket}`")]
     NoBackup { bucket: String },
-    /// The object is there, but it is no backup that this driver can read.
+    /// The object is there, but it is no complete backup.
     #[error("`{name}` cannot be restored: {reason}")]
     NotRestorable { name: String, reason: String },
+    /// The object is whole as far as can be seen, but another program's, or a newer Lifeboat's.
+    #[error("`{name}` cannot be restored: {reason}")]
+    Unreadable { name: String, reason: String },
     #[error(transparent)]
     Storage(#[from] lifeboat_storage::Error),
     /// A thread of the pipeline ended without saying why.
@@ -91,6 +94,7 @@ impl Error {
             Self::Element { .. }
             | Self::Name { .. }
             | Self::Foreign { .. }
+            | Self::Unreadable { .. }
             | Self::Newer { .. } => Kind::Invalid,
             Self::NoSpace { .. } | Self::Io { .. } => Kind::Unavailable,
             Self::Database { source, .. } => match **source {

@@ -44,11 +44,16 @@ impl Plan {
     }
 }
 
-/// Deletes what the plan says, one object after another. Cut off, the rest is left for the next run.
-pub async fn run(catalog: &Catalog<'_>, plan: &Plan) -> Result<(), Error> {
+/// Deletes what the plan says, one object after another, and notes in `deleted` what is gone. Cut off, the rest is left
+/// for the next run.
+pub async fn run(
+    catalog: &Catalog<'_>,
+    plan: &Plan,
+    deleted: &mut Vec<String>,
+) -> Result<(), Error> {
     for name in plan.expired() {
         catalog.bucket.delete(&catalog.key(name)).await?;
-        tracing::info!(name, "expired");
+        deleted.push(name.to_owned());
     }
     Ok(())
 }
@@ -61,6 +66,6 @@ fn candidate(catalog: &Catalog<'_>, found: &Found) -> Candidate {
             .pattern
             .taken(name, catalog.time_zone)
             .map(|taken| taken.timestamp()),
-        complete: !matches!(found.backup.state, State::Incomplete(_)),
+        complete: found.backup.state == State::Completed,
     }
 }

@@ -31,21 +31,25 @@ pub struct Options {
 }
 
 impl Plan {
-    /// Finds the backup and looks at the store. Changes nothing. Fails where the restore would be refused: no such
+    /// Finds the backup and looks at the store, where there is one. Changes nothing. Fails where the restore would be refused: no such
     /// backup, one that is not complete, or a store that is not empty when `mode` asks for an empty one.
     pub async fn make(
-        store: &Arc<dyn GraphStore>,
+        store: Option<Arc<dyn GraphStore>>,
         catalog: &Catalog<'_>,
         name: &str,
         mode: LoadMode,
     ) -> Result<Self, Error> {
         let from = catalog.find(name).await?;
         from.restorable()?;
-        let looking = Arc::clone(store);
-        let info = tokio::task::spawn_blocking(move || looking.info())
-            .await
-            .map_err(|_| Error::Worker("store"))??;
-        let replaces = info.totals;
+        let replaces = match store {
+            None => Totals::default(),
+            Some(store) => {
+                tokio::task::spawn_blocking(move || store.info())
+                    .await
+                    .map_err(|_| Error::Worker("store"))??
+                    .totals
+            }
+        };
         if mode == LoadMode::IntoEmpty && replaces.elements() > 0 {
             return Err(Error::NotEmpty {
                 vertices: replaces.vertex_count(),

@@ -62,7 +62,7 @@ impl Bucket {
             .with_allow_http(true)
             .with_timeout_disabled()
             .with_connect_timeout(Duration::from_secs(5))
-            .with_read_timeout(Duration::from_mins(1));
+            .with_read_timeout(Duration::from_mins(5));
         let retry = RetryConfig {
             max_retries: 4,
             retry_timeout: Duration::from_mins(1),
@@ -190,8 +190,8 @@ impl Bucket {
     }
 
     /// Makes an object of what `source` delivers, once its writer has said that it is whole, and returns its size.
-    /// Refuses to replace an object. On failure there is no object; a killed process leaves at most an upload that
-    /// [`Bucket::remove_leftovers`] ends.
+    /// Refuses to replace an object. On failure there is no object, or, where only the last answer was lost, the whole
+    /// one; a killed process leaves at most an upload that [`Bucket::remove_leftovers`] ends.
     pub async fn write(
         &self,
         key: &str,
@@ -222,7 +222,7 @@ impl Bucket {
         }
     }
 
-    /// Ends the uploads under `prefix` that no living run can own: begun more than six hours before
+    /// Ends the uploads under `prefix` that no living run can own: begun more than a day before
     /// `now`, by a key that `ours` knows. Returns their keys.
     pub async fn remove_leftovers(
         &self,

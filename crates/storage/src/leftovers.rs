@@ -14,9 +14,9 @@ use serde::Deserialize;
 
 use crate::error::{Cause, Reply};
 
-/// An upload begun longer ago than this belongs to no living run: parts of a running backup follow each other within
-/// seconds, and a whole backup takes minutes.
-pub(crate) const DEAD_AFTER: SignedDuration = SignedDuration::from_hours(6);
+/// An upload begun longer ago than this belongs to no living run: a backup takes minutes, and the next one of a daily
+/// schedule is already due.
+pub(crate) const DEAD_AFTER: SignedDuration = SignedDuration::from_hours(24);
 
 const TIME_TO_ANSWER: Duration = Duration::from_secs(30);
 

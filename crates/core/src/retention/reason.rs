@@ -32,7 +32,7 @@ pub enum Kept {
 pub enum Expired {
     #[error("past the retention of `{0}`")]
     Past(Age),
-    #[error("incomplete, and past the retention of `{0}`")]
+    #[error("it cannot be restored, and is past the retention of `{0}`")]
     IncompletePast(Age),
 }
 

@@ -72,7 +72,7 @@ fn each_verdict_says_why() {
     sts-backup-20210216-0300.graph kept: within the retention of `days = 30`
     sts-backup-20210117-0305.graph kept: within the retention of `days = 30`
     sts-backup-20210117-0304.graph expired: past the retention of `days = 30`
-    sts-backup-20201001-0300.graph expired: incomplete, and past the retention of `days = 30`
+    sts-backup-20201001-0300.graph expired: it cannot be restored, and is past the retention of `days = 30`
     notes.txt kept: its name is not that of a backup
     sts-backup-20211301-0300.graph kept: its name is not that of a backup
     ");
@@ -85,7 +85,7 @@ fn the_last_complete_backup_stays_however_old() {
         incomplete("sts-backup-20200101-0300.graph"),
     ]);
     insta::assert_snapshot!(shown(&verdicts.unwrap()), @"
-    sts-backup-20200101-0300.graph expired: incomplete, and past the retention of `days = 30`
+    sts-backup-20200101-0300.graph expired: it cannot be restored, and is past the retention of `days = 30`
     sts-backup-20190101-0300.graph kept: the newest complete backup
     ");
 }

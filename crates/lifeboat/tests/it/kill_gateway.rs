@@ -124,7 +124,12 @@ async fn work(s3: AmazonS3, client: u64, mut rng: StdRng, model: Model) -> usize
             .entry(key.clone())
             .or_default()
             .pending = after;
-        if perform(&s3, &key, client, step).await.is_err() {
+        if let Err(error) = perform(&s3, &key, client, step).await {
+            let error = error.to_string();
+            assert!(
+                !error.contains("Server returned"),
+                "a living gateway refused: {error}"
+            );
             return answered;
         }
         answered += 1;

@@ -91,25 +91,28 @@ pub(crate) async fn run(ctx: &Context, args: &BackupArgs) -> Result<Exit, Failur
         .await?;
     drop(bar);
     let pace = watch.stop(progress.read().elements);
-    let expired = if args.expire {
-        expire(ctx, &catalog).await
+    let mut expired = Vec::new();
+    let expiry = if args.expire {
+        expire(ctx, &catalog, &mut expired).await
     } else {
-        Ok(Vec::new())
+        Ok(())
     };
     ctx.out.show(&BackupView {
         listed: Listed::from(found.backup),
         pace,
-        expired: expired.as_ref().map_or_else(|_| Vec::new(), Vec::clone),
+        expired,
     })?;
-    expired
-        .map_err(|failure| failure.context("the backup is complete, but no backup was expired"))?;
+    expiry.map_err(|failure| failure.context("the backup is complete, but its expiry was not"))?;
     Ok(Exit::Success)
 }
 
-async fn expire(ctx: &Context, catalog: &Catalog<'_>) -> Result<Vec<String>, Failure> {
+async fn expire(
+    ctx: &Context,
+    catalog: &Catalog<'_>,
+    deleted: &mut Vec<String>,
+) -> Result<(), Failure> {
     let plan = super::expire::plan(ctx, catalog, Guard::Halt).await?;
-    expire::run(catalog, &plan).await?;
-    Ok(plan.expired().map(str::to_owned).collect())
+    Ok(expire::run(catalog, &plan, deleted).await?)
 }
 
 /// A backup does not depend on it: keys that may only read and write objects are enough.

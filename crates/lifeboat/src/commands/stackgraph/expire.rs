@@ -29,6 +29,13 @@ pub(crate) struct ExpireArgs {
     trust_clock: bool,
 }
 
+/// Whether a plan is only shown or has been done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Carried {
+    Planned,
+    Out,
+}
+
 #[derive(Debug, Serialize)]
 struct ExpireView {
     bucket: String,
@@ -54,16 +61,18 @@ pub(crate) async fn run(ctx: &Context, args: &ExpireArgs) -> Result<Exit, Failur
         Guard::Halt
     };
     let plan = plan(ctx, &catalog, guard).await?;
-    let view = ExpireView::of(&plan, bucket.name(), args.dry_run);
-    let expired = plan.expired().count();
-    let asked = !args.dry_run && expired > 0 && !args.yes;
-    if asked && !confirm(&format!("{}Delete {expired} backups? ", view.table()))? {
+    let planned = ExpireView::of(&plan, bucket.name(), Carried::Planned);
+    if args.dry_run {
+        ctx.out.show(&planned)?;
+        return Ok(Exit::Success);
+    }
+    let expires = plan.expired().next().is_some();
+    if expires && !args.yes && !confirm(&planned.table())? {
         return Err(Failure::interrupted().hint("nothing was deleted"));
     }
-    if !args.dry_run {
-        expire::run(&catalog, &plan).await?;
-    }
-    ctx.out.show(&view)?;
+    expire::run(&catalog, &plan, &mut Vec::new()).await?;
+    ctx.out
+        .show(&ExpireView::of(&plan, bucket.name(), Carried::Out))?;
     Ok(Exit::Success)
 }
 
@@ -85,7 +94,7 @@ pub(super) async fn plan(
 }
 
 impl ExpireView {
-    fn of(plan: &Plan, bucket: &str, dry_run: bool) -> Self {
+    fn of(plan: &Plan, bucket: &str, carried: Carried) -> Self {
         let verdicts = plan
             .verdicts
             .iter()
@@ -104,7 +113,7 @@ impl ExpireView {
             .collect();
         Self {
             bucket: bucket.to_owned(),
-            dry_run,
+            dry_run: carried == Carried::Planned,
             verdicts,
         }
     }

@@ -71,9 +71,7 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
     } else {
         LoadMode::IntoEmpty
     };
-    let store = ctx.stackgraph_store(StoreUse::Write, "restore")?;
-    let store: Arc<dyn GraphStore> = store;
-    let plan = Plan::make(&store, &catalog, &args.name, mode).await?;
+    let plan = Plan::make(present_store(ctx)?, &catalog, &args.name, mode).await?;
     if args.dry_run {
         ctx.out.show(&PlanView::from(&plan))?;
         return Ok(Exit::Success);
@@ -81,6 +79,7 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
     if plan.replaces.elements() > 0 && !args.yes && !confirm(&PlanView::from(&plan).table())? {
         return Err(Failure::interrupted().hint("nothing was changed"));
     }
+    let store = ctx.stackgraph_store(StoreUse::Write, "restore")?;
     let name = plan.from.backup.name.clone();
     ctx.out.script_line(&format!(
         "=== Downloading StackGraph backup \"{name}\" from bucket \"{}\"...",
@@ -104,7 +103,7 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
     drop(bar);
     let footer = restored.map_err(|failure| {
         failure.hint(format!(
-            "the store holds what it held before; `lifeboat stackgraph verify {name}` checks the backup"
+            "the store is whole and holds what it held before; `lifeboat stackgraph verify {name}` checks the backup"
         ))
     })?;
     let pace = watch.stop(footer.totals.elements());
@@ -115,6 +114,15 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
         pace,
     })?;
     Ok(Exit::Success)
+}
+
+/// The store, where there is one already.
+fn present_store(ctx: &Context) -> Result<Option<Arc<dyn GraphStore>>, Failure> {
+    match ctx.stackgraph_store(StoreUse::Read, "restore") {
+        Ok(store) => Ok(Some(store)),
+        Err(failure) if failure.exit == Exit::NotFound => Ok(None),
+        Err(failure) => Err(failure),
+    }
 }
 
 impl From<&Plan> for PlanView {
