@@ -97,7 +97,7 @@ impl HttpBody for Watched {
     }
 }
 
-/// A body in chunks, none of them larger than allowed.
+/// A body in chunks, none of them larger than allowed and the last one there.
 struct Limited {
     body: Incoming,
     chunks: Chunks,
@@ -112,6 +112,11 @@ impl HttpBody for Limited {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if frame.is_none() {
+            let ended = self.chunks.end();
+            self.chunks = Chunks::End;
+            return Poll::Ready(ended.err().map(|error| Err(error.into())));
+        }
         Poll::Ready(frame.map(|frame| {
             let frame = frame?;
             if let Some(bytes) = frame.data_ref() {
@@ -122,7 +127,7 @@ impl HttpBody for Limited {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.is_end_stream() && self.chunks.end().is_ok()
     }
 
     fn size_hint(&self) -> SizeHint {

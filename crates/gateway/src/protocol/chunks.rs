@@ -1,15 +1,21 @@
-//! A limit on the chunks of a streaming body.
+//! What the protocol layer does not check of a streaming body: that no chunk is too large, and that the last one came.
 //!
-//! The protocol layer collects a signed chunk whole before it checks the signature, whatever size the client announces.
-//! Clients send chunks of 64 to 128 KiB; one that announces more than [`MAX_CHUNK`] is refused before it is collected.
+//! It collects a signed chunk whole before it checks the signature, whatever size the client announces. Clients send chunks
+//! of 64 to 128 KiB; one that announces more than [`MAX_CHUNK`] is refused before it is collected. And it takes the end of
+//! the body for the end of the chunks: only the empty chunk, whose signature closes the chain, says that nothing was cut off.
 
 /// The largest chunk, in bytes.
 pub(super) const MAX_CHUNK: u64 = 16 * 1024 * 1024;
 
-/// A chunk larger than [`MAX_CHUNK`] was announced.
+/// Why chunks are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a chunk is larger than 16 MiB")]
-pub(super) struct TooLarge;
+pub(super) enum Refused {
+    /// A chunk larger than [`MAX_CHUNK`] was announced.
+    #[error("a chunk is larger than 16 MiB")]
+    TooLarge,
+    #[error("the body ends before its last chunk")]
+    Cut,
+}
 
 /// Follows the chunks of a body as it passes. Whether they are well formed is for the protocol layer to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +36,7 @@ impl Chunks {
     }
 
     /// To be called with all bytes in order.
-    pub(super) fn pass(&mut self, mut bytes: &[u8]) -> Result<(), TooLarge> {
+    pub(super) fn pass(&mut self, mut bytes: &[u8]) -> Result<(), Refused> {
         while let Some((byte, rest)) = bytes.split_first() {
             match *self {
                 Self::Size(size) => {
@@ -40,7 +46,7 @@ impl Chunks {
                         (None, _) => Self::End,
                     };
                     if matches!(*self, Self::Size(size) if size > MAX_CHUNK) {
-                        return Err(TooLarge);
+                        return Err(Refused::TooLarge);
                     }
                     bytes = rest;
                 }
@@ -67,6 +73,14 @@ impl Chunks {
             }
         }
         Ok(())
+    }
+
+    /// To be called when the body ends.
+    pub(super) fn end(&self) -> Result<(), Refused> {
+        match self {
+            Self::End => Ok(()),
+            _ => Err(Refused::Cut),
+        }
     }
 }
 
@@ -97,6 +111,16 @@ mod tests {
         }
 
         #[test]
+        fn chunks_cut_before_the_end_of_the_last_size_are_refused(sizes in proptest::collection::vec(0_usize..300, 0..6), cut in 0_usize..2000) {
+            let body = body(&sizes);
+            // All but the two bytes that end the body.
+            let whole = body.len() - 2;
+            let mut chunks = Chunks::new();
+            prop_assert_eq!(chunks.pass(&body[..cut.min(body.len())]), Ok(()));
+            prop_assert_eq!(chunks.end().is_ok(), cut >= whole);
+        }
+
+        #[test]
         fn any_bytes_pass_or_are_refused_without_harm(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let refused = Chunks::new().pass(&bytes).is_err();
             let digits = bytes.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
@@ -107,9 +131,12 @@ mod tests {
     #[test]
     fn a_chunk_beyond_the_limit_is_refused_by_its_size_alone() {
         assert_eq!(Chunks::new().pass(b"1000000;"), Ok(()));
-        assert_eq!(Chunks::new().pass(b"1000001"), Err(TooLarge));
-        assert_eq!(Chunks::new().pass(&[b'f'; 100]), Err(TooLarge));
+        assert_eq!(Chunks::new().pass(b"1000001"), Err(Refused::TooLarge));
+        assert_eq!(Chunks::new().pass(&[b'f'; 100]), Err(Refused::TooLarge));
         let mut second = Chunks::new();
-        assert_eq!(second.pass(b"3;s\r\nabc\r\nfffffff;"), Err(TooLarge));
+        assert_eq!(
+            second.pass(b"3;s\r\nabc\r\nfffffff;"),
+            Err(Refused::TooLarge)
+        );
     }
 }
