@@ -26,7 +26,9 @@ impl Small {
         match mounted {
             Ok(output) if output.status.success() => Some(Self(directory)),
             _ => {
-                println!("SKIPPED: this machine does not let the test mount a small file system");
+                lifeboat_testkit::skip!(
+                    "this machine does not let the test mount a small file system"
+                );
                 None
             }
         }
