@@ -72,7 +72,13 @@ impl Directory {
     /// Makes a directory in this one, unless there is one, and opens it. Its name is durable before it is used.
     pub(super) fn make(&self, name: &str) -> io::Result<Self> {
         match rustix::fs::mkdirat(self, name, DIRECTORY_MODE) {
-            Ok(()) => self.sync()?,
+            Ok(()) => {
+                if let Err(error) = self.sync() {
+                    // Whoever found it there would take it for durable.
+                    drop(self.remove_directory(name));
+                    return Err(error);
+                }
+            }
             Err(Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         }

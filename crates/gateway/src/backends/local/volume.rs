@@ -148,6 +148,8 @@ impl Volume {
             _lock: lock,
         };
         volume.probe(path)?;
+        // What an earlier process published and was killed before it synced is seen from now on, so it must be durable.
+        rustix::fs::syncfs(&volume.root).map_err(|error| wrap(error.into()))?;
         Ok(volume)
     }
 
