@@ -65,17 +65,17 @@ impl Volume {
             }
             self.remember_record(to, &record)?;
             let Some(old) = current else {
-                return staged.publish_new(directory, name).map_err(wrap);
+                staged.publish_new(directory, name).map_err(wrap)?;
+                return Ok(None);
             };
             if (old.stat.st_dev, old.stat.st_ino) == (source.stat.st_dev, source.stat.st_ino) {
                 // The same bytes under the same name: the record was all that changes.
-                return Ok(());
+                return Ok(None);
             }
             staged
                 .publish_over(directory, name, &self.temporary, || self.sources.id())
                 .map_err(wrap)?;
-            self.forget_record(to, &old.record);
-            Ok(())
+            Ok(Some(old.record.clone()))
         });
         match linked {
             Ok(()) => Ok(record.info(size)),

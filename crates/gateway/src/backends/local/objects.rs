@@ -122,23 +122,24 @@ impl Volume {
             condition.judge(path.key(), current.map(|found| found.record.etag.as_str()))?;
             let wrap = Error::io("publishing the object");
             let Some(old) = current else {
-                return staged.publish_new(directory, name).map_err(wrap);
+                staged.publish_new(directory, name).map_err(wrap)?;
+                return Ok(None);
             };
             staged
                 .publish_over(directory, name, &self.temporary, || self.sources.id())
                 .map_err(wrap)?;
-            self.forget_record(path, &old.record);
-            Ok(())
+            Ok(Some(old.record.clone()))
         })
     }
 
     /// Calls `act` with what `path` holds and the place where its object belongs, while nobody else changes that.
     ///
-    /// `act` is called again when the place vanished under it. Afterwards the place is durable.
+    /// `act` is called again when the place vanished under it. It returns the record of the bytes that are gone from the
+    /// place, which is forgotten once that is durable: a crash before then may bring them back.
     pub(super) fn place(
         &self,
         path: &ObjectPath,
-        mut act: impl FnMut(Option<&Found>, &Directory, &str) -> Result<(), Error>,
+        mut act: impl FnMut(Option<&Found>, &Directory, &str) -> Result<Option<Record>, Error>,
     ) -> Result<(), Error> {
         let wrap = Error::io("publishing the object");
         let names = encode(path.key());
@@ -172,15 +173,18 @@ impl Volume {
                 Some(itself) => (itself, SELF_NAME),
                 None => (&parent, last.as_str()),
             };
-            match act(current.as_ref(), directory, name) {
-                Ok(()) => {}
+            let replaced = match act(current.as_ref(), directory, name) {
+                Ok(replaced) => replaced,
                 Err(Error::Io { source, action }) if is_moved(&source) => {
                     failure = Some(Error::Io { source, action });
                     continue;
                 }
                 Err(error) => return Err(error),
-            }
+            };
             directory.sync().map_err(&wrap)?;
+            if let Some(old) = replaced {
+                self.forget_record(path, &old);
+            }
             drop(guard);
             return Ok(());
         }
