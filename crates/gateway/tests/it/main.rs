@@ -10,5 +10,6 @@ mod contract;
 mod full;
 mod listing;
 mod local;
+mod recovery;
 mod server;
 mod support;

@@ -7,20 +7,21 @@
 mod journal;
 mod part;
 mod plan;
+mod recovery;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use self::journal::{Line, PartLine, Place};
+use self::journal::{Journal, Line, Place};
 pub(super) use self::part::PartSink;
 use super::record::Record;
 use super::stage::Staged;
-use super::tree::{Directory, NameKind};
+use super::tree::Directory;
 use super::volume::Volume;
 use crate::backend::{
     CompleteOptions, Error, ObjectInfo, ObjectPath, PartInfo, UploadInfo, UploadOptions,
@@ -60,7 +61,7 @@ pub(super) struct Upload {
 #[derive(Debug)]
 struct State {
     phase: Phase,
-    journal: File,
+    journal: Journal,
     parts: BTreeMap<u16, Part>,
     stride: Option<u64>,
     /// Slots being written.
@@ -116,24 +117,6 @@ impl Uploads {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes up the uploads that were live when the last process ended, and removes what is left of others.
-    pub(super) fn recover(volume: &Volume) -> io::Result<Self> {
-        let uploads = Self::default();
-        for name in volume.uploads.names()? {
-            let upload = match name.kind {
-                NameKind::Directory => reopen(volume, &name.text)?,
-                NameKind::File => None,
-            };
-            match upload {
-                Some(upload) => {
-                    uploads.live().insert(name.text, Arc::new(upload));
-                }
-                None => volume.uploads.remove_tree(&name.text)?,
-            }
-        }
-        Ok(uploads)
-    }
-
     pub(super) fn begin(
         &self,
         volume: &Volume,
@@ -146,14 +129,14 @@ impl Uploads {
         let initiated = volume.sources.now();
         let directory = volume.uploads.make(&id).map_err(&wrap)?;
         let begun = || {
-            let mut journal = directory.create_file(JOURNAL)?;
+            let mut journal = Journal::new(directory.create_file(JOURNAL)?, 0);
             let line = Line::Begun {
                 bucket: path.bucket().to_owned(),
                 key: path.key().to_owned(),
                 initiated: initiated.as_millisecond(),
                 options: options.clone(),
             };
-            journal::append(&mut journal, &line)?;
+            journal.append(&line)?;
             let data = directory.create_file(DATA)?;
             directory.sync()?;
             Ok((journal, data))
@@ -326,7 +309,7 @@ impl Uploads {
 }
 
 impl State {
-    fn new(journal: File, active: Timestamp) -> Self {
+    fn new(journal: Journal, active: Timestamp) -> Self {
         Self {
             phase: Phase::Open,
             journal,
@@ -356,7 +339,10 @@ impl Upload {
         );
         record.checksum.clone_from(&plan.checksum);
         record.parts = u16::try_from(plan.parts.len()).ok();
-        journal::append(&mut self.state().journal, &Line::Completing { object }).map_err(&wrap)?;
+        self.state()
+            .journal
+            .append(&Line::Completing { object })
+            .map_err(&wrap)?;
         if plan.in_place {
             self.data.set_len(plan.size).map_err(&wrap)?;
             let file = self.data.try_clone().map_err(&wrap)?;
@@ -394,86 +380,17 @@ impl Upload {
     }
 }
 
-/// Opens an upload of an earlier process; nothing if it never began or has ended.
-fn reopen(volume: &Volume, id: &str) -> io::Result<Option<Upload>> {
-    let directory = volume.uploads.open(id)?;
-    let bytes = match directory.open_file(JOURNAL) {
-        Ok(mut file) => {
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes)?;
-            bytes
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let (lines, whole) = journal::read(&bytes);
-    let Some(Line::Begun {
-        bucket,
-        key,
-        initiated,
-        options,
-    }) = lines.first().cloned()
-    else {
-        return Ok(None);
-    };
-    let Ok(path) = ObjectPath::new(bucket, key) else {
-        return Ok(None);
-    };
-    let published = lines.iter().any(|line| match line {
-        Line::Completing { object } => volume
-            .find(&path)
-            .is_ok_and(|found| found.record.id == *object),
-        Line::Begun { .. } | Line::Part(_) => false,
-    });
-    let data = match directory.open_writable(DATA) {
-        Ok(data) if !published => data,
-        Ok(_) => return Ok(None),
-        // Published by moving it away.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let mut journal = directory.open_writable(JOURNAL)?;
-    journal.set_len(whole)?;
-    io::Seek::seek(&mut journal, io::SeekFrom::End(0))?;
-    let initiated = Timestamp::from_millisecond(initiated).unwrap_or(Timestamp::UNIX_EPOCH);
-    let mut state = State::new(journal, initiated);
-    let length = data.metadata()?.len();
-    for line in lines {
-        if let Line::Part(line) = line
-            && lies(&directory, length, &line)?
-        {
-            state.take(line);
-        }
-    }
-    Ok(Some(Upload {
-        id: id.to_owned(),
-        path,
-        options,
-        initiated,
-        directory: Arc::new(directory),
-        data: Arc::new(data),
-        state: Mutex::new(state),
-    }))
-}
-
-/// Whether the bytes of a part are there.
-fn lies(directory: &Directory, length: u64, line: &PartLine) -> io::Result<bool> {
-    match &line.place {
-        Place::Slot { stride } => {
-            let end = u64::from(line.number.saturating_sub(1))
-                .checked_mul(*stride)
-                .and_then(|start| start.checked_add(line.size));
-            Ok(line.number > 0 && end.is_some_and(|end| end <= length))
-        }
-        Place::Aside { name } => Ok(directory.kind(name)? == Some(NameKind::File)),
-    }
-}
-
-/// Removes what is left of an upload that has ended. What stays is removed at the next start.
+/// Removes what is left of an upload that has ended. The journal goes first: without it, what stays is removed at the
+/// next start and never taken for an upload that goes on.
 fn discard(volume: &Volume, id: &str) {
     let removed = volume
         .uploads
-        .remove_tree(id)
+        .open(id)
+        .and_then(|directory| {
+            directory.remove_file(JOURNAL)?;
+            directory.sync()
+        })
+        .and_then(|()| volume.uploads.remove_tree(id))
         .and_then(|()| volume.uploads.sync());
     if let Err(error) = removed {
         tracing::warn!(%error, upload = id, "cannot remove the files of an upload; the next start will");

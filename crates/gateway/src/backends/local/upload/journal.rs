@@ -1,10 +1,11 @@
 //! The journal of one multipart upload: how it began, which parts are acknowledged, and that it is being completed.
 //!
 //! One line for each, appended and synced before the answer: a CRC32C in hexadecimal, a space, and JSON. Reading stops at
-//! the first line that is not whole, which can only be one that nobody was told of.
+//! the first line that is not whole, which can only be one that nobody was told of: nothing is ever written after it.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
+use std::os::unix::fs::FileExt as _;
 
 use crc_fast::{CrcAlgorithm, checksum};
 use serde::{Deserialize, Serialize};
@@ -53,10 +54,40 @@ pub(super) enum Place {
     Aside { name: String },
 }
 
-/// Appends a line and waits until it is on the disk.
-pub(super) fn append(file: &mut File, line: &Line) -> io::Result<()> {
-    file.write_all(&to_bytes(line))?;
-    file.sync_data()
+/// A journal open for appending.
+#[derive(Debug)]
+pub(super) struct Journal {
+    file: File,
+    /// Of the whole lines, in bytes. Whatever lies after them is the rest of a line that failed.
+    length: u64,
+    /// Something may lie after them.
+    torn: bool,
+}
+
+impl Journal {
+    /// Takes over a file of which the first `length` bytes are whole lines.
+    pub(super) fn new(file: File, length: u64) -> Self {
+        Self {
+            file,
+            length,
+            torn: true,
+        }
+    }
+
+    /// Appends a line and waits until it is on the disk. After a failure the line does not count, and the next one is
+    /// written in its place: on a full volume, half a line would otherwise hide all that follow.
+    pub(super) fn append(&mut self, line: &Line) -> io::Result<()> {
+        if self.torn {
+            self.file.set_len(self.length)?;
+        }
+        self.torn = true;
+        let bytes = to_bytes(line);
+        self.file.write_all_at(&bytes, self.length)?;
+        self.file.sync_data()?;
+        self.length += u64::try_from(bytes.len()).expect("sizes fit in 64 bits");
+        self.torn = false;
+        Ok(())
+    }
 }
 
 fn to_bytes(line: &Line) -> Vec<u8> {
@@ -117,6 +148,23 @@ mod tests {
             }),
             ".{1,9}".prop_map(|object| Line::Completing { object }),
         ]
+    }
+
+    #[test]
+    fn a_line_after_half_a_line_is_read() {
+        let file = tempfile::tempfile().unwrap();
+        let lines = ["one", "two"].map(|object| Line::Completing {
+            object: object.to_owned(),
+        });
+        let mut journal = Journal::new(file.try_clone().unwrap(), 0);
+        journal.append(&lines[0]).unwrap();
+        let whole = file.metadata().unwrap().len();
+        file.write_all_at(&to_bytes(&lines[1])[..9], whole).unwrap();
+        journal.torn = true;
+        journal.append(&lines[1]).unwrap();
+        let mut bytes = vec![0; usize::try_from(file.metadata().unwrap().len()).unwrap()];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        assert_eq!(read(&bytes).0, lines);
     }
 
     proptest! {

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
-use super::journal::{self, Line, PartLine, Place};
-use super::{Part, Phase, State, Upload};
+use super::journal::{Line, PartLine, Place};
+use super::{DATA, Part, Phase, State, Upload};
 use crate::backend::{Error, MAX_PART_NUMBER, PartInfo};
 use crate::backends::local::receive::{Received, Sink};
 use crate::backends::local::volume::Volume;
@@ -20,7 +20,7 @@ pub(in crate::backends::local) struct PartSink {
     upload: Arc<Upload>,
     number: u16,
     place: Place,
-    file: Arc<File>,
+    file: File,
     offset: u64,
     acknowledged: bool,
 }
@@ -44,14 +44,21 @@ impl PartSink {
             if let Some(stride) = state.slot(number, length) {
                 state.busy.insert(number);
                 let offset = u64::from(number - 1) * stride;
-                (Place::Slot { stride }, Arc::clone(&upload.data), offset)
+                // Opened anew: the kernel tells each open file of a failed write only once, and parts share the bytes.
+                match upload.directory.open_writable(DATA) {
+                    Ok(file) => (Place::Slot { stride }, file, offset),
+                    Err(error) => {
+                        state.busy.remove(&number);
+                        return Err(Error::io("storing the part")(error));
+                    }
+                }
             } else {
                 let name = format!("part-{number}-{}", volume.sources.id());
                 let file = upload
                     .directory
                     .create_file(&name)
                     .map_err(Error::io("storing the part"))?;
-                (Place::Aside { name }, Arc::new(file), 0)
+                (Place::Aside { name }, file, 0)
             }
         };
         Ok(Self {
@@ -93,7 +100,10 @@ impl PartSink {
             }
             Phase::Ended => return Err(self.upload.gone()),
         }
-        journal::append(&mut state.journal, &Line::Part(line.clone())).map_err(&wrap)?;
+        state
+            .journal
+            .append(&Line::Part(line.clone()))
+            .map_err(&wrap)?;
         state.active = now;
         let (info, replaced) = state.take(line);
         drop(state);
