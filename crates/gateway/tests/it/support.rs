@@ -117,3 +117,9 @@ pub(crate) async fn all_keys(backend: &dyn Backend) -> Vec<String> {
     };
     keys(backend, &query).await
 }
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}

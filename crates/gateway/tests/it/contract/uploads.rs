@@ -1,0 +1,307 @@
+//! Objects uploaded in parts.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use lifeboat_gateway::backend::condition::{ReadConditions, WriteCondition};
+use lifeboat_gateway::backend::digest::{Algorithm, Checksum, Hasher};
+use lifeboat_gateway::backend::{
+    Attributes, Backend, ChecksumType, CompleteOptions, CompletedPart, Error, MIN_PART_BYTES,
+    PartInfo, UploadOptions,
+};
+
+use crate::support::{all_keys, at, content, hex, put, read};
+
+fn piece(letter: u8, size: u64) -> Bytes {
+    Bytes::from(vec![letter; usize::try_from(size).unwrap()])
+}
+
+async fn part(backend: &dyn Backend, upload: &str, number: u16, bytes: Bytes) -> PartInfo {
+    backend
+        .put_part(&at("big"), upload, number, content(bytes))
+        .await
+        .unwrap()
+}
+
+fn listed(parts: &[PartInfo]) -> CompleteOptions {
+    let parts = parts
+        .iter()
+        .map(|part| CompletedPart {
+            number: part.number,
+            etag: part.etag.clone(),
+            checksum: None,
+        })
+        .collect();
+    CompleteOptions {
+        parts,
+        ..CompleteOptions::default()
+    }
+}
+
+async fn digest(backend: &dyn Backend, key: &str) -> String {
+    let opened = backend
+        .get(&at(key), None, &ReadConditions::default())
+        .await
+        .unwrap();
+    let mut hasher = Hasher::new(None);
+    let mut body = opened.body;
+    while let Some(bytes) = body.next().await {
+        hasher.update(&bytes.unwrap());
+    }
+    hex(&hasher.finish().md5)
+}
+
+fn digest_of(pieces: &[&Bytes]) -> String {
+    let mut hasher = Hasher::new(None);
+    for piece in pieces {
+        hasher.update(piece);
+    }
+    hex(&hasher.finish().md5)
+}
+
+pub(super) async fn makes_an_object_of_parts(backend: &dyn Backend) {
+    let attributes = Attributes {
+        user: BTreeMap::from([("a".to_owned(), "b".to_owned())]),
+        ..Attributes::default()
+    };
+    let options = UploadOptions {
+        attributes: attributes.clone(),
+        ..UploadOptions::default()
+    };
+    let upload = backend.begin_upload(&at("big"), options).await.unwrap();
+    let pieces = [
+        piece(1, MIN_PART_BYTES),
+        piece(2, MIN_PART_BYTES),
+        piece(3, 17),
+    ];
+    let mut parts = Vec::new();
+    for (number, bytes) in (1..).zip(&pieces) {
+        parts.push(part(backend, &upload, number, bytes.clone()).await);
+    }
+    assert!(all_keys(backend).await.is_empty());
+    assert_eq!(backend.parts(&at("big"), &upload).await.unwrap().1, parts);
+    let info = backend
+        .complete_upload(&at("big"), &upload, listed(&parts))
+        .await
+        .unwrap();
+    assert_eq!(info.size, 2 * MIN_PART_BYTES + 17);
+    assert_eq!(info.parts, Some(3));
+    assert!(info.etag.ends_with("-3"));
+    assert_eq!(info.attributes, attributes);
+    assert_eq!(backend.head(&at("big")).await.unwrap(), info);
+    assert_eq!(
+        digest(backend, "big").await,
+        digest_of(&pieces.iter().collect::<Vec<_>>())
+    );
+    assert!(backend.uploads("bucket", "").await.unwrap().is_empty());
+}
+
+pub(super) async fn makes_an_object_of_parts_that_came_in_any_order(backend: &dyn Backend) {
+    let upload = backend
+        .begin_upload(&at("big"), UploadOptions::default())
+        .await
+        .unwrap();
+    let last = part(backend, &upload, 9, piece(9, 100)).await;
+    let second = part(backend, &upload, 4, piece(4, MIN_PART_BYTES + 1)).await;
+    let first = part(backend, &upload, 2, piece(2, MIN_PART_BYTES)).await;
+    let info = backend
+        .complete_upload(&at("big"), &upload, listed(&[first, second, last]))
+        .await
+        .unwrap();
+    assert_eq!(info.size, 2 * MIN_PART_BYTES + 101);
+    let pieces = [
+        piece(2, MIN_PART_BYTES),
+        piece(4, MIN_PART_BYTES + 1),
+        piece(9, 100),
+    ];
+    assert_eq!(
+        digest(backend, "big").await,
+        digest_of(&pieces.iter().collect::<Vec<_>>())
+    );
+}
+
+pub(super) async fn lets_the_last_upload_of_a_part_count(backend: &dyn Backend) {
+    let upload = backend
+        .begin_upload(&at("big"), UploadOptions::default())
+        .await
+        .unwrap();
+    let old = part(backend, &upload, 1, piece(1, MIN_PART_BYTES)).await;
+    let new = part(backend, &upload, 1, piece(7, MIN_PART_BYTES)).await;
+    let last = part(backend, &upload, 2, piece(2, 5)).await;
+    let refused = backend
+        .complete_upload(&at("big"), &upload, listed(&[old, last.clone()]))
+        .await;
+    assert!(matches!(refused, Err(Error::InvalidPart { number: 1 })));
+    backend
+        .complete_upload(&at("big"), &upload, listed(&[new, last]))
+        .await
+        .unwrap();
+    assert_eq!(
+        digest(backend, "big").await,
+        digest_of(&[&piece(7, MIN_PART_BYTES), &piece(2, 5)])
+    );
+}
+
+pub(super) async fn refuses_wrong_lists_of_parts(backend: &dyn Backend) {
+    let upload = backend
+        .begin_upload(&at("big"), UploadOptions::default())
+        .await
+        .unwrap();
+    let small = part(backend, &upload, 1, piece(1, 10)).await;
+    let other = part(backend, &upload, 2, piece(2, 10)).await;
+    let complete = async |parts: &[PartInfo]| {
+        backend
+            .complete_upload(&at("big"), &upload, listed(parts))
+            .await
+    };
+    assert!(matches!(complete(&[]).await, Err(Error::NoParts)));
+    assert!(matches!(
+        complete(&[other.clone(), small.clone()]).await,
+        Err(Error::InvalidPartOrder { number: 1 })
+    ));
+    assert!(matches!(
+        complete(&[small.clone(), other.clone()]).await,
+        Err(Error::PartTooSmall { number: 1, .. })
+    ));
+    assert!(matches!(
+        backend.put_part(&at("big"), &upload, 0, content("x")).await,
+        Err(Error::InvalidPartNumber { number: 0 })
+    ));
+    assert_eq!(
+        backend.parts(&at("big"), &upload).await.unwrap().1,
+        [small.clone(), other]
+    );
+    complete(&[small]).await.unwrap();
+    assert_eq!(backend.head(&at("big")).await.unwrap().size, 10);
+}
+
+pub(super) async fn lists_all_live_uploads_and_only_those(backend: &dyn Backend) {
+    let begin = async |key| {
+        backend
+            .begin_upload(&at(key), UploadOptions::default())
+            .await
+            .unwrap()
+    };
+    let first = begin("lock/a").await;
+    let second = begin("lock/a").await;
+    let other = begin("other").await;
+    assert!(first < second);
+    let live = async |prefix| {
+        let uploads = backend.uploads("bucket", prefix).await.unwrap();
+        uploads
+            .into_iter()
+            .map(|upload| upload.id)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(live("lock/").await, [first.clone(), second.clone()]);
+    assert_eq!(live("").await, [first.clone(), second.clone(), other]);
+    backend.abort_upload(&at("lock/a"), &first).await.unwrap();
+    assert_eq!(live("lock/").await, [second]);
+    assert!(matches!(
+        backend.uploads("nowhere", "").await,
+        Err(Error::NoSuchBucket { .. })
+    ));
+}
+
+pub(super) async fn ends_an_upload_once(backend: &dyn Backend) {
+    let upload = backend
+        .begin_upload(&at("big"), UploadOptions::default())
+        .await
+        .unwrap();
+    let only = part(backend, &upload, 1, piece(1, 3)).await;
+    let elsewhere = backend
+        .put_part(&at("other"), &upload, 1, content("x"))
+        .await;
+    assert!(matches!(elsewhere, Err(Error::NoSuchUpload { .. })));
+    backend.abort_upload(&at("big"), &upload).await.unwrap();
+    assert!(matches!(
+        backend.abort_upload(&at("big"), &upload).await,
+        Err(Error::NoSuchUpload { .. })
+    ));
+    let completed = backend
+        .complete_upload(&at("big"), &upload, listed(&[only]))
+        .await;
+    assert!(matches!(completed, Err(Error::NoSuchUpload { .. })));
+    let late = backend.put_part(&at("big"), &upload, 2, content("x")).await;
+    assert!(matches!(late, Err(Error::NoSuchUpload { .. })));
+    assert!(all_keys(backend).await.is_empty());
+}
+
+pub(super) async fn answers_a_repeated_completion_alike(backend: &dyn Backend) {
+    let upload = backend
+        .begin_upload(&at("big"), UploadOptions::default())
+        .await
+        .unwrap();
+    let only = part(backend, &upload, 1, piece(1, 3)).await;
+    let first = backend
+        .complete_upload(&at("big"), &upload, listed(std::slice::from_ref(&only)))
+        .await
+        .unwrap();
+    let again = backend
+        .complete_upload(&at("big"), &upload, listed(&[only]))
+        .await
+        .unwrap();
+    assert_eq!(first, again);
+}
+
+pub(super) async fn completes_only_on_condition(backend: &dyn Backend) {
+    put(backend, "big", "there already").await.unwrap();
+    let upload = backend
+        .begin_upload(&at("big"), UploadOptions::default())
+        .await
+        .unwrap();
+    let only = part(backend, &upload, 1, piece(1, 3)).await;
+    let absent = CompleteOptions {
+        condition: WriteCondition::Absent,
+        ..listed(std::slice::from_ref(&only))
+    };
+    let refused = backend.complete_upload(&at("big"), &upload, absent).await;
+    assert!(matches!(refused, Err(Error::PreconditionFailed { .. })));
+    assert_eq!(read(backend, "big").await.unwrap(), "there already");
+    assert_eq!(backend.uploads("bucket", "").await.unwrap().len(), 1);
+    backend
+        .complete_upload(&at("big"), &upload, listed(&[only]))
+        .await
+        .unwrap();
+    assert_eq!(backend.head(&at("big")).await.unwrap().size, 3);
+}
+
+pub(super) async fn joins_the_checksums_of_parts(backend: &dyn Backend) {
+    let pieces = [piece(1, MIN_PART_BYTES), piece(2, 9)];
+    for kind in [ChecksumType::Full, ChecksumType::Composite] {
+        let options = UploadOptions {
+            checksum: Some((Algorithm::Crc32c, kind)),
+            ..UploadOptions::default()
+        };
+        let upload = backend.begin_upload(&at("big"), options).await.unwrap();
+        let first = part(backend, &upload, 1, pieces[0].clone()).await;
+        let second = part(backend, &upload, 2, pieces[1].clone()).await;
+        let parts = [first, second];
+        let wrong = Checksum {
+            algorithm: Algorithm::Crc32c,
+            value: "AAAAAA==".to_owned(),
+        };
+        let refused = CompleteOptions {
+            checksum: Some(wrong),
+            ..listed(&parts)
+        };
+        let refused = backend.complete_upload(&at("big"), &upload, refused).await;
+        assert!(matches!(refused, Err(Error::DigestMismatch { .. })));
+        let info = backend
+            .complete_upload(&at("big"), &upload, listed(&parts))
+            .await
+            .unwrap();
+        let checksum = info.checksum.unwrap();
+        match kind {
+            ChecksumType::Composite => assert!(checksum.value.ends_with("-2")),
+            ChecksumType::Full => {
+                let mut hasher = Hasher::new(Some(Algorithm::Crc32c));
+                for piece in &pieces {
+                    hasher.update(piece);
+                }
+                assert_eq!(Some(checksum), hasher.finish().checksum);
+            }
+        }
+    }
+}
