@@ -9,11 +9,13 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use hyper::{HeaderMap, Method, StatusCode};
 use s3s::{Body, HttpRequest, HttpResponse};
 
 use super::chunks::Chunks;
 use super::content;
+use super::xml;
 use crate::backend::BodyError;
 use crate::backend::digest::{Digests, Hasher};
 
@@ -57,10 +59,25 @@ fn announced(headers: &HeaderMap) -> Option<crate::backend::digest::Algorithm> {
         .map(|checksum| checksum.algorithm)
 }
 
-/// An answer of "not modified" has no body, whatever the protocol layer says.
+/// An answer of "not modified" has no body, whatever the protocol layer says; XML has no control characters.
 pub(super) fn finish(mut response: HttpResponse) -> HttpResponse {
     if response.status() == StatusCode::NOT_MODIFIED {
         *response.body_mut() = Body::empty();
+    }
+    let is_xml = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind == "application/xml");
+    // A body of known bytes is one that the protocol layer wrote; an object of this type is a stream.
+    if is_xml
+        && let Some(escaped) = response
+            .body()
+            .bytes()
+            .as_ref()
+            .and_then(xml::escape_controls)
+    {
+        response.headers_mut().remove(CONTENT_LENGTH);
+        *response.body_mut() = Body::from(escaped);
     }
     response
 }

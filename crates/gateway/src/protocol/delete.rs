@@ -8,7 +8,7 @@ use s3s::dto::{
 use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 
 use super::body::Seen;
-use super::{content, convert};
+use super::{content, convert, xml};
 use crate::backend::Backend;
 use crate::backend::digest::Expected;
 
@@ -37,6 +37,18 @@ pub(super) async fn delete_objects(
     let DeleteObjectsInput { bucket, delete, .. } = request.input;
     if delete.objects.len() > MAX_KEYS {
         return Err(s3_error!(MalformedXML, "more than {MAX_KEYS} keys"));
+    }
+    // The answer names every key, so it must be able to: refused before anything is deleted, not after.
+    if let Some(object) = delete
+        .objects
+        .iter()
+        .find(|object| !xml::can_be_named(&object.key))
+    {
+        return Err(s3_error!(
+            MalformedXML,
+            "key {:?} has a character that XML cannot hold: delete it on its own",
+            object.key
+        ));
     }
     backend.bucket(&bucket).await?;
     let quiet = delete.quiet.unwrap_or(false);

@@ -254,6 +254,19 @@ def keys():
     for name in names:
         key = f"keys-{name}" if name.startswith("nl") else name
         check(s3.get_object(Bucket=bucket, Key=key)["Body"].read() == name.encode(), f"the key {key!r}")
+    control = [f"control-{character}-key" for character in "\x01\x1f\ufffe"]
+    s3.put_object(Bucket=bucket, Key="return\rkey", Body=b"")
+    gone = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "return\rkey"}]})["Deleted"]
+    check([one["Key"] for one in gone] == ["return\rkey"], "a carriage return comes back as one")
+    for key in control:
+        s3.put_object(Bucket=bucket, Key=key, Body=b"")
+        listed = s3.list_objects_v2(Bucket=bucket, Prefix=key)["Contents"]
+        check([entry["Key"] for entry in listed] == [key], "a control character in a listing")
+        refused("MalformedXML", 400, s3.delete_objects, Bucket=bucket,
+                Delete={"Objects": [{"Key": long}, {"Key": key}]})
+        s3.head_object(Bucket=bucket, Key=key)
+        s3.head_object(Bucket=bucket, Key=long)
+        s3.delete_object(Bucket=bucket, Key=key)
     refused("KeyTooLongError", 400, s3.put_object, Bucket=bucket, Key="y" * 1025, Body=b"")
 
 
