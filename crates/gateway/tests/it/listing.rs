@@ -1,6 +1,7 @@
 //! A listing is what an ordered map would list, whatever the keys, the question and the page size.
 
 use std::collections::BTreeSet;
+use std::fs;
 
 use lifeboat_gateway::backend::{Backend as _, ListQuery};
 use proptest::prelude::*;
@@ -93,5 +94,43 @@ proptest! {
             }
             volume.local.delete_bucket("bucket").await.unwrap();
         });
+    }
+}
+
+#[tokio::test]
+async fn a_directory_of_thousands_is_listed_once_and_in_order() {
+    let volume = Volume::new().await;
+    let bucket = volume.path().join("bucket");
+    let mut keys = BTreeSet::new();
+    for number in 0..2600 {
+        let name = format!("{:04}", number * 7919 % 10_000);
+        let key = if number % 5 == 0 {
+            fs::create_dir(bucket.join(&name)).unwrap();
+            format!("{name}/below")
+        } else {
+            name
+        };
+        fs::write(bucket.join(&key), "x").unwrap();
+        keys.insert(key);
+    }
+    for delimiter in [None, Some("/".to_owned())] {
+        for limit in [1000, 1024, 1025, 5000] {
+            let mut query = ListQuery {
+                delimiter: delimiter.clone(),
+                limit,
+                ..ListQuery::default()
+            };
+            let expected = model(&keys, &query);
+            let mut found = Vec::new();
+            loop {
+                let page = volume.local.list("bucket", &query).await.unwrap();
+                found.extend(page.entries.iter().map(|entry| entry.name().to_owned()));
+                query.after = found.last().cloned();
+                if !page.truncated {
+                    break;
+                }
+            }
+            assert_eq!(found, expected, "{query:?}");
+        }
     }
 }

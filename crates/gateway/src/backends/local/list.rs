@@ -211,17 +211,26 @@ impl<'a> Walk<'a> {
     fn fill(&self, frame: &mut Frame, passed: Option<&str>) -> io::Result<()> {
         let mut first = BTreeMap::new();
         frame.more = false;
-        let mut keep = |text: String, step: Step| {
-            let directory = matches!(step, Step::Inner(_));
+        // Most names of a large directory are not of this batch, so nothing is made of those.
+        let mut keep = |text: String,
+                        directory: bool,
+                        step: &dyn Fn() -> io::Result<Option<Step>>| {
             if passed.is_some_and(|passed| text.as_str() <= passed) || !self.wants(&text, directory)
             {
-                return;
+                return Ok(());
             }
+            let full = first.len() == BATCH;
+            if full && first.last_key_value().is_some_and(|(last, _)| text > *last) {
+                frame.more = true;
+                return Ok(());
+            }
+            let Some(step) = step()? else { return Ok(()) };
             first.insert(text, step);
             if first.len() > BATCH {
                 first.pop_last();
                 frame.more = true;
             }
+            Ok(())
         };
         gather(&frame.directory, &frame.prefix, &mut Vec::new(), &mut keep)?;
         frame.batch = first.into_iter().collect();
@@ -266,13 +275,13 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Calls `keep` for everything in a directory, with what it sorts as. `pieces` are the directories of a long component
-/// between the frame's directory and this one.
+/// Calls `keep` for everything in a directory, with what it sorts as, whether it is a directory, and a way to make the
+/// step to it. `pieces` are the directories of a long component between the frame's directory and this one.
 fn gather(
     directory: &Directory,
     prefix: &str,
     pieces: &mut Vec<String>,
-    keep: &mut impl FnMut(String, Step),
+    keep: &mut impl FnMut(String, bool, &dyn Fn() -> io::Result<Option<Step>>) -> io::Result<()>,
 ) -> io::Result<()> {
     let mut long = Vec::new();
     directory.for_each(|name| {
@@ -285,15 +294,21 @@ fn gather(
         };
         match (decode(pieces, &name.text), name.kind) {
             (Some(Decoded::Component(component)), NameKind::File) => {
-                keep(format!("{prefix}{component}"), Step::Object(names()));
+                let object = || Ok(Some(Step::Object(names())));
+                keep(format!("{prefix}{component}"), false, &object)?;
             }
             (Some(Decoded::Component(component)), NameKind::Directory) => {
-                if let Some(NameKind::File) = kind_of_itself(directory, &name.text)? {
-                    let mut itself = names();
-                    itself.push(SELF_NAME.to_owned());
-                    keep(format!("{prefix}{component}"), Step::Object(itself));
-                }
-                keep(format!("{prefix}{component}/"), Step::Inner(names()));
+                let itself = || {
+                    let kind = kind_of_itself(directory, &name.text)?;
+                    Ok((kind == Some(NameKind::File)).then(|| {
+                        let mut itself = names();
+                        itself.push(SELF_NAME.to_owned());
+                        Step::Object(itself)
+                    }))
+                };
+                keep(format!("{prefix}{component}"), false, &itself)?;
+                let inner = || Ok(Some(Step::Inner(names())));
+                keep(format!("{prefix}{component}/"), true, &inner)?;
             }
             (Some(Decoded::Beginning), NameKind::Directory) => long.push(name.text),
             _ => {}
