@@ -12,6 +12,7 @@ mod error;
 mod list;
 mod multipart;
 mod object;
+mod patience;
 mod xml;
 
 use std::sync::Arc;

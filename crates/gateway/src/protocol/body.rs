@@ -6,6 +6,7 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
@@ -15,9 +16,13 @@ use s3s::{Body, HttpRequest, HttpResponse};
 
 use super::chunks::Chunks;
 use super::content;
+use super::patience::Patient;
 use super::xml;
 use crate::backend::BodyError;
 use crate::backend::digest::{Digests, Hasher};
+
+/// How long nothing may come of a body that is waited for.
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// The digests of a request body that has been read to its end.
 #[derive(Clone)]
@@ -33,6 +38,7 @@ impl Seen {
 
 pub(super) fn prepare(request: hyper::Request<Incoming>) -> HttpRequest {
     let (mut parts, body) = request.into_parts();
+    let body = Patient::new(body, SILENCE);
     let deletes = parts.method == Method::POST
         && parts.uri.query().is_some_and(|query| {
             query
@@ -44,7 +50,7 @@ pub(super) fn prepare(request: hyper::Request<Incoming>) -> HttpRequest {
         return HttpRequest::from_parts(parts, Body::http_body(Limited { body, chunks }));
     }
     if !deletes {
-        return HttpRequest::from_parts(parts, Body::from(body));
+        return HttpRequest::from_parts(parts, Body::http_body(body));
     }
     let hasher = Hasher::new(announced(&parts.headers));
     let seen = Seen(Arc::new(Mutex::new(Some(hasher))));
@@ -83,18 +89,18 @@ pub(super) fn finish(mut response: HttpResponse) -> HttpResponse {
 }
 
 struct Watched {
-    body: Incoming,
+    body: Patient<Incoming>,
     seen: Seen,
 }
 
 impl HttpBody for Watched {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
         if let Poll::Ready(Some(Ok(frame))) = &frame
             && let Some(bytes) = frame.data_ref()
@@ -116,7 +122,7 @@ impl HttpBody for Watched {
 
 /// A body in chunks, none of them larger than allowed and the last one there.
 struct Limited {
-    body: Incoming,
+    body: Patient<Incoming>,
     chunks: Chunks,
 }
 

@@ -74,6 +74,8 @@ fn broken_body(error: &Error) -> S3ErrorCode {
         S3ErrorCode::Custom("XAmzContentSHA256Mismatch".into())
     } else if text.contains("SignatureMismatch") {
         S3ErrorCode::SignatureDoesNotMatch
+    } else if text.contains("the client sent nothing") {
+        S3ErrorCode::RequestTimeout
     } else {
         S3ErrorCode::IncompleteBody
     }
@@ -94,6 +96,14 @@ mod tests {
         assert_eq!(full.code().as_str(), "InsufficientStorage");
         let broken = S3Error::from(Error::io("writing the object")(io::ErrorKind::Other.into()));
         assert_eq!(broken.code(), &S3ErrorCode::InternalError);
+    }
+
+    #[test]
+    fn content_that_stopped_coming_is_named_so() {
+        let source = "the client sent nothing for 60 s".into();
+        let error = S3Error::from(Error::Body { source });
+        assert_eq!(error.code(), &S3ErrorCode::RequestTimeout);
+        assert_eq!(error.status_code(), Some(StatusCode::BAD_REQUEST));
     }
 
     #[test]

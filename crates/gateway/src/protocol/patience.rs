@@ -1,0 +1,113 @@
+//! A body that must keep arriving.
+//!
+//! A client that stops in the middle of a body would hold its connection, of which there are so many, and its half-written
+//! file for ever. How long the whole takes does not matter: only the time in which nothing comes is limited, and only while
+//! somebody waits for it, so that a slow volume is not held against the client.
+
+use std::future::Future as _;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::backend::BodyError;
+
+/// Nothing came for too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the client sent nothing for {} s", limit.as_secs())]
+pub(super) struct Silent {
+    limit: Duration,
+}
+
+/// A body of which each piece comes within a time.
+pub(super) struct Patient<B> {
+    body: B,
+    limit: Duration,
+    silence: Pin<Box<Sleep>>,
+    /// The time runs.
+    waiting: bool,
+}
+
+impl<B> Patient<B> {
+    pub(super) fn new(body: B, limit: Duration) -> Self {
+        Self {
+            body,
+            limit,
+            silence: Box::pin(sleep(limit)),
+            waiting: false,
+        }
+    }
+}
+
+impl<B> Body for Patient<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BodyError>,
+{
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+            self.waiting = false;
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        if !self.waiting {
+            self.waiting = true;
+            let end = Instant::now() + self.limit;
+            self.silence.as_mut().reset(end);
+        }
+        ready!(self.silence.as_mut().poll(context));
+        let limit = self.limit;
+        Poll::Ready(Some(Err(Silent { limit }.into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures::{StreamExt as _, stream};
+    use http_body_util::{BodyExt as _, StreamBody};
+
+    use super::*;
+
+    fn data(text: &'static str) -> Frame<Bytes> {
+        Frame::data(Bytes::from_static(text.as_bytes()))
+    }
+
+    #[tokio::test]
+    async fn a_body_that_stops_in_the_middle_is_an_error() {
+        let stops = stream::iter([Ok::<_, Infallible>(data("first"))]).chain(stream::pending());
+        let mut body = Patient::new(StreamBody::new(stops), Duration::from_millis(1));
+        let first = body.frame().await.unwrap().unwrap();
+        assert_eq!(first.into_data().unwrap(), "first");
+        let error = body.frame().await.unwrap().unwrap_err();
+        assert!(error.is::<Silent>(), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn time_in_which_nobody_asks_does_not_count() {
+        let whole = stream::iter(["a", "b", "c"].map(|text| Ok::<_, Infallible>(data(text))));
+        let mut body = Patient::new(StreamBody::new(whole), Duration::ZERO);
+        let mut read = Vec::new();
+        while let Some(frame) = body.frame().await {
+            read.extend(frame.unwrap().into_data().unwrap());
+        }
+        assert_eq!(read, b"abc");
+    }
+}
