@@ -8,7 +8,9 @@ use tracing_subscriber::EnvFilter;
 pub(crate) fn start(quiet: bool, verbose: u8) {
     let level = match (quiet, verbose) {
         (true, _) => "error",
-        (false, 0) => "warn,lifeboat_gateway=info,s3s=off",
+        (false, 0) => {
+            "warn,lifeboat_gateway=info,s3s::ops=off,s3s::http::de=off,hyper::proto::h1::conn=error"
+        }
         (false, 1) => "info",
         (false, _) => "debug",
     };

@@ -108,6 +108,14 @@ pub(super) fn byte_range(range: dto::Range) -> ByteRange {
     }
 }
 
+/// Objects have one version, which S3 calls `null`.
+pub(super) fn refuse_version(version: Option<&str>) -> S3Result<()> {
+    match version {
+        None | Some("" | "null") => Ok(()),
+        Some(_) => Err(s3_error!(NoSuchVersion)),
+    }
+}
+
 /// Returns the bucket and key of `x-amz-copy-source`.
 pub(super) fn copy_source(source: &dto::CopySource) -> S3Result<ObjectPath> {
     match source {

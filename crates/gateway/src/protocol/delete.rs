@@ -22,7 +22,16 @@ pub(super) async fn delete_object(
     request: S3Request<DeleteObjectInput>,
 ) -> S3Result<S3Response<DeleteObjectOutput>> {
     let input = request.input;
-    refuse_version(input.version_id.as_deref())?;
+    convert::refuse_version(input.version_id.as_deref())?;
+    if input.if_match.is_some()
+        || input.if_match_last_modified_time.is_some()
+        || input.if_match_size.is_some()
+    {
+        return Err(s3_error!(
+            NotImplemented,
+            "a delete with a condition is not supported"
+        ));
+    }
     backend
         .delete(&convert::path(input.bucket, input.key)?)
         .await?;
@@ -93,19 +102,12 @@ async fn remove(
     bucket: String,
     object: &dto::ObjectIdentifier,
 ) -> S3Result<()> {
-    refuse_version(object.version_id.as_deref())?;
+    convert::refuse_version(object.version_id.as_deref())?;
     let path = convert::path(bucket, object.key.clone())?;
     backend.delete(&path).await.map_err(S3Error::from)
 }
 
 /// There are no versions here. Clients that ask for the one of an unversioned bucket say `null`.
-fn refuse_version(version: Option<&str>) -> S3Result<()> {
-    match version {
-        None | Some("" | "null") => Ok(()),
-        Some(_) => Err(s3_error!(NoSuchVersion)),
-    }
-}
-
 /// A request that removes many objects must prove that it arrived as it was sent.
 fn check_digest(request: &S3Request<DeleteObjectsInput>) -> S3Result<()> {
     let headers = &request.headers;

@@ -64,6 +64,7 @@ pub(super) async fn get_object(
     let input = request.input;
     let path = convert::path(input.bucket, input.key)?;
     refuse_part(input.part_number)?;
+    convert::refuse_version(input.version_id.as_deref())?;
     let conditions = convert::read_conditions(
         input.if_match.as_ref(),
         input.if_none_match.as_ref(),
@@ -115,6 +116,7 @@ pub(super) async fn head_object(
     let input = request.input;
     let path = convert::path(input.bucket, input.key)?;
     refuse_part(input.part_number)?;
+    convert::refuse_version(input.version_id.as_deref())?;
     let info = backend.head(&path).await?;
     convert::read_conditions(
         input.if_match.as_ref(),

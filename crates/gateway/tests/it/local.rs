@@ -440,4 +440,7 @@ async fn a_damaged_record_is_reported_and_hides_nothing_else() {
     let error = read(&volume.local, "broken").await.unwrap_err();
     assert_eq!(error.kind(), Kind::Damaged);
     assert_eq!(all_keys(&volume.local).await, ["broken", "whole"]);
+
+    put(&volume.local, "broken", "again").await.unwrap();
+    assert_eq!(read(&volume.local, "broken").await.unwrap(), "again");
 }

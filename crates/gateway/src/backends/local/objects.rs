@@ -29,6 +29,15 @@ pub(super) struct Found {
     inside: bool,
 }
 
+/// What a record that cannot be read means to whoever looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OnDamage {
+    /// The object cannot be served.
+    Refuse,
+    /// Only its bytes count.
+    Overlook,
+}
+
 impl Found {
     pub(super) fn size(&self) -> u64 {
         u64::try_from(self.stat.st_size).unwrap_or(0)
@@ -71,7 +80,7 @@ impl Volume {
         let (last, parents) = names.split_last().expect("a key has a name");
         let wrap = Error::io("reading the object");
         match bucket.walk(parents) {
-            Ok(parent) => self.find_at(&parent, last, path),
+            Ok(parent) => self.find_at(&parent, last, path, OnDamage::Refuse),
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(wrap(error)),
         }
@@ -82,6 +91,7 @@ impl Volume {
         parent: &Directory,
         name: &str,
         path: &ObjectPath,
+        on_damage: OnDamage,
     ) -> Result<Option<Found>, Error> {
         let wrap = Error::io("reading the object");
         let mut inside = false;
@@ -102,7 +112,12 @@ impl Volume {
             Err(error) => return Err(wrap(error)),
         };
         let stat = rustix::fs::fstat(&file).map_err(|error| wrap(error.into()))?;
-        let record = self.record(&file, &stat, path)?;
+        let record = match self.record(&file, &stat, path) {
+            Err(Error::DamagedRecord { .. }) if on_damage == OnDamage::Overlook => {
+                Record::of_foreign_file(&stat)
+            }
+            read => read?,
+        };
         Ok(Some(Found {
             file,
             record,
@@ -160,7 +175,8 @@ impl Volume {
                     Err(error) => return Err(wrap(error)),
                 }
             };
-            let current = self.find_at(&parent, last, path)?;
+            // What is there is going to be replaced: a damaged record must not keep it there for ever.
+            let current = self.find_at(&parent, last, path, OnDamage::Overlook)?;
             let itself = match parent.kind(last).map_err(&wrap)? {
                 Some(NameKind::Directory) => match parent.open(last) {
                     Ok(itself) => Some(itself),
