@@ -1,21 +1,45 @@
-//! Measures Lifeboat. `lifeboat-bench format [VERTICES] [WORKERS]` measures the `.graph` format alone.
+//! Measures Lifeboat; `cargo xtask bench` builds and runs it. docs/benchmarks.md keeps what was seen.
 
 mod format;
+mod graph;
+mod jsonl;
+mod measure;
+mod peer;
+mod report;
+mod step;
 mod synthetic;
 
 use std::io;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Measures Lifeboat
+#[derive(Debug, Parser)]
+#[command(name = "lifeboat-bench")]
+struct Arguments {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// The `.graph` format alone: no store, no disk
+    Format {
+        #[arg(default_value_t = 1_000_000)]
+        vertices: u64,
+        #[arg(default_value_t = 2)]
+        workers: usize,
+    },
+    Graph(graph::Arguments),
+    #[command(hide = true)]
+    Step(step::Arguments),
+}
 
 fn main() -> Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match arguments.as_slice() {
-        ["format", rest @ ..] => format::run(
-            rest.first().map_or(Ok(1_000_000), |text| text.parse())?,
-            rest.get(1).map_or(Ok(2), |text| text.parse())?,
-            &mut io::stdout(),
-        ),
-        _ => bail!("usage: lifeboat-bench format [VERTICES] [WORKERS]"),
+    match Arguments::parse().bench {
+        Bench::Format { vertices, workers } => format::run(vertices, workers, &mut io::stdout()),
+        Bench::Graph(arguments) => graph::run(&arguments, &mut io::stdout()),
+        Bench::Step(arguments) => step::run(&arguments, &mut io::stdout()),
     }
 }

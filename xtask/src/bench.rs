@@ -1,15 +1,17 @@
 //! `cargo xtask bench`: builds the benches for release and runs one.
 
-use anyhow::Context;
+use std::fs::File;
+use std::io::BufWriter;
+
+use anyhow::{Context, Result};
 use lifeboat_testkit::python::{Environment, GRAPH_PEER};
+use lifeboat_testkit::scratch;
 
 use crate::cargo::{self, Profile};
+use crate::data::debian;
 use crate::{Outcome, Verdict};
 
-/// Tells the bench which interpreter has the graph store it compares with; unset, the bench leaves the peer out.
-const PEER: &str = "LIFEBOAT_BENCH_PYTHON";
-
-/// Measure, and compare with a peer, in one run on this machine
+/// Measure, and compare with peers, in one run on this machine
 ///
 /// Prints tables and the machine. Nothing is judged: docs/benchmarks.md keeps what was seen.
 #[derive(Debug, clap::Args)]
@@ -18,7 +20,7 @@ pub(crate) struct Arguments {
     #[arg(default_value = "graph")]
     name: String,
 
-    /// Arguments for the bench itself
+    /// Arguments for the bench itself; `--help` lists them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
@@ -26,13 +28,31 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let bench = cargo::build("lifeboat-bench", Profile::Release)?;
     let mut command = cargo::command(bench);
-    command.arg(&arguments.name).args(&arguments.rest);
-    match Environment::with(GRAPH_PEER) {
-        Ok(environment) => {
-            command.env(PEER, environment.interpreter());
+    command.arg(&arguments.name);
+    let scratch = scratch::folder(&cargo::target()?.join("xtask"), "bench")?;
+    if arguments.name == "graph" {
+        command.arg("--dir").arg(scratch.path());
+        let payload = scratch.path().join("debian.json");
+        if write_debian(&payload)? {
+            command.arg("--data").arg(payload);
+        } else {
+            eprintln!("without the Debian package index: this system has none");
         }
-        Err(error) => eprintln!("without the peer: {error:#}"),
+        match Environment::with(GRAPH_PEER) {
+            Ok(environment) => {
+                command.arg("--peer-python").arg(environment.interpreter());
+            }
+            Err(error) => eprintln!("without the peer store: {error:#}"),
+        }
     }
-    let status = command.status().context("cannot run the bench")?;
+    let status = command
+        .args(&arguments.rest)
+        .status()
+        .context("cannot run the bench")?;
     Ok(Verdict::of(status.success()))
+}
+
+fn write_debian(path: &std::path::Path) -> Result<bool> {
+    let sink = BufWriter::with_capacity(1 << 18, File::create(path)?);
+    Ok(debian::write(sink)?.is_some())
 }
