@@ -46,7 +46,7 @@ pub const TYPOS: Packages = Packages {
 /// A graph store that runs inside the Python process: the peer of the graph bench.
 pub const GRAPH_PEER: Packages = Packages {
     name: "python-graph-peer",
-    pins: &["ladybug==0.22.0", "zstandard==0.25.0"],
+    pins: &["ladybug==0.22.0"],
 };
 
 /// An environment that is ready.
