@@ -169,7 +169,7 @@ fn make_payload(path: &Path, file: &Path) -> Result<(Totals, u64)> {
     let bytes = payload.text.len() as u64;
     let store = create(path)?;
     let mut writer = store.write(0)?;
-    payload::load(&mut writer, &[payload])?;
+    payload::load(&mut writer, &[payload], &Progress::default())?;
     writer.commit()?;
     Ok((store.info()?.totals, bytes))
 }
