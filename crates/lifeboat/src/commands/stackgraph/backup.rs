@@ -11,10 +11,11 @@ use lifeboat_stackgraph::{backup, expire};
 use serde::Serialize;
 
 use super::list::Listed;
+use super::moved;
 use crate::context::{Context, StoreUse, random_uuid};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::{View, columns};
+use crate::output::View;
 use crate::stopwatch::{Pace, Stopwatch};
 
 /// Write the whole graph to the bucket
@@ -145,24 +146,11 @@ impl View for PlanView {
 
 impl View for BackupView {
     fn table(&self) -> String {
-        let row = [
-            self.listed.name.clone(),
-            self.pace.elements.to_string(),
-            self.listed.size.to_string(),
-            self.pace.seconds(),
-            self.pace.rate(),
-            self.listed.checksum.clone().unwrap_or_default(),
-        ];
-        columns(
-            [
-                "name",
-                "elements",
-                "size",
-                "seconds",
-                "elements/s",
-                "digest",
-            ],
-            &[row],
+        moved(
+            &self.listed.name,
+            self.listed.size,
+            self.pace,
+            self.listed.checksum.as_deref(),
         )
     }
 

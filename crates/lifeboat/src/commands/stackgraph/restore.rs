@@ -9,10 +9,11 @@ use lifeboat_stackgraph::restore::{self, Plan};
 use lifeboat_stackgraph::store::{GraphStore, LoadMode};
 use serde::Serialize;
 
+use super::moved;
 use crate::context::{Context, StoreUse, confirm};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::{Text, View, columns};
+use crate::output::{Text, View};
 use crate::stopwatch::{Pace, Stopwatch};
 
 /// Make the store equal to a backup
@@ -161,24 +162,11 @@ impl View for PlanView {
 
 impl View for RestoreView {
     fn table(&self) -> String {
-        let row = [
-            self.name.clone(),
-            self.pace.elements.to_string(),
-            ByteSize(self.bytes).to_string(),
-            self.pace.seconds(),
-            self.pace.rate(),
-            self.digest.clone(),
-        ];
-        columns(
-            [
-                "name",
-                "elements",
-                "size",
-                "seconds",
-                "elements/s",
-                "digest",
-            ],
-            &[row],
+        moved(
+            &self.name,
+            ByteSize(self.bytes),
+            self.pace,
+            Some(&self.digest),
         )
     }
 

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use clap::Args;
 use lifeboat_core::error::Kind;
 use lifeboat_core::progress::Progress;
+use lifeboat_core::size::ByteSize;
 use lifeboat_stackgraph::{restore, verify};
 use serde::Serialize;
 
+use super::moved;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::{Text, View, columns};
+use crate::output::{Text, View};
 use crate::stopwatch::{Pace, Stopwatch};
 
 /// Read a backup from end to end and check every byte
@@ -132,24 +134,11 @@ impl View for VerifyView {
             ));
             return text.into();
         }
-        let row = [
-            self.name.clone(),
-            self.pace.elements.to_string(),
-            lifeboat_core::size::ByteSize(self.bytes).to_string(),
-            self.pace.seconds(),
-            self.pace.rate(),
-            self.digest.clone().unwrap_or_default(),
-        ];
-        columns(
-            [
-                "name",
-                "elements",
-                "size",
-                "seconds",
-                "elements/s",
-                "digest",
-            ],
-            &[row],
+        moved(
+            &self.name,
+            ByteSize(self.bytes),
+            self.pace,
+            self.digest.as_deref(),
         )
     }
 }
