@@ -4,23 +4,31 @@
 //! without touching a backend. Its promises are tested by one suite that every backend passes.
 
 pub mod condition;
+pub mod content;
 pub mod digest;
 pub mod error;
+pub mod listing;
+pub mod options;
+pub mod relay;
+pub mod upload;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
-use std::pin::Pin;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use futures::Stream;
+use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use self::condition::{ReadConditions, WriteCondition};
-use self::digest::{Algorithm, Checksum, Expected};
+use self::content::{ByteStream, Content};
+use self::digest::Checksum;
 pub use self::error::Error;
+use self::listing::{ListQuery, Page};
+use self::options::{CopyOptions, DeleteOptions, Deleted, PutOptions, ReadOptions};
+use self::relay::{Relay, Relayed};
+use self::upload::{BegunUpload, CompleteOptions, PartInfo, UploadInfo, UploadOptions};
 
 /// The longest key, in bytes of UTF-8.
 pub const MAX_KEY_BYTES: usize = 1024;
@@ -30,12 +38,8 @@ pub const MAX_PART_NUMBER: u16 = 10_000;
 pub const MIN_PART_BYTES: u64 = 5 * 1024 * 1024;
 /// The most bytes of user metadata, names and values together.
 pub const MAX_USER_METADATA_BYTES: usize = 2048;
-
-/// Bytes that arrive bit by bit. An error ends the stream.
-pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send + Sync>>;
-
-/// Why a stream of bytes broke off.
-pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
+/// How many objects are removed at a time, so that their syncs can share a commit of the file system.
+const PARALLEL_DELETES: usize = 16;
 
 /// A bucket and a key in it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -111,6 +115,10 @@ pub struct ObjectInfo {
     pub checksum: Option<Checksum>,
     /// How many parts it was uploaded in, if it came by multipart upload.
     pub parts: Option<u16>,
+    /// Which version this is, in a store that keeps older ones.
+    pub version: Option<String>,
+    /// What a store that speaks S3 says beyond this.
+    pub relayed: Relayed,
 }
 
 /// A bucket as readers see it.
@@ -120,156 +128,12 @@ pub struct BucketInfo {
     pub created: Timestamp,
 }
 
-/// Content on its way in.
-pub struct Content {
-    pub stream: ByteStream,
-    /// In bytes, when the sender said so beforehand. More or fewer bytes than this are an error.
-    pub length: Option<u64>,
-    /// Digests that the content must match, or nothing is stored.
-    pub expected: Expected,
-}
-
-/// Which bytes of an object to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ByteRange {
-    /// From `first` to `last`, both included; to the end without `last`.
-    From { first: u64, last: Option<u64> },
-    /// The last `length` bytes.
-    Suffix { length: u64 },
-}
-
-impl ByteRange {
-    /// Returns the bytes meant in an object of `size` bytes, end excluded, or nothing if it has no such bytes.
-    pub fn within(self, size: u64) -> Option<Range<u64>> {
-        match self {
-            Self::From { first, last } => {
-                let end = last.map_or(size, |last| last.saturating_add(1).min(size));
-                (first < size && first < end).then_some(first..end)
-            }
-            Self::Suffix { length } => {
-                (length > 0 && size > 0).then(|| size - length.min(size)..size)
-            }
-        }
-    }
-}
-
 /// An object opened for reading. The bytes belong to `info`, whatever happens to the key meanwhile.
 pub struct Opened {
     pub info: ObjectInfo,
     /// The bytes that `body` will give, end excluded.
     pub range: Range<u64>,
     pub body: ByteStream,
-}
-
-/// What to list, and from where.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ListQuery {
-    pub prefix: String,
-    /// Rolls keys up that have it after the prefix. Never empty.
-    pub delimiter: Option<String>,
-    /// Only what sorts after this is listed; common prefixes too.
-    pub after: Option<String>,
-    /// The most entries of one page, objects and common prefixes together.
-    pub limit: usize,
-}
-
-/// One entry of a listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entry {
-    Object {
-        key: String,
-        info: ObjectInfo,
-    },
-    /// Stands for every key that begins with it. Ends in the delimiter.
-    Prefix(String),
-}
-
-impl Entry {
-    /// The text by which entries are ordered and where the next page begins.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Object { key, .. } => key,
-            Self::Prefix(prefix) => prefix,
-        }
-    }
-}
-
-/// Part of a listing, in byte order.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Page {
-    pub entries: Vec<Entry>,
-    /// Whether more follows after the last entry.
-    pub truncated: bool,
-}
-
-/// How a copy differs from its source.
-#[derive(Debug, Clone, Default)]
-pub struct CopyOptions {
-    /// Replaces what the source's writer said; without it, the source's attributes are kept.
-    pub attributes: Option<Attributes>,
-    /// What must hold of the source.
-    pub source: ReadConditions,
-    /// What must hold of the destination.
-    pub destination: WriteCondition,
-}
-
-/// How the checksum of a multipart object is made from those of its parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ChecksumType {
-    /// The checksum of the parts' checksums, followed by `-` and their number.
-    Composite,
-    /// The checksum of the whole content.
-    Full,
-}
-
-/// What is said when a multipart upload begins.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UploadOptions {
-    #[serde(default)]
-    pub attributes: Attributes,
-    /// The checksum to compute of every part and of the object.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub checksum: Option<(Algorithm, ChecksumType)>,
-}
-
-/// A multipart upload that is neither completed nor aborted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UploadInfo {
-    pub key: String,
-    /// Sorts by the time the upload began.
-    pub id: String,
-    pub initiated: Timestamp,
-    pub options: UploadOptions,
-}
-
-/// A part that has been acknowledged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartInfo {
-    pub number: u16,
-    pub size: u64,
-    /// The MD5 of the part, in lower-case hexadecimal.
-    pub etag: String,
-    pub modified: Timestamp,
-    pub checksum: Option<Checksum>,
-}
-
-/// A part as named by the request that completes the upload.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CompletedPart {
-    pub number: u16,
-    pub etag: String,
-    /// Compared with that of the part where given.
-    pub checksum: Option<Checksum>,
-}
-
-/// How to complete an upload.
-#[derive(Debug, Clone, Default)]
-pub struct CompleteOptions {
-    pub parts: Vec<CompletedPart>,
-    pub condition: WriteCondition,
-    /// The checksum the whole object must have.
-    pub checksum: Option<Checksum>,
 }
 
 /// A place that keeps objects.
@@ -291,20 +155,26 @@ pub trait Backend: Send + Sync + 'static {
     async fn put(
         &self,
         path: &ObjectPath,
-        attributes: Attributes,
+        options: PutOptions,
         content: Content,
-        condition: WriteCondition,
     ) -> Result<ObjectInfo, Error>;
-    async fn head(&self, path: &ObjectPath) -> Result<ObjectInfo, Error>;
-    /// Opens an object if it meets the conditions; without `range` all of it.
-    async fn get(
+    /// Describes an object. Conditions and range are not looked at.
+    async fn head(&self, path: &ObjectPath, options: &ReadOptions) -> Result<ObjectInfo, Error>;
+    /// Opens an object if it meets the conditions.
+    async fn get(&self, path: &ObjectPath, options: &ReadOptions) -> Result<Opened, Error>;
+    /// Removes an object. A key that holds none is no error, unless the condition asks for one.
+    async fn delete(&self, path: &ObjectPath, options: &DeleteOptions) -> Result<Deleted, Error>;
+    /// Removes many objects of one bucket. Returns one result for each, in order.
+    async fn delete_many(
         &self,
-        path: &ObjectPath,
-        range: Option<ByteRange>,
-        conditions: &ReadConditions,
-    ) -> Result<Opened, Error>;
-    /// Removes an object. A key that holds none is no error.
-    async fn delete(&self, path: &ObjectPath) -> Result<(), Error>;
+        objects: Vec<(ObjectPath, DeleteOptions)>,
+    ) -> Vec<Result<Deleted, Error>> {
+        stream::iter(objects)
+            .map(|(path, options)| async move { self.delete(&path, &options).await })
+            .buffered(PARALLEL_DELETES)
+            .collect()
+            .await
+    }
     /// Copies an object, also onto itself. `to` gets a modification time of its own.
     async fn copy(
         &self,
@@ -314,12 +184,12 @@ pub trait Backend: Send + Sync + 'static {
     ) -> Result<ObjectInfo, Error>;
     async fn list(&self, bucket: &str, query: &ListQuery) -> Result<Page, Error>;
 
-    /// Begins a multipart upload and returns its id.
+    /// Begins a multipart upload.
     async fn begin_upload(
         &self,
         path: &ObjectPath,
         options: UploadOptions,
-    ) -> Result<String, Error>;
+    ) -> Result<BegunUpload, Error>;
     /// Stores a part, replacing an earlier one of that number.
     async fn put_part(
         &self,
@@ -327,7 +197,23 @@ pub trait Backend: Send + Sync + 'static {
         upload: &str,
         number: u16,
         content: Content,
+        relayed: Relayed,
     ) -> Result<PartInfo, Error>;
+    /// Stores bytes of an object as a part. Unless a store can do it by itself, they are read and put.
+    async fn copy_part(
+        &self,
+        from: &ObjectPath,
+        read: &ReadOptions,
+        to: &ObjectPath,
+        upload: &str,
+        number: u16,
+    ) -> Result<PartInfo, Error> {
+        let opened = self.get(from, read).await?;
+        let length = opened.range.end - opened.range.start;
+        let content = Content::new(opened.body, Some(length), digest::Expected::default());
+        self.put_part(to, upload, number, content, Relayed::default())
+            .await
+    }
     /// Ordered by number.
     async fn parts(
         &self,
@@ -345,23 +231,42 @@ pub trait Backend: Send + Sync + 'static {
     async fn abort_upload(&self, path: &ObjectPath, upload: &str) -> Result<(), Error>;
     /// All live uploads whose key begins with `prefix` and no others, ordered by key, then by id.
     async fn uploads(&self, bucket: &str, prefix: &str) -> Result<Vec<UploadInfo>, Error>;
+
+    /// Aborts the uploads in which nothing has happened for `age`, and returns how many. A store that has a rule of its
+    /// own for that is left to it.
+    async fn sweep_uploads(&self, age: Duration) -> Result<usize, Error> {
+        let _ = age;
+        Ok(0)
+    }
+    /// What can be said of the store without asking much of it: for health checks and metrics.
+    async fn status(&self) -> Result<Status, Error>;
+    /// Who answers the requests to `bucket` that the gateway has no operation for.
+    fn relay(&self, bucket: &str) -> Option<&dyn Relay> {
+        let _ = bucket;
+        None
+    }
+}
+
+/// How a store is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Room on the volume and how much of it is free, in bytes, where there is a volume.
+    pub space: Option<Space>,
+    /// Multipart uploads that are neither completed nor aborted, where the gateway keeps them.
+    pub uploads: Option<u64>,
+}
+
+/// Room on a volume, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    pub total: u64,
+    /// What the gateway may still use.
+    pub free: u64,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ranges_never_reach_past_the_end() {
-        let from = |first, last| ByteRange::From { first, last };
-        assert_eq!(from(0, Some(u64::MAX)).within(10), Some(0..10));
-        assert_eq!(from(9, None).within(10), Some(9..10));
-        assert_eq!(from(10, None).within(10), None);
-        assert_eq!(from(0, None).within(0), None);
-        assert_eq!(ByteRange::Suffix { length: 20 }.within(10), Some(0..10));
-        assert_eq!(ByteRange::Suffix { length: 3 }.within(10), Some(7..10));
-        assert_eq!(ByteRange::Suffix { length: 0 }.within(10), None);
-    }
 
     #[test]
     fn bucket_names_follow_the_rules_of_s3() {

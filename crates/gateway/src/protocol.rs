@@ -13,6 +13,7 @@ mod list;
 mod multipart;
 mod object;
 mod patience;
+mod relay;
 mod xml;
 
 use std::sync::Arc;
@@ -43,7 +44,10 @@ impl Service {
     pub(crate) fn new(backend: Arc<dyn Backend>, credentials: Vec<Credentials>) -> Self {
         let mut config = S3Config::default();
         config.xml_max_body_size = MAX_XML_BYTES;
-        let mut builder = S3ServiceBuilder::new(Protocol { backend });
+        let mut builder = S3ServiceBuilder::new(Protocol {
+            backend: Arc::clone(&backend),
+        });
+        builder.set_route(relay::Onward { backend });
         builder.set_auth(KeyRing(credentials));
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
         Self(builder.build())

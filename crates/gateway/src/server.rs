@@ -1,9 +1,8 @@
-//! The gateway as a running server: the volume in service, connections accepted, drained at the end.
+//! The gateway as a running server: connections accepted, limited, drained at the end.
 
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +16,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::auth::Credentials;
-use crate::backend::{self, Backend as _};
-use crate::backends::local::{Local, OpenError, Sources};
+use crate::backend::{self, Backend};
 use crate::protocol::Service;
 
 /// The most connections served at a time; others wait to be accepted.
@@ -36,8 +34,6 @@ const SWEEP_INTERVAL: Duration = Duration::from_hours(1);
 pub struct Config {
     /// Port 0 lets the system choose; see [`Server::local_addr`].
     pub listen: SocketAddr,
-    /// The directory that keeps the objects.
-    pub volume: PathBuf,
     /// Whoever signs with one of these may do everything, others nothing. Not empty.
     pub credentials: Vec<Credentials>,
     /// Created at start where they do not exist.
@@ -46,26 +42,17 @@ pub struct Config {
     pub upload_expiry: Duration,
     /// How long requests may go on after shutdown began.
     pub drain: Duration,
-    /// Time and chance.
-    pub sources: Sources,
 }
 
 impl Config {
     /// A week for uploads, half a minute to drain, and no buckets.
-    pub fn new(
-        listen: SocketAddr,
-        volume: PathBuf,
-        credentials: Vec<Credentials>,
-        sources: Sources,
-    ) -> Self {
+    pub fn new(listen: SocketAddr, credentials: Vec<Credentials>) -> Self {
         Self {
             listen,
-            volume,
             credentials,
             buckets: Vec::new(),
             upload_expiry: Duration::from_hours(7 * 24),
             drain: Duration::from_secs(30),
-            sources,
         }
     }
 }
@@ -81,10 +68,12 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    #[error("cannot serve the volume")]
-    Volume(#[from] OpenError),
-    #[error("cannot take the volume into service")]
-    Backend(#[from] backend::Error),
+    #[error("cannot create bucket `{bucket}` at start")]
+    Bucket {
+        bucket: String,
+        #[source]
+        source: backend::Error,
+    },
 }
 
 impl Error {
@@ -96,18 +85,17 @@ impl Error {
                 io::ErrorKind::PermissionDenied | io::ErrorKind::AddrNotAvailable => Kind::Invalid,
                 _ => Kind::Unavailable,
             },
-            Self::Volume(error) => error.kind(),
-            Self::Backend(error) => error.kind(),
+            Self::Bucket { source, .. } => source.kind(),
         }
     }
 }
 
-/// A gateway that has its volume and its port.
+/// A gateway that has its buckets and its port.
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     service: Service,
-    local: Local,
+    backend: Arc<dyn Backend>,
     upload_expiry: Duration,
     drain: Duration,
 }
@@ -121,43 +109,38 @@ impl std::fmt::Debug for Server {
 }
 
 impl Server {
-    /// Takes the volume into service, creates the buckets, and opens the port.
-    pub async fn bind(config: Config) -> Result<Self, Error> {
+    /// Creates the buckets and opens the port.
+    pub async fn bind(config: Config, backend: Arc<dyn Backend>) -> Result<Self, Error> {
         let Config {
             listen,
-            volume,
             credentials,
             buckets,
             upload_expiry,
             drain,
-            sources,
         } = config;
         let usable = |one: &Credentials| !one.access_key.is_empty() && !one.secret_key.is_empty();
         if credentials.is_empty() || !credentials.iter().all(usable) {
             return Err(Error::NoCredentials);
         }
-        let local = tokio::task::spawn_blocking(move || Local::open(&volume, sources))
-            .await
-            .map_err(|source| backend::Error::Worker { source })??;
         for bucket in buckets {
-            match local.create_bucket(&bucket).await {
+            match backend.create_bucket(&bucket).await {
                 Ok(()) | Err(backend::Error::BucketExists { .. }) => {}
-                Err(source) => return Err(OpenError::Bucket { bucket, source }.into()),
+                Err(source) => return Err(Error::Bucket { bucket, source }),
             }
         }
-        sweep(&local, upload_expiry).await;
+        sweep(&*backend, upload_expiry).await;
         let wrap = |source| Error::Listen {
             address: listen,
             source,
         };
         let listener = TcpListener::bind(listen).await.map_err(wrap)?;
         let address = listener.local_addr().map_err(wrap)?;
-        let service = Service::new(Arc::new(local.clone()), credentials);
+        let service = Service::new(Arc::clone(&backend), credentials);
         Ok(Self {
             listener,
             address,
             service,
-            local,
+            backend,
             upload_expiry,
             drain,
         })
@@ -174,7 +157,7 @@ impl Server {
             listener,
             address,
             service,
-            local,
+            backend,
             upload_expiry,
             drain,
         } = self;
@@ -195,7 +178,7 @@ impl Server {
             };
             tokio::select! {
                 () = &mut shutdown => break,
-                _ = sweeps.tick() => sweep(&local, upload_expiry).await,
+                _ = sweeps.tick() => sweep(&*backend, upload_expiry).await,
                 Some(_) = connections.join_next() => {}
                 (accepted, slot) = accepting => match accepted {
                     Ok((stream, _)) => {
@@ -255,8 +238,8 @@ async fn serve(stream: TcpStream, service: Service, mut draining: watch::Receive
     }
 }
 
-async fn sweep(local: &Local, age: Duration) {
-    match local.sweep_uploads(age).await {
+async fn sweep(backend: &dyn Backend, age: Duration) {
+    match backend.sweep_uploads(age).await {
         Ok(0) => {}
         Ok(uploads) => tracing::info!(uploads, "removed uploads that nobody went on with"),
         Err(error) => tracing::warn!(%error, "cannot look for old uploads"),

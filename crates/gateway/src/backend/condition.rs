@@ -100,6 +100,7 @@ impl ReadConditions {
 mod tests {
     use super::*;
     use crate::backend::Attributes;
+    use crate::backend::relay::Relayed;
 
     fn info(second: i64) -> ObjectInfo {
         ObjectInfo {
@@ -109,6 +110,8 @@ mod tests {
             attributes: Attributes::default(),
             checksum: None,
             parts: None,
+            version: None,
+            relayed: Relayed::default(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::io;
 
 use lifeboat_core::error::Kind;
 
-use super::BodyError;
+use super::content::BodyError;
 
 /// Nothing has changed when one of these is returned, unless a variant says otherwise.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +83,25 @@ pub enum Error {
         #[source]
         source: serde_json::Error,
     },
+    #[error("the store behind the gateway says {status} {code}: {message}")]
+    Upstream {
+        /// Of HTTP.
+        status: u16,
+        /// As S3 or Azure spells it; given to the client as it is.
+        code: String,
+        message: String,
+    },
+    /// Whether the request took effect is not known.
+    #[error("the store behind the gateway gave no answer while {action}")]
+    Unreachable {
+        action: &'static str,
+        #[source]
+        source: BodyError,
+    },
+    #[error("{what} is not possible in this store")]
+    NotSupported { what: &'static str },
+    #[error("no version `{version}` of this object")]
+    NoSuchVersion { version: String },
     #[error("a worker of the gateway ended early")]
     Worker {
         #[source]
@@ -103,9 +122,11 @@ impl Error {
 
     pub fn kind(&self) -> Kind {
         match self {
-            Self::NoSuchBucket { .. } | Self::NoSuchKey { .. } | Self::NoSuchUpload { .. } => {
-                Kind::NotFound
-            }
+            Self::NoSuchBucket { .. }
+            | Self::NoSuchKey { .. }
+            | Self::NoSuchUpload { .. }
+            | Self::NoSuchVersion { .. }
+            | Self::Upstream { status: 404, .. } => Kind::NotFound,
             Self::InvalidBucketName { .. }
             | Self::InvalidKey { .. }
             | Self::KeyTooLong { .. }
@@ -119,13 +140,24 @@ impl Error {
             | Self::InvalidPart { .. }
             | Self::InvalidPartOrder { .. }
             | Self::PartTooSmall { .. }
-            | Self::NoParts => Kind::Invalid,
+            | Self::NoParts
+            | Self::NotSupported { .. }
+            | Self::Upstream {
+                status: ..=408 | 410 | 411 | 413..=428 | 430..=499,
+                ..
+            } => Kind::Invalid,
             Self::BucketExists { .. }
             | Self::BucketNotEmpty { .. }
             | Self::PreconditionFailed { .. }
             | Self::NotModified { .. }
-            | Self::UploadBusy { .. } => Kind::Conflict,
-            Self::Full { .. } | Self::Io { .. } => Kind::Unavailable,
+            | Self::UploadBusy { .. }
+            | Self::Upstream {
+                status: 409 | 412, ..
+            } => Kind::Conflict,
+            Self::Full { .. }
+            | Self::Io { .. }
+            | Self::Upstream { .. }
+            | Self::Unreachable { .. } => Kind::Unavailable,
             Self::DamagedRecord { .. } => Kind::Damaged,
             Self::Worker { .. } => Kind::Bug,
         }

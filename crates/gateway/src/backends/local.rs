@@ -41,11 +41,14 @@ use self::stage::Staged;
 use self::upload::{PartSink, Uploads};
 pub use self::volume::OpenError;
 use self::volume::Volume;
-use crate::backend::condition::{ReadConditions, WriteCondition};
+use crate::backend::content::Content;
+use crate::backend::listing::{ListQuery, Page};
+use crate::backend::options::{CopyOptions, DeleteOptions, Deleted, PutOptions, ReadOptions};
+use crate::backend::relay::Relayed;
+use crate::backend::upload::{BegunUpload, CompleteOptions, PartInfo, UploadInfo, UploadOptions};
 use crate::backend::{
-    Attributes, Backend, BucketInfo, ByteRange, CompleteOptions, Content, CopyOptions, Error,
-    ListQuery, MAX_USER_METADATA_BYTES, ObjectInfo, ObjectPath, Opened, Page, PartInfo, UploadInfo,
-    UploadOptions, is_bucket_name,
+    Attributes, Backend, BucketInfo, Error, MAX_USER_METADATA_BYTES, ObjectInfo, ObjectPath,
+    Opened, Space, Status, is_bucket_name,
 };
 
 /// Objects on a volume. Clones serve the same volume.
@@ -71,12 +74,6 @@ impl Local {
         Ok(Self {
             inner: Arc::new(Inner { volume, uploads }),
         })
-    }
-
-    /// Aborts the uploads in which nothing has happened for `age`, and returns how many they were.
-    pub async fn sweep_uploads(&self, age: Duration) -> Result<usize, Error> {
-        self.run(move |inner| Ok(inner.uploads.sweep(&inner.volume, age)))
-            .await
     }
 
     /// Runs `act` where it may block. It runs to its end even if nobody waits for it.
@@ -178,10 +175,14 @@ impl Backend for Local {
     async fn put(
         &self,
         path: &ObjectPath,
-        attributes: Attributes,
+        options: PutOptions,
         content: Content,
-        condition: WriteCondition,
     ) -> Result<ObjectInfo, Error> {
+        let PutOptions {
+            attributes,
+            condition,
+            ..
+        } = options;
         check_attributes(&attributes)?;
         let bucket = path.bucket().to_owned();
         let staged = self
@@ -212,20 +213,19 @@ impl Backend for Local {
         .await
     }
 
-    async fn head(&self, path: &ObjectPath) -> Result<ObjectInfo, Error> {
+    async fn head(&self, path: &ObjectPath, options: &ReadOptions) -> Result<ObjectInfo, Error> {
+        refuse_version(options.version.as_deref())?;
+        refuse_part(options)?;
         let path = path.clone();
         self.run(move |inner| Ok(inner.volume.find(&path)?.info()))
             .await
     }
 
-    async fn get(
-        &self,
-        path: &ObjectPath,
-        range: Option<ByteRange>,
-        conditions: &ReadConditions,
-    ) -> Result<Opened, Error> {
+    async fn get(&self, path: &ObjectPath, options: &ReadOptions) -> Result<Opened, Error> {
+        refuse_version(options.version.as_deref())?;
+        refuse_part(options)?;
         let path = path.clone();
-        let conditions = conditions.clone();
+        let (range, conditions) = (options.range, options.conditions.clone());
         self.run(move |inner| {
             let found = inner.volume.find(&path)?;
             let info = found.info();
@@ -242,9 +242,12 @@ impl Backend for Local {
         .await
     }
 
-    async fn delete(&self, path: &ObjectPath) -> Result<(), Error> {
-        let path = path.clone();
-        self.run(move |inner| inner.volume.remove(&path)).await
+    async fn delete(&self, path: &ObjectPath, options: &DeleteOptions) -> Result<Deleted, Error> {
+        refuse_version(options.version.as_deref())?;
+        let (path, condition) = (path.clone(), options.condition.clone());
+        self.run(move |inner| inner.volume.remove(&path, &condition))
+            .await?;
+        Ok(Deleted::default())
     }
 
     async fn copy(
@@ -253,6 +256,7 @@ impl Backend for Local {
         to: &ObjectPath,
         options: CopyOptions,
     ) -> Result<ObjectInfo, Error> {
+        refuse_version(options.source_version.as_deref())?;
         if let Some(attributes) = &options.attributes {
             check_attributes(attributes)?;
         }
@@ -271,11 +275,14 @@ impl Backend for Local {
         &self,
         path: &ObjectPath,
         options: UploadOptions,
-    ) -> Result<String, Error> {
+    ) -> Result<BegunUpload, Error> {
         check_attributes(&options.attributes)?;
         let path = path.clone();
-        self.run(move |inner| inner.uploads.begin(&inner.volume, &path, options))
-            .await
+        let id = self
+            .run(move |inner| inner.uploads.begin(&inner.volume, &path, options))
+            .await?;
+        let relayed = Relayed::default();
+        Ok(BegunUpload { id, relayed })
     }
 
     async fn put_part(
@@ -284,12 +291,11 @@ impl Backend for Local {
         upload: &str,
         number: u16,
         mut content: Content,
+        _: Relayed,
     ) -> Result<PartInfo, Error> {
         let upload = self.inner.uploads.get(path, upload)?;
-        if content.expected.algorithm().is_none() {
-            content.expected.compute = upload.options.checksum.map(|(algorithm, _)| algorithm);
-        }
-        let length = content.length;
+        content.compute(upload.options.checksum.map(|(algorithm, _)| algorithm));
+        let length = content.length();
         let sink = self
             .run(move |inner| PartSink::new(&inner.volume, upload, number, length))
             .await?;
@@ -337,6 +343,45 @@ impl Backend for Local {
             Ok(inner.uploads.list(&bucket, &prefix))
         })
         .await
+    }
+
+    async fn sweep_uploads(&self, age: Duration) -> Result<usize, Error> {
+        self.run(move |inner| Ok(inner.uploads.sweep(&inner.volume, age)))
+            .await
+    }
+
+    async fn status(&self) -> Result<Status, Error> {
+        self.run(|inner| {
+            let space = rustix::fs::fstatvfs(&inner.volume.root)
+                .map_err(|error| Error::io("asking for the room on the volume")(error.into()))?;
+            Ok(Status {
+                space: Some(Space {
+                    total: space.f_blocks.saturating_mul(space.f_frsize),
+                    free: space.f_bavail.saturating_mul(space.f_frsize),
+                }),
+                uploads: u64::try_from(inner.uploads.count()).ok(),
+            })
+        })
+        .await
+    }
+}
+
+/// Objects have one version, which S3 calls `null`.
+fn refuse_version(version: Option<&str>) -> Result<(), Error> {
+    match version {
+        None | Some("" | "null") => Ok(()),
+        Some(version) => Err(Error::NoSuchVersion {
+            version: version.to_owned(),
+        }),
+    }
+}
+
+fn refuse_part(options: &ReadOptions) -> Result<(), Error> {
+    match options.part {
+        None => Ok(()),
+        Some(_) => Err(Error::NotSupported {
+            what: "reading a part by its number",
+        }),
     }
 }
 

@@ -18,7 +18,7 @@ use super::chunks::Chunks;
 use super::content;
 use super::patience::Patient;
 use super::xml;
-use crate::backend::BodyError;
+use crate::backend::content::BodyError;
 use crate::backend::digest::{Digests, Hasher};
 
 /// How long nothing may come of a body that is waited for.

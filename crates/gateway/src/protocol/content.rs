@@ -7,8 +7,9 @@ use hyper::HeaderMap;
 use s3s::dto::StreamingBlob;
 use s3s::{S3Result, TrailingHeaders, s3_error};
 
+use crate::backend::Error;
+use crate::backend::content::{ByteStream, Content};
 use crate::backend::digest::{Algorithm, Checksum, Expected, Trailer};
-use crate::backend::{ByteStream, Content, Error};
 
 /// What of a request describes its content.
 pub(super) struct Described<'a> {
@@ -54,11 +55,7 @@ pub(super) fn content(body: Option<StreamingBlob>, described: Described<'_>) -> 
         Some(body) => Box::pin(body),
         None => Box::pin(stream::empty()),
     };
-    Ok(Content {
-        stream,
-        length,
-        expected,
-    })
+    Ok(Content::new(stream, length, expected))
 }
 
 /// Whether the body is in chunks of the protocol, each with a signature or followed by trailers.
@@ -192,7 +189,7 @@ mod tests {
                 content_md5: None,
                 content_length: Some(120),
             };
-            content(None, described).unwrap().length
+            content(None, described).unwrap().length()
         };
         assert_eq!(length(&headers), Some(120));
         headers.insert(

@@ -10,7 +10,8 @@ use s3s::{S3Result, s3_error};
 
 use crate::backend::condition::{EtagMatch, ReadConditions, WriteCondition};
 use crate::backend::digest::{Algorithm, Checksum};
-use crate::backend::{Attributes, ByteRange, Error, ObjectPath};
+use crate::backend::options::ByteRange;
+use crate::backend::{Attributes, Error, ObjectPath};
 
 /// What `encoding-type=url` leaves as it is.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
@@ -108,27 +109,30 @@ pub(super) fn byte_range(range: dto::Range) -> ByteRange {
     }
 }
 
-/// Objects have one version, which S3 calls `null`.
-pub(super) fn refuse_version(version: Option<&str>) -> S3Result<()> {
-    match version {
-        None | Some("" | "null") => Ok(()),
-        Some(_) => Err(s3_error!(NoSuchVersion)),
-    }
-}
-
-/// Returns the bucket and key of `x-amz-copy-source`.
-pub(super) fn copy_source(source: &dto::CopySource) -> S3Result<ObjectPath> {
+/// Returns the bucket, key and version of `x-amz-copy-source`.
+pub(super) fn copy_source(source: &dto::CopySource) -> S3Result<(ObjectPath, Option<String>)> {
     match source {
         dto::CopySource::Bucket {
             bucket,
             key,
-            version_id: None,
-        } => Ok(ObjectPath::new(bucket.as_ref(), key.as_ref())?),
+            version_id,
+        } => {
+            let path = ObjectPath::new(bucket.as_ref(), key.as_ref())?;
+            Ok((path, version_id.as_deref().map(str::to_owned)))
+        }
         _ => Err(s3_error!(
             NotImplemented,
-            "only an object of a bucket, without a version, can be copied"
+            "only an object of a bucket can be copied"
         )),
     }
+}
+
+/// Returns a part number, which S3 has from 1 to 10,000.
+pub(super) fn part_number(number: i32) -> S3Result<u16> {
+    u16::try_from(number)
+        .ok()
+        .filter(|number| (1..=crate::backend::MAX_PART_NUMBER).contains(number))
+        .ok_or_else(|| s3_error!(InvalidArgument, "part numbers are from 1 to 10000"))
 }
 
 /// The headers that are kept with an object, as the protocol layer has them.

@@ -1,6 +1,5 @@
 //! Removing one object or many.
 
-use futures::{StreamExt as _, stream};
 use s3s::dto::{
     self, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput,
     DeletedObject,
@@ -8,34 +7,40 @@ use s3s::dto::{
 use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 
 use super::body::Seen;
-use super::{content, convert, xml};
-use crate::backend::Backend;
+use super::{content, convert, relay, xml};
+use crate::backend::condition::{EtagMatch, WriteCondition};
 use crate::backend::digest::Expected;
+use crate::backend::options::{DeleteOptions, Marker};
+use crate::backend::relay::Relayed;
+use crate::backend::{Backend, ObjectPath};
 
 /// The most keys of one request.
 const MAX_KEYS: usize = 1000;
-/// How many keys of one request are worked on at a time, so that their syncs can share a commit of the file system.
-const PARALLEL: usize = 16;
 
 pub(super) async fn delete_object(
     backend: &dyn Backend,
     request: S3Request<DeleteObjectInput>,
 ) -> S3Result<S3Response<DeleteObjectOutput>> {
+    let relayed = relay::asked(&request.headers);
     let input = request.input;
-    convert::refuse_version(input.version_id.as_deref())?;
-    if input.if_match.is_some()
-        || input.if_match_last_modified_time.is_some()
-        || input.if_match_size.is_some()
-    {
+    if input.if_match_last_modified_time.is_some() || input.if_match_size.is_some() {
         return Err(s3_error!(
             NotImplemented,
-            "a delete with a condition is not supported"
+            "a delete can demand an etag, not a time or a size"
         ));
     }
-    backend
-        .delete(&convert::path(input.bucket, input.key)?)
-        .await?;
-    Ok(S3Response::new(DeleteObjectOutput::default()))
+    let options = DeleteOptions {
+        version: input.version_id,
+        condition: convert::write_condition(input.if_match.as_ref(), None)?,
+        relayed,
+    };
+    let path = convert::path(input.bucket, input.key)?;
+    let deleted = backend.delete(&path, &options).await?;
+    Ok(S3Response::new(DeleteObjectOutput {
+        delete_marker: (deleted.marker == Marker::Yes).then_some(true),
+        version_id: deleted.version,
+        ..DeleteObjectOutput::default()
+    }))
 }
 
 pub(super) async fn delete_objects(
@@ -43,6 +48,7 @@ pub(super) async fn delete_objects(
     request: S3Request<DeleteObjectsInput>,
 ) -> S3Result<S3Response<DeleteObjectsOutput>> {
     check_digest(&request)?;
+    let relayed = relay::asked(&request.headers);
     let DeleteObjectsInput { bucket, delete, .. } = request.input;
     if delete.objects.len() > MAX_KEYS {
         return Err(s3_error!(MalformedXML, "more than {MAX_KEYS} keys"));
@@ -61,32 +67,33 @@ pub(super) async fn delete_objects(
     }
     backend.bucket(&bucket).await?;
     let quiet = delete.quiet.unwrap_or(false);
-    let outcomes: Vec<_> = stream::iter(delete.objects)
-        .map(|object| {
-            let bucket = bucket.clone();
-            async move {
-                let removed = remove(backend, bucket, &object).await;
-                (object.key, removed)
-            }
-        })
-        .buffered(PARALLEL)
-        .collect()
-        .await;
+    let mut wanted = Vec::new();
     let mut deleted = Vec::new();
     let mut errors = Vec::new();
-    for (key, removed) in outcomes {
-        match removed {
-            Ok(()) if quiet => {}
-            Ok(()) => deleted.push(DeletedObject {
-                key: Some(key),
-                ..DeletedObject::default()
-            }),
-            Err(error) => errors.push(dto::Error {
-                code: Some(error.code().as_str().to_owned()),
-                message: error.message().map(str::to_owned),
-                key: Some(key),
-                version_id: None,
-            }),
+    let mut names = Vec::new();
+    for object in delete.objects {
+        match target(&bucket, &object, &relayed) {
+            Ok(target) => {
+                wanted.push(target);
+                names.push((object.key, object.version_id));
+            }
+            Err(error) => errors.push(failure(object.key, object.version_id, &error)),
+        }
+    }
+    let outcomes = backend.delete_many(wanted).await;
+    for ((key, version), outcome) in names.into_iter().zip(outcomes) {
+        match outcome {
+            Ok(_) if quiet => {}
+            Ok(done) => {
+                let marker = done.marker == Marker::Yes;
+                deleted.push(DeletedObject {
+                    key: Some(key),
+                    delete_marker: marker.then_some(true),
+                    delete_marker_version_id: done.version.filter(|_| marker),
+                    version_id: version,
+                });
+            }
+            Err(error) => errors.push(failure(key, version, &error.into())),
         }
     }
     let output = DeleteObjectsOutput {
@@ -97,17 +104,32 @@ pub(super) async fn delete_objects(
     Ok(S3Response::new(output))
 }
 
-async fn remove(
-    backend: &dyn Backend,
-    bucket: String,
+fn target(
+    bucket: &str,
     object: &dto::ObjectIdentifier,
-) -> S3Result<()> {
-    convert::refuse_version(object.version_id.as_deref())?;
-    let path = convert::path(bucket, object.key.clone())?;
-    backend.delete(&path).await.map_err(S3Error::from)
+    relayed: &Relayed,
+) -> S3Result<(ObjectPath, DeleteOptions)> {
+    let path = convert::path(bucket.to_owned(), object.key.clone())?;
+    let etag = object.e_tag.as_ref();
+    let options = DeleteOptions {
+        version: object.version_id.clone(),
+        condition: etag.map_or(WriteCondition::None, |etag| {
+            WriteCondition::Matches(EtagMatch::Exactly(etag.value().to_owned()))
+        }),
+        relayed: relayed.clone(),
+    };
+    Ok((path, options))
 }
 
-/// There are no versions here. Clients that ask for the one of an unversioned bucket say `null`.
+fn failure(key: String, version: Option<String>, error: &S3Error) -> dto::Error {
+    dto::Error {
+        code: Some(error.code().as_str().to_owned()),
+        message: error.message().map(str::to_owned),
+        key: Some(key),
+        version_id: version,
+    }
+}
+
 /// A request that removes many objects must prove that it arrived as it was sent.
 fn check_digest(request: &S3Request<DeleteObjectsInput>) -> S3Result<()> {
     let headers = &request.headers;

@@ -36,6 +36,12 @@ impl From<Error> for S3Error {
             Error::NoParts => S3ErrorCode::MalformedXML,
             Error::UploadBusy { .. } => S3ErrorCode::OperationAborted,
             Error::Full { .. } => S3ErrorCode::Custom("InsufficientStorage".into()),
+            Error::Upstream { code, .. } => {
+                S3ErrorCode::from_bytes(code.as_bytes()).unwrap_or(S3ErrorCode::InternalError)
+            }
+            Error::Unreachable { .. } => S3ErrorCode::ServiceUnavailable,
+            Error::NotSupported { .. } => S3ErrorCode::NotImplemented,
+            Error::NoSuchVersion { .. } => S3ErrorCode::NoSuchVersion,
             Error::Io { .. } | Error::DamagedRecord { .. } | Error::Worker { .. } => {
                 S3ErrorCode::InternalError
             }
@@ -44,6 +50,11 @@ impl From<Error> for S3Error {
         match &error {
             Error::Full { .. } => answer.set_status_code(StatusCode::INSUFFICIENT_STORAGE),
             Error::Body { .. } => answer.set_status_code(StatusCode::BAD_REQUEST),
+            Error::Upstream { status, .. } => {
+                if let Ok(status) = StatusCode::from_u16(*status) {
+                    answer.set_status_code(status);
+                }
+            }
             Error::NotModified { etag, .. } => {
                 if let Ok(value) = HeaderValue::from_str(&format!("\"{etag}\"")) {
                     answer.set_headers(HeaderMap::from_iter([(ETAG, value)]));

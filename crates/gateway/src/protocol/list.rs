@@ -9,7 +9,8 @@ use s3s::dto::{
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::convert::{self, key_text};
-use crate::backend::{Backend, Entry, ListQuery, Page};
+use crate::backend::listing::{Entry, ListQuery, Page};
+use crate::backend::{Backend, ObjectInfo};
 
 /// The most entries of one page, and how many there are without a wish.
 const MAX_KEYS: i32 = 1000;
@@ -150,14 +151,20 @@ fn entries(page: Page, encoding: Option<&dto::EncodingType>) -> (Vec<Object>, Ve
                 e_tag: Some(convert::etag(&info.etag)),
                 last_modified: Some(convert::timestamp(info.modified)),
                 size: Some(convert::signed(info.size)),
-                storage_class: Some(ObjectStorageClass::from_static(
-                    ObjectStorageClass::STANDARD,
-                )),
+                storage_class: Some(storage_class(&info)),
                 ..Object::default()
             }),
         }
     }
     (objects, prefixes)
+}
+
+/// What has no class is of the ordinary one.
+fn storage_class(info: &ObjectInfo) -> ObjectStorageClass {
+    match info.relayed.get("x-amz-storage-class") {
+        Some(class) => ObjectStorageClass::from(class.to_owned()),
+        None => ObjectStorageClass::from_static(ObjectStorageClass::STANDARD),
+    }
 }
 
 #[cfg(test)]

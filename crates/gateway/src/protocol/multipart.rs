@@ -11,12 +11,14 @@ use s3s::dto::{
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::content::{Described, content};
-use super::convert::{self, ChecksumFields, Headers, key_text};
-use crate::backend::digest::{Algorithm, Expected};
-use crate::backend::{
-    Backend, ChecksumType, CompleteOptions, CompletedPart, Content, Error, UploadInfo,
-    UploadOptions,
+use super::convert::{self, ChecksumFields, Headers, key_text, part_number};
+use super::relay;
+use crate::backend::digest::Algorithm;
+use crate::backend::options::ReadOptions;
+use crate::backend::upload::{
+    ChecksumType, CompleteOptions, CompletedPart, UploadInfo, UploadOptions,
 };
+use crate::backend::{Backend, Error};
 
 /// The most parts or uploads of one page.
 const MAX_ENTRIES: i32 = 1000;
@@ -25,6 +27,7 @@ pub(super) async fn create_multipart_upload(
     backend: &dyn Backend,
     request: S3Request<CreateMultipartUploadInput>,
 ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
+    let relayed = relay::asked(&request.headers);
     let input = request.input;
     let path = convert::path(input.bucket, input.key)?;
     let headers = Headers {
@@ -42,18 +45,19 @@ pub(super) async fn create_multipart_upload(
     let options = UploadOptions {
         attributes: headers.attributes(input.metadata),
         checksum,
+        relayed,
     };
-    let id = backend.begin_upload(&path, options).await?;
+    let begun = backend.begin_upload(&path, options).await?;
     let output = CreateMultipartUploadOutput {
         bucket: Some(path.bucket().to_owned()),
         key: Some(path.key().to_owned()),
-        upload_id: Some(id),
+        upload_id: Some(begun.id),
         checksum_algorithm: checksum
             .map(|(algorithm, _)| ChecksumAlgorithm::from_static(algorithm.name())),
         checksum_type: checksum.map(|(_, kind)| protocol_type(kind)),
         ..CreateMultipartUploadOutput::default()
     };
-    Ok(S3Response::new(output))
+    Ok(relay::answer(output, &begun.relayed))
 }
 
 /// The checksum wanted of an upload. CRC64NVME is always of the whole content, the SHAs always of the parts.
@@ -94,6 +98,7 @@ pub(super) async fn upload_part(
     backend: &dyn Backend,
     request: S3Request<UploadPartInput>,
 ) -> S3Result<S3Response<UploadPartOutput>> {
+    let relayed = relay::asked(&request.headers);
     let input = request.input;
     let path = convert::path(input.bucket, input.key)?;
     let number = part_number(input.part_number)?;
@@ -105,7 +110,7 @@ pub(super) async fn upload_part(
     };
     let content = content(input.body, described)?;
     let part = backend
-        .put_part(&path, &input.upload_id, number, content)
+        .put_part(&path, &input.upload_id, number, content, relayed)
         .await?;
     let checksum = ChecksumFields::of(part.checksum.as_ref());
     let output = UploadPartOutput {
@@ -117,15 +122,16 @@ pub(super) async fn upload_part(
         checksum_sha256: checksum.sha256,
         ..UploadPartOutput::default()
     };
-    Ok(S3Response::new(output))
+    Ok(relay::answer(output, &part.relayed))
 }
 
 pub(super) async fn upload_part_copy(
     backend: &dyn Backend,
     request: S3Request<UploadPartCopyInput>,
 ) -> S3Result<S3Response<UploadPartCopyOutput>> {
+    let relayed = relay::asked(&request.headers);
     let input = request.input;
-    let from = convert::copy_source(&input.copy_source)?;
+    let (from, version) = convert::copy_source(&input.copy_source)?;
     let to = convert::path(input.bucket, input.key)?;
     let number = part_number(input.part_number)?;
     let range = match input.copy_source_range.as_deref().map(Range::parse) {
@@ -144,21 +150,20 @@ pub(super) async fn upload_part_copy(
         input.copy_source_if_modified_since.as_ref(),
         input.copy_source_if_unmodified_since.as_ref(),
     );
-    let opened = backend
-        .get(&from, range, &conditions)
+    let read = ReadOptions {
+        range,
+        conditions,
+        version,
+        relayed,
+        ..ReadOptions::default()
+    };
+    let part = backend
+        .copy_part(&from, &read, &to, &input.upload_id, number)
         .await
         .map_err(|error| match error {
             Error::NotModified { key, .. } => Error::PreconditionFailed { key },
             other => other,
         })?;
-    let content = Content {
-        stream: opened.body,
-        length: Some(opened.range.end - opened.range.start),
-        expected: Expected::default(),
-    };
-    let part = backend
-        .put_part(&to, &input.upload_id, number, content)
-        .await?;
     let checksum = ChecksumFields::of(part.checksum.as_ref());
     let result = CopyPartResult {
         e_tag: Some(convert::etag(&part.etag)),
@@ -173,13 +178,14 @@ pub(super) async fn upload_part_copy(
         copy_part_result: Some(result),
         ..UploadPartCopyOutput::default()
     };
-    Ok(S3Response::new(output))
+    Ok(relay::answer(output, &part.relayed))
 }
 
 pub(super) async fn complete_multipart_upload(
     backend: &dyn Backend,
     request: S3Request<CompleteMultipartUploadInput>,
 ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+    let relayed = relay::asked(&request.headers);
     let input = request.input;
     let path = convert::path(input.bucket, input.key)?;
     let condition =
@@ -205,6 +211,7 @@ pub(super) async fn complete_multipart_upload(
         parts,
         condition,
         checksum,
+        relayed,
     };
     let info = backend
         .complete_upload(&path, &input.upload_id, options)
@@ -221,9 +228,10 @@ pub(super) async fn complete_multipart_upload(
         checksum_sha1: checksum.sha1,
         checksum_sha256: checksum.sha256,
         checksum_type: checksum.kind,
+        version_id: info.version,
         ..CompleteMultipartUploadOutput::default()
     };
-    Ok(S3Response::new(output))
+    Ok(relay::answer(output, &info.relayed))
 }
 
 fn completed_part(part: ProtocolPart) -> S3Result<CompletedPart> {
@@ -246,13 +254,6 @@ fn completed_part(part: ProtocolPart) -> S3Result<CompletedPart> {
         etag,
         checksum,
     })
-}
-
-fn part_number(number: i32) -> S3Result<u16> {
-    u16::try_from(number)
-        .ok()
-        .filter(|number| (1..=crate::backend::MAX_PART_NUMBER).contains(number))
-        .ok_or_else(|| s3_error!(InvalidArgument, "part numbers are from 1 to 10000"))
 }
 
 pub(super) async fn abort_multipart_upload(

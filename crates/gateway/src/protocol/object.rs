@@ -3,19 +3,22 @@
 use futures::TryStreamExt as _;
 use s3s::dto::{
     CopyObjectInput, CopyObjectOutput, CopyObjectResult, GetObjectInput, GetObjectOutput,
-    HeadObjectInput, HeadObjectOutput, MetadataDirective, PutObjectInput, PutObjectOutput,
+    HeadObjectInput, HeadObjectOutput, MetadataDirective, PutObjectInput, PutObjectOutput, Range,
     StreamingBlob,
 };
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::content::{Described, content};
 use super::convert::{self, ChecksumFields, Headers};
-use crate::backend::{Backend, CopyOptions, Error, ObjectInfo};
+use super::relay;
+use crate::backend::options::{CopyOptions, PutOptions, ReadOptions};
+use crate::backend::{Backend, Error, ObjectInfo};
 
 pub(super) async fn put_object(
     backend: &dyn Backend,
     request: S3Request<PutObjectInput>,
 ) -> S3Result<S3Response<PutObjectOutput>> {
+    let relayed = relay::asked(&request.headers);
     let input = request.input;
     let path = convert::path(input.bucket, input.key)?;
     let condition =
@@ -35,14 +38,12 @@ pub(super) async fn put_object(
         content_type: input.content_type,
         expires: input.expires,
     };
-    let info = backend
-        .put(
-            &path,
-            headers.attributes(input.metadata),
-            content,
-            condition,
-        )
-        .await?;
+    let options = PutOptions {
+        attributes: headers.attributes(input.metadata),
+        condition,
+        relayed,
+    };
+    let info = backend.put(&path, options, content).await?;
     let checksum = ChecksumFields::of(info.checksum.as_ref());
     let output = PutObjectOutput {
         e_tag: Some(convert::etag(&info.etag)),
@@ -52,31 +53,35 @@ pub(super) async fn put_object(
         checksum_sha1: checksum.sha1,
         checksum_sha256: checksum.sha256,
         checksum_type: checksum.kind,
+        version_id: info.version,
         ..PutObjectOutput::default()
     };
-    Ok(S3Response::new(output))
+    Ok(relay::answer(output, &info.relayed))
 }
 
 pub(super) async fn get_object(
     backend: &dyn Backend,
     request: S3Request<GetObjectInput>,
 ) -> S3Result<S3Response<GetObjectOutput>> {
+    let relayed = relay::asked(&request.headers);
     let input = request.input;
     let path = convert::path(input.bucket, input.key)?;
-    refuse_part(input.part_number)?;
-    convert::refuse_version(input.version_id.as_deref())?;
-    let conditions = convert::read_conditions(
-        input.if_match.as_ref(),
-        input.if_none_match.as_ref(),
-        input.if_modified_since.as_ref(),
-        input.if_unmodified_since.as_ref(),
-    );
-    let opened = backend
-        .get(&path, input.range.map(convert::byte_range), &conditions)
-        .await?;
+    let options = ReadOptions {
+        range: input.range.map(convert::byte_range),
+        part: part(input.part_number, input.range.as_ref())?,
+        conditions: convert::read_conditions(
+            input.if_match.as_ref(),
+            input.if_none_match.as_ref(),
+            input.if_modified_since.as_ref(),
+            input.if_unmodified_since.as_ref(),
+        ),
+        version: input.version_id,
+        relayed,
+    };
+    let opened = backend.get(&path, &options).await?;
     let info = opened.info;
     let range = opened.range;
-    let partial = input.range.is_some();
+    let partial = (input.range.is_some() || input.part_number.is_some()) && !range.is_empty();
     // The checksum kept is that of the whole object.
     let wanted = input.checksum_mode.is_some() && !partial;
     let checksum = ChecksumFields::of(info.checksum.as_ref().filter(|_| wanted));
@@ -104,20 +109,27 @@ pub(super) async fn get_object(
         expires: headers.expires,
         last_modified: Some(convert::timestamp(info.modified)),
         metadata: convert::metadata(&info.attributes),
+        parts_count: input.part_number.and(info.parts).map(i32::from),
+        version_id: info.version,
         ..GetObjectOutput::default()
     };
-    Ok(S3Response::new(output))
+    Ok(relay::answer(output, &info.relayed))
 }
 
 pub(super) async fn head_object(
     backend: &dyn Backend,
     request: S3Request<HeadObjectInput>,
 ) -> S3Result<S3Response<HeadObjectOutput>> {
+    let relayed = relay::asked(&request.headers);
     let input = request.input;
     let path = convert::path(input.bucket, input.key)?;
-    refuse_part(input.part_number)?;
-    convert::refuse_version(input.version_id.as_deref())?;
-    let info = backend.head(&path).await?;
+    let options = ReadOptions {
+        part: part(input.part_number, input.range.as_ref())?,
+        version: input.version_id,
+        relayed,
+        ..ReadOptions::default()
+    };
+    let info = backend.head(&path, &options).await?;
     convert::read_conditions(
         input.if_match.as_ref(),
         input.if_none_match.as_ref(),
@@ -158,17 +170,20 @@ pub(super) async fn head_object(
         expires: headers.expires,
         last_modified: Some(convert::timestamp(info.modified)),
         metadata: convert::metadata(&info.attributes),
+        parts_count: input.part_number.and(info.parts).map(i32::from),
+        version_id: info.version,
         ..HeadObjectOutput::default()
     };
-    Ok(S3Response::new(output))
+    Ok(relay::answer(output, &info.relayed))
 }
 
 pub(super) async fn copy_object(
     backend: &dyn Backend,
     request: S3Request<CopyObjectInput>,
 ) -> S3Result<S3Response<CopyObjectOutput>> {
+    let relayed = relay::asked(&request.headers);
     let input = request.input;
-    let from = convert::copy_source(&input.copy_source)?;
+    let (from, source_version) = convert::copy_source(&input.copy_source)?;
     let to = convert::path(input.bucket, input.key)?;
     let replace = match input
         .metadata_directive
@@ -184,7 +199,7 @@ pub(super) async fn copy_object(
             ));
         }
     };
-    if from == to && !replace {
+    if from == to && !replace && source_version.is_none() && relayed.is_empty() {
         return Err(s3_error!(
             InvalidRequest,
             "a copy onto itself must replace the metadata"
@@ -207,14 +222,17 @@ pub(super) async fn copy_object(
     let options = CopyOptions {
         attributes: replace.then(|| headers.attributes(input.metadata)),
         source,
+        source_version,
+        relayed,
         ..CopyOptions::default()
     };
     let info = backend.copy(&from, &to, options).await?;
     let output = CopyObjectOutput {
         copy_object_result: Some(copied(&info)),
+        version_id: info.version,
         ..CopyObjectOutput::default()
     };
-    Ok(S3Response::new(output))
+    Ok(relay::answer(output, &info.relayed))
 }
 
 fn copied(info: &ObjectInfo) -> CopyObjectResult {
@@ -236,12 +254,13 @@ fn default_content_type() -> String {
     "binary/octet-stream".to_owned()
 }
 
-fn refuse_part(number: Option<i32>) -> S3Result<()> {
+fn part(number: Option<i32>, range: Option<&Range>) -> S3Result<Option<u16>> {
     match number {
-        None => Ok(()),
-        Some(_) => Err(s3_error!(
-            NotImplemented,
-            "reading a part by its number is not supported"
+        None => Ok(None),
+        Some(_) if range.is_some() => Err(s3_error!(
+            InvalidRequest,
+            "a range and a part number exclude each other"
         )),
+        Some(number) => convert::part_number(number).map(Some),
     }
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::backend::BodyError;
+use crate::backend::content::BodyError;
 
 /// Nothing came for too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::process::Command;
 
 use lifeboat_core::error::Kind;
-use lifeboat_gateway::backend::condition::WriteCondition;
-use lifeboat_gateway::backend::{Attributes, Backend as _, Error, UploadOptions};
+use lifeboat_gateway::backend::options::PutOptions;
+use lifeboat_gateway::backend::{Backend as _, Error};
 use lifeboat_gateway::backends::local::{Local, OpenError};
 use tempfile::TempDir;
 
-use crate::support::{all_keys, at, content, put, read, sources};
+use crate::support::{all_keys, at, begin, content, put, put_part, read, sources};
 
 /// A file system of two megabytes, unmounted at the end.
 struct Small(TempDir);
@@ -65,23 +65,11 @@ async fn a_full_volume_refuses_one_request_and_keeps_everything_else() {
     put(&local, "kept", "old").await.unwrap();
     for key in ["kept", "new"] {
         let too_much = content(vec![0; 4_000_000]);
-        let failed = local
-            .put(
-                &at(key),
-                Attributes::default(),
-                too_much,
-                WriteCondition::None,
-            )
-            .await;
+        let failed = local.put(&at(key), PutOptions::default(), too_much).await;
         assert!(matches!(failed, Err(Error::Full { .. })), "{failed:?}");
     }
-    let upload = local
-        .begin_upload(&at("big"), UploadOptions::default())
-        .await
-        .unwrap();
-    let failed = local
-        .put_part(&at("big"), &upload, 1, content(vec![0; 4_000_000]))
-        .await;
+    let upload = begin(&local, "big").await.unwrap();
+    let failed = put_part(&local, "big", &upload, 1, content(vec![0; 4_000_000])).await;
     assert!(matches!(failed, Err(Error::Full { .. })), "{failed:?}");
     assert!(local.parts(&at("big"), &upload).await.unwrap().1.is_empty());
     local.abort_upload(&at("big"), &upload).await.unwrap();

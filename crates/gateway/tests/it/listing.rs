@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use lifeboat_gateway::backend::{Backend as _, ListQuery};
+use lifeboat_gateway::backend::Backend as _;
+use lifeboat_gateway::backend::listing::ListQuery;
 use proptest::prelude::*;
 
-use crate::support::{Volume, at, put};
+use crate::support::{Volume, delete, put};
 
 fn component() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -90,7 +91,7 @@ proptest! {
                 assert_eq!(found, expected, "{query:?}");
             }
             for key in &keys {
-                volume.local.delete(&at(key)).await.unwrap();
+                delete(&volume.local, key).await.unwrap();
             }
             volume.local.delete_bucket("bucket").await.unwrap();
         });

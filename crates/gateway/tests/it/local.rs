@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lifeboat_core::error::Kind;
-use lifeboat_gateway::backend::condition::WriteCondition;
-use lifeboat_gateway::backend::{
-    Attributes, Backend as _, CompleteOptions, CompletedPart, CopyOptions, Error, UploadOptions,
-};
+use lifeboat_gateway::backend::options::{CopyOptions, PutOptions};
+use lifeboat_gateway::backend::upload::{CompleteOptions, CompletedPart};
+use lifeboat_gateway::backend::{Attributes, Backend as _, Error};
 use lifeboat_gateway::backends::local::{Local, OpenError};
 
-use crate::support::{Volume, all_keys, at, content, put, read, sources};
+use crate::support::{
+    Volume, all_keys, at, begin, content, delete, head, put, put_part, read, sources,
+};
 
 const NASTY: [&str; 16] = [
     "..",
@@ -56,9 +57,9 @@ async fn a_file_put_there_by_hand_is_an_object() {
     let volume = Volume::new().await;
     fs::create_dir(volume.path().join("bucket/by")).unwrap();
     fs::write(volume.path().join("bucket/by/hand"), "bytes").unwrap();
-    let info = volume.local.head(&at("by/hand")).await.unwrap();
+    let info = head(&volume.local, "by/hand").await.unwrap();
     assert!(info.etag.ends_with("-1"), "{}", info.etag);
-    assert_eq!(volume.local.head(&at("by/hand")).await.unwrap(), info);
+    assert_eq!(head(&volume.local, "by/hand").await.unwrap(), info);
     volume
         .local
         .copy(&at("by/hand"), &at("copy"), CopyOptions::default())
@@ -67,7 +68,7 @@ async fn a_file_put_there_by_hand_is_an_object() {
     fs::write(volume.path().join("bucket/by/hand"), "changed in place").unwrap();
     assert_eq!(read(&volume.local, "copy").await.unwrap(), "bytes");
     assert_ne!(
-        volume.local.head(&at("by/hand")).await.unwrap().etag,
+        head(&volume.local, "by/hand").await.unwrap().etag,
         info.etag
     );
     assert_eq!(all_keys(&volume.local).await, ["by/hand", "copy"]);
@@ -97,7 +98,7 @@ async fn strange_keys_are_kept_faithfully_and_inside() {
         .collect();
     assert_eq!(beside.len(), 2, "{beside:?}");
     for key in &expected {
-        volume.local.delete(&at(key)).await.unwrap();
+        delete(&volume.local, key).await.unwrap();
     }
     assert!(all_keys(&volume.local).await.is_empty());
     assert_eq!(
@@ -112,11 +113,11 @@ async fn an_object_and_objects_below_its_name_live_together() {
     let before = put(&volume.local, "a", "top").await.unwrap();
     put(&volume.local, "a/b/c", "below").await.unwrap();
     put(&volume.local, "a/b", "between").await.unwrap();
-    assert_eq!(volume.local.head(&at("a")).await.unwrap(), before);
+    assert_eq!(head(&volume.local, "a").await.unwrap(), before);
     assert_eq!(all_keys(&volume.local).await, ["a", "a/b", "a/b/c"]);
     put(&volume.local, "a", "new top").await.unwrap();
     assert_eq!(read(&volume.local, "a").await.unwrap(), "new top");
-    volume.local.delete(&at("a")).await.unwrap();
+    delete(&volume.local, "a").await.unwrap();
     assert_eq!(read(&volume.local, "a/b").await.unwrap(), "between");
     assert_eq!(all_keys(&volume.local).await, ["a/b", "a/b/c"]);
 }
@@ -171,14 +172,8 @@ async fn a_copy_takes_no_space() {
 #[tokio::test]
 async fn full_slots_become_the_object_without_being_copied() {
     let volume = Volume::new().await;
-    let upload = volume
-        .local
-        .begin_upload(&at("big"), UploadOptions::default())
-        .await
-        .unwrap();
-    let part = volume
-        .local
-        .put_part(&at("big"), &upload, 1, content("only part"))
+    let upload = begin(&volume.local, "big").await.unwrap();
+    let part = put_part(&volume.local, "big", &upload, 1, content("only part"))
         .await
         .unwrap();
     let data = volume
@@ -219,14 +214,8 @@ async fn full_slots_become_the_object_without_being_copied() {
 async fn a_start_removes_what_a_crash_left_and_keeps_the_rest() {
     let volume = Volume::new().await;
     put(&volume.local, "kept", "bytes").await.unwrap();
-    let upload = volume
-        .local
-        .begin_upload(&at("big"), UploadOptions::default())
-        .await
-        .unwrap();
-    let first = volume
-        .local
-        .put_part(&at("big"), &upload, 1, content("first"))
+    let upload = begin(&volume.local, "big").await.unwrap();
+    let first = put_part(&volume.local, "big", &upload, 1, content("first"))
         .await
         .unwrap();
     let home = volume.path().join(".lifeboat");
@@ -246,9 +235,7 @@ async fn a_start_removes_what_a_crash_left_and_keeps_the_rest() {
         (info.id.as_str(), parts.as_slice()),
         (upload.as_str(), std::slice::from_ref(&first))
     );
-    let second = volume
-        .local
-        .put_part(&at("big"), &upload, 1, content("again"))
+    let second = put_part(&volume.local, "big", &upload, 1, content("again"))
         .await
         .unwrap();
     let volume = volume.reopen();
@@ -272,14 +259,8 @@ async fn a_start_removes_what_a_crash_left_and_keeps_the_rest() {
 #[tokio::test]
 async fn an_upload_cut_off_after_its_object_was_published_is_over() {
     let volume = Volume::new().await;
-    let upload = volume
-        .local
-        .begin_upload(&at("big"), UploadOptions::default())
-        .await
-        .unwrap();
-    let part = volume
-        .local
-        .put_part(&at("big"), &upload, 1, content("part"))
+    let upload = begin(&volume.local, "big").await.unwrap();
+    let part = put_part(&volume.local, "big", &upload, 1, content("part"))
         .await
         .unwrap();
     let directory = volume.path().join(".lifeboat/uploads").join(&upload);
@@ -315,7 +296,7 @@ async fn a_record_without_its_link_leaves_the_old_object() {
         .copy(&at("one"), &at("target"), CopyOptions::default())
         .await
         .unwrap();
-    let before = volume.local.head(&at("target")).await.unwrap();
+    let before = head(&volume.local, "target").await.unwrap();
     put(&volume.local, "two", "second").await.unwrap();
     let away = volume.path().join("away");
     fs::rename(volume.path().join("bucket/target"), &away).unwrap();
@@ -328,17 +309,13 @@ async fn a_record_without_its_link_leaves_the_old_object() {
     fs::rename(&away, volume.path().join("bucket/target")).unwrap();
     let volume = volume.reopen();
     assert_eq!(read(&volume.local, "target").await.unwrap(), "first");
-    assert_eq!(volume.local.head(&at("target")).await.unwrap(), before);
+    assert_eq!(head(&volume.local, "target").await.unwrap(), before);
 }
 
 #[tokio::test]
 async fn uploads_that_nobody_goes_on_with_are_removed() {
     let volume = Volume::new().await;
-    volume
-        .local
-        .begin_upload(&at("old"), UploadOptions::default())
-        .await
-        .unwrap();
+    begin(&volume.local, "old").await.unwrap();
     assert_eq!(
         volume
             .local
@@ -361,7 +338,7 @@ async fn puts_and_deletes_around_one_directory_do_not_disturb_each_other() {
                 let key = format!("shared/dir/{worker}");
                 put(&local, &key, "x").await.unwrap();
                 assert_eq!(read(&local, &key).await.unwrap(), "x", "round {round}");
-                local.delete(&at(&key)).await.unwrap();
+                delete(&local, &key).await.unwrap();
             }
         })
     });
@@ -378,22 +355,17 @@ async fn puts_and_deletes_around_one_directory_do_not_disturb_each_other() {
 #[tokio::test]
 async fn attributes_beyond_the_limit_are_refused() {
     let volume = Volume::new().await;
-    let mut attributes = Attributes::default();
-    attributes.user.insert("k".to_owned(), "v".repeat(2048));
-    let refused = volume
-        .local
-        .put(&at("k"), attributes, content("x"), WriteCondition::None)
-        .await;
+    let with = |length: usize| PutOptions {
+        attributes: Attributes {
+            user: [("k".to_owned(), "v".repeat(length))].into(),
+            ..Attributes::default()
+        },
+        ..PutOptions::default()
+    };
+    let refused = volume.local.put(&at("k"), with(2048), content("x")).await;
     assert!(matches!(refused, Err(Error::MetadataTooLarge { .. })));
-    let mut attributes = Attributes::default();
-    attributes.user.insert("k".to_owned(), "v".repeat(2000));
-    assert!(
-        volume
-            .local
-            .put(&at("k"), attributes, content("x"), WriteCondition::None)
-            .await
-            .is_ok()
-    );
+    let stored = volume.local.put(&at("k"), with(2000), content("x")).await;
+    assert!(stored.is_ok());
 }
 
 #[tokio::test]

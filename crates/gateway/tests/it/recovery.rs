@@ -3,11 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
-use lifeboat_gateway::backend::{
-    Backend as _, CompleteOptions, CompletedPart, Error, UploadOptions,
-};
+use lifeboat_gateway::backend::upload::{CompleteOptions, CompletedPart};
+use lifeboat_gateway::backend::{Backend as _, Error};
 
-use crate::support::{Volume, all_keys, at, content, read};
+use crate::support::{Volume, all_keys, at, begin, content, put_part, read};
 
 /// Second names for the files of an upload, so that what removed them can be undone, as by a crash just before.
 struct Kept {
@@ -41,12 +40,8 @@ impl Kept {
 async fn a_completion_whose_answer_was_lost_is_answered_after_the_restart() {
     let volume = Volume::new().await;
     let local = &volume.local;
-    let upload = local
-        .begin_upload(&at("big"), UploadOptions::default())
-        .await
-        .unwrap();
-    let part = local
-        .put_part(&at("big"), &upload, 1, content("all of it"))
+    let upload = begin(local, "big").await.unwrap();
+    let part = put_part(local, "big", &upload, 1, content("all of it"))
         .await
         .unwrap();
     let options = CompleteOptions {
@@ -78,11 +73,7 @@ async fn a_completion_whose_answer_was_lost_is_answered_after_the_restart() {
 #[tokio::test]
 async fn an_upload_does_not_outlive_its_bucket() {
     let volume = Volume::new().await;
-    let upload = volume
-        .local
-        .begin_upload(&at("big"), UploadOptions::default())
-        .await
-        .unwrap();
+    let upload = begin(&volume.local, "big").await.unwrap();
     let kept = Kept::of(&volume, &upload);
     volume.local.delete_bucket("bucket").await.unwrap();
     kept.put_back();
@@ -100,11 +91,7 @@ async fn an_upload_does_not_outlive_its_bucket() {
 #[tokio::test]
 async fn an_upload_that_was_aborted_up_to_its_journal_is_over() {
     let volume = Volume::new().await;
-    let upload = volume
-        .local
-        .begin_upload(&at("big"), UploadOptions::default())
-        .await
-        .unwrap();
+    let upload = begin(&volume.local, "big").await.unwrap();
     let place = volume.path().join(".lifeboat/uploads").join(&upload);
     fs::remove_file(place.join("journal")).unwrap();
     let volume = volume.reopen();

@@ -3,9 +3,11 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
+use lifeboat_gateway::backends::local::Local;
 use lifeboat_gateway::server::Error;
 use lifeboat_gateway::{Config, Credentials, Server};
 use object_store::aws::{AmazonS3, AmazonS3Builder, Checksum, S3ConditionalPut};
@@ -29,26 +31,25 @@ struct Gateway {
     running: JoinHandle<Result<(), Error>>,
 }
 
-fn config(volume: &TempDir) -> Config {
+fn config() -> Config {
     let credentials = Credentials {
         access_key: "lifeboat".to_owned(),
         secret_key: SECRET.to_owned(),
     };
     let listen = "127.0.0.1:0".parse().unwrap();
-    let mut config = Config::new(
-        listen,
-        volume.path().to_owned(),
-        vec![credentials],
-        sources(1),
-    );
+    let mut config = Config::new(listen, vec![credentials]);
     config.buckets = vec!["bucket".to_owned()];
     config
+}
+
+fn local(volume: &TempDir) -> Arc<Local> {
+    Arc::new(Local::open(volume.path(), sources(1)).unwrap())
 }
 
 impl Gateway {
     async fn start() -> Self {
         let volume = TempDir::new().unwrap();
-        let server = Server::bind(config(&volume)).await.unwrap();
+        let server = Server::bind(config(), local(&volume)).await.unwrap();
         let address = server.local_addr();
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(server.run(async move { drop(stopped.await) }));
@@ -393,27 +394,23 @@ async fn a_gateway_that_cannot_start_says_what_to_do() {
     let volume = TempDir::new().unwrap();
     let none = Config {
         credentials: Vec::new(),
-        ..config(&volume)
+        ..config()
     };
-    let error = Server::bind(none).await.unwrap_err();
+    let error = Server::bind(none, local(&volume)).await.unwrap_err();
     assert!(error.to_string().contains("minio.accessKey"), "{error}");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = taken.local_addr().unwrap();
-    let error = Server::bind(Config {
-        listen,
-        ..config(&volume)
-    })
-    .await
-    .unwrap_err();
+    let busy = Config { listen, ..config() };
+    let error = Server::bind(busy, local(&volume)).await.unwrap_err();
     assert!(
         matches!(error, Error::Listen { .. }) && error.to_string().contains(&listen.to_string()),
         "{error}"
     );
     let bad = Config {
         buckets: vec!["Not A Bucket".to_owned()],
-        ..config(&volume)
+        ..config()
     };
-    let error = Server::bind(bad).await.unwrap_err();
+    let error = Server::bind(bad, local(&volume)).await.unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.contains("Not A Bucket"), "{cause}");
 }

@@ -8,10 +8,13 @@ use bytes::Bytes;
 use futures::{TryStreamExt as _, stream};
 use jiff::Timestamp;
 use lifeboat_gateway::backend::condition::{ReadConditions, WriteCondition};
+use lifeboat_gateway::backend::content::{ByteStream, Content};
 use lifeboat_gateway::backend::digest::Expected;
-use lifeboat_gateway::backend::{
-    Attributes, Backend, Content, Error, ListQuery, ObjectInfo, ObjectPath,
-};
+use lifeboat_gateway::backend::listing::ListQuery;
+use lifeboat_gateway::backend::options::{ByteRange, DeleteOptions, PutOptions, ReadOptions};
+use lifeboat_gateway::backend::relay::Relayed;
+use lifeboat_gateway::backend::upload::{PartInfo, UploadOptions};
+use lifeboat_gateway::backend::{Backend, Error, ObjectInfo, ObjectPath};
 use lifeboat_gateway::backends::local::{Local, Sources};
 use tempfile::TempDir;
 
@@ -45,6 +48,10 @@ impl Volume {
         Self { directory, local }
     }
 
+    pub(crate) fn backend(&self) -> &dyn Backend {
+        &self.local
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }
@@ -62,20 +69,24 @@ pub(crate) fn at(key: &str) -> ObjectPath {
     ObjectPath::new("bucket", key).unwrap()
 }
 
-/// Content that arrives in pieces.
-pub(crate) fn content(bytes: impl Into<Bytes>) -> Content {
-    let bytes = bytes.into();
-    let length = u64::try_from(bytes.len()).unwrap();
+/// A stream of bytes, as it arrives from the network.
+pub(crate) fn pieces(bytes: &[u8]) -> ByteStream {
     let pieces: Vec<_> = bytes
         .chunks(100_000)
         .map(Bytes::copy_from_slice)
         .map(Ok)
         .collect();
-    Content {
-        stream: Box::pin(stream::iter(pieces)),
-        length: Some(length),
-        expected: Expected::default(),
-    }
+    Box::pin(stream::iter(pieces))
+}
+
+/// Content that arrives in pieces.
+pub(crate) fn content(bytes: impl AsRef<[u8]>) -> Content {
+    content_expecting(bytes, Expected::default())
+}
+
+pub(crate) fn content_expecting(bytes: impl AsRef<[u8]>, expected: Expected) -> Content {
+    let bytes = bytes.as_ref();
+    Content::new(pieces(bytes), u64::try_from(bytes.len()).ok(), expected)
 }
 
 pub(crate) async fn put(
@@ -83,23 +94,93 @@ pub(crate) async fn put(
     key: &str,
     bytes: &str,
 ) -> Result<ObjectInfo, Error> {
-    let bytes = Bytes::copy_from_slice(bytes.as_bytes());
-    backend
-        .put(
-            &at(key),
-            Attributes::default(),
-            content(bytes),
-            WriteCondition::None,
-        )
-        .await
+    put_if(backend, key, bytes, WriteCondition::None).await
+}
+
+pub(crate) async fn put_if(
+    backend: &dyn Backend,
+    key: &str,
+    bytes: &str,
+    condition: WriteCondition,
+) -> Result<ObjectInfo, Error> {
+    let options = PutOptions {
+        condition,
+        ..PutOptions::default()
+    };
+    backend.put(&at(key), options, content(bytes)).await
 }
 
 pub(crate) async fn read(backend: &dyn Backend, key: &str) -> Result<String, Error> {
-    let opened = backend
-        .get(&at(key), None, &ReadConditions::default())
-        .await?;
+    read_with(backend, key, &ReadOptions::default()).await
+}
+
+pub(crate) async fn read_range(
+    backend: &dyn Backend,
+    key: &str,
+    range: ByteRange,
+) -> Result<String, Error> {
+    let options = ReadOptions {
+        range: Some(range),
+        ..ReadOptions::default()
+    };
+    read_with(backend, key, &options).await
+}
+
+pub(crate) async fn read_if(
+    backend: &dyn Backend,
+    key: &str,
+    conditions: ReadConditions,
+) -> Result<String, Error> {
+    let options = ReadOptions {
+        conditions,
+        ..ReadOptions::default()
+    };
+    read_with(backend, key, &options).await
+}
+
+pub(crate) async fn read_with(
+    backend: &dyn Backend,
+    key: &str,
+    options: &ReadOptions,
+) -> Result<String, Error> {
+    let opened = backend.get(&at(key), options).await?;
     let pieces: Vec<Bytes> = opened.body.try_collect().await.unwrap();
     Ok(String::from_utf8(pieces.concat()).unwrap())
+}
+
+pub(crate) async fn head(backend: &dyn Backend, key: &str) -> Result<ObjectInfo, Error> {
+    backend.head(&at(key), &ReadOptions::default()).await
+}
+
+pub(crate) async fn delete(backend: &dyn Backend, key: &str) -> Result<(), Error> {
+    let options = DeleteOptions::default();
+    backend.delete(&at(key), &options).await.map(drop)
+}
+
+/// Begins an upload of which nothing is said, and returns its id.
+pub(crate) async fn begin(backend: &dyn Backend, key: &str) -> Result<String, Error> {
+    begin_with(backend, key, UploadOptions::default()).await
+}
+
+pub(crate) async fn begin_with(
+    backend: &dyn Backend,
+    key: &str,
+    options: UploadOptions,
+) -> Result<String, Error> {
+    let begun = backend.begin_upload(&at(key), options).await?;
+    Ok(begun.id)
+}
+
+pub(crate) async fn put_part(
+    backend: &dyn Backend,
+    key: &str,
+    upload: &str,
+    number: u16,
+    content: Content,
+) -> Result<PartInfo, Error> {
+    backend
+        .put_part(&at(key), upload, number, content, Relayed::default())
+        .await
 }
 
 pub(crate) async fn keys(backend: &dyn Backend, query: &ListQuery) -> Vec<String> {

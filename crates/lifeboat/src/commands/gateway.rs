@@ -7,11 +7,11 @@ use std::sync::Arc;
 use clap::Args;
 use lifeboat_core::error::Kind;
 use lifeboat_core::settings::Storage;
-use lifeboat_gateway::backends::local::Sources;
+use lifeboat_gateway::backends::local::{Local, OpenError, Sources};
 use lifeboat_gateway::{Config, Credentials, Server};
 use rand::RngExt;
 
-use crate::context::Context;
+use crate::context::{Context, blocking};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::signals;
@@ -42,19 +42,25 @@ pub(crate) async fn run(ctx: &Context, args: &GatewayArgs) -> Result<Exit, Failu
     }
     let keys = settings.gateway_credentials()?;
     let gateway = &settings.lifeboat.gateway;
+    let volume = args
+        .volume
+        .clone()
+        .unwrap_or_else(|| PathBuf::from(&gateway.volume));
+    let sources = sources(ctx);
+    let local = blocking(move || {
+        Local::open(&volume, sources)
+            .map_err(|error| Failure::from(error).context("cannot serve the volume"))
+    })
+    .await?;
     let mut config = Config::new(
         args.listen.unwrap_or(gateway.listen),
-        args.volume
-            .clone()
-            .unwrap_or_else(|| PathBuf::from(&gateway.volume)),
         vec![Credentials {
             access_key: keys.access_key.expose().to_owned(),
             secret_key: keys.secret_key.expose().to_owned(),
         }],
-        sources(ctx),
     );
     config.buckets = settings.buckets().into_iter().map(str::to_owned).collect();
-    let server = Server::bind(config).await?;
+    let server = Server::bind(config, Arc::new(local)).await?;
     // For people, and for whoever waits until it is ready; the log goes to stderr.
     ctx.out.text(&format!(
         "gateway listening on http://{}\n",
@@ -75,6 +81,12 @@ fn sources(ctx: &Context) -> Sources {
 
 impl From<lifeboat_gateway::server::Error> for Failure {
     fn from(error: lifeboat_gateway::server::Error) -> Self {
+        Self::new(error.kind(), error)
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
         Self::new(error.kind(), error)
     }
 }

@@ -14,7 +14,8 @@ use super::objects::{Found, is_absent};
 use super::record::{NamedRecord, Record};
 use super::stage::{Staged, get_record, set_record};
 use super::volume::Volume;
-use crate::backend::{CopyOptions, Error, ObjectInfo, ObjectPath};
+use crate::backend::options::CopyOptions;
+use crate::backend::{Error, ObjectInfo, ObjectPath};
 
 impl Volume {
     /// Copies an object by giving its file one more name, or by copying its bytes where that is impossible.

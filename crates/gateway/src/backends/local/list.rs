@@ -13,7 +13,8 @@ use super::record::Record;
 use super::stage::get_record;
 use super::tree::{Directory, NameKind};
 use super::volume::Volume;
-use crate::backend::{Entry, Error, ListQuery, ObjectInfo, ObjectPath, Page};
+use crate::backend::listing::{Entry, ListQuery, Page};
+use crate::backend::{Error, ObjectInfo, ObjectPath};
 
 /// How many names of one directory are held at a time.
 const BATCH: usize = 1024;

@@ -317,14 +317,23 @@ impl Volume {
     }
 
     /// Removes an object, and the directories that are empty without it.
-    pub(super) fn remove(&self, path: &ObjectPath) -> Result<(), Error> {
+    pub(super) fn remove(
+        &self,
+        path: &ObjectPath,
+        condition: &WriteCondition,
+    ) -> Result<(), Error> {
         let wrap = Error::io("removing the object");
         let bucket = self.bucket(path.bucket())?;
         let names = encode(path.key());
         let (last, parents) = names.split_last().expect("a key has a name");
         let directories = {
             let _guard = self.lock(path.bucket(), path.key());
-            let Some(found) = self.find_in(&bucket, path)? else {
+            let found = self.find_in(&bucket, path)?;
+            condition.judge(
+                path.key(),
+                found.as_ref().map(|found| found.record.etag.as_str()),
+            )?;
+            let Some(found) = found else {
                 return Ok(());
             };
             let directories = if found.inside {

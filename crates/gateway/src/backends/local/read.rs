@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::stream;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::backend::{BodyError, ByteStream};
+use crate::backend::content::{BodyError, ByteStream};
 
 /// How many bytes are read at a time.
 const PIECE: u64 = 256 * 1024;

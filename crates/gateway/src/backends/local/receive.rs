@@ -1,117 +1,62 @@
 //! Content from the network to a file, in bounded memory.
 //!
-//! The network's threads only collect; writing and hashing happen on the blocking pool, which is held only while there is
-//! something to write, so that a slow client holds none of it. While one batch is written the next is collected.
+//! Writing happens on the blocking pool, which is held only while there is something to write, so that a slow client
+//! holds none of it. While one batch is written the next ones are collected and hashed.
 
-use bytes::Bytes;
-use futures::StreamExt as _;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::backend::digest::{Digests, Hasher};
-use crate::backend::{Content, Error};
-
-/// How many bytes are collected before they are written.
-const BATCH: usize = 512 * 1024;
+use crate::backend::Error;
+use crate::backend::content::{Batch, Content, Received};
 
 /// Takes the bytes of one object or part in order.
 pub(super) trait Sink: Send + 'static {
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error>;
 }
 
-/// Content that has arrived whole and is what it was promised to be.
-pub(super) struct Received {
-    /// In bytes.
-    pub(super) size: u64,
-    pub(super) digests: Digests,
-}
-
-struct Writer<S> {
-    sink: S,
-    hasher: Hasher,
-    size: u64,
-}
-
-impl<S: Sink> Writer<S> {
-    fn write(mut self, batch: Vec<Bytes>) -> Result<Self, Error> {
-        for bytes in batch {
-            self.hasher.update(&bytes);
-            self.sink.write(&bytes)?;
-            self.size += u64::try_from(bytes.len()).expect("sizes fit in 64 bits");
-        }
-        Ok(self)
-    }
-}
-
 /// Writes `content` to `sink`, checks it, and calls `finish` on the blocking pool.
 ///
 /// Until `finish` runs, an error or a dropped future only drops the sink.
 pub(super) async fn receive<S: Sink, T: Send + 'static>(
-    content: Content,
+    mut content: Content,
     sink: S,
     finish: impl FnOnce(S, Received) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    let Content {
-        mut stream,
-        length,
-        expected,
-    } = content;
-    let hasher = Hasher::new(expected.algorithm());
-    let mut writer = Pending::Idle(Box::new(Writer {
-        sink,
-        hasher,
-        size: 0,
-    }));
-    let mut batch = Vec::new();
-    let mut collected = 0;
-    let mut total = 0_u64;
-    while let Some(bytes) = stream.next().await {
-        let bytes = bytes.map_err(|source| Error::Body { source })?;
-        collected += bytes.len();
-        total += u64::try_from(bytes.len()).expect("sizes fit in 64 bits");
-        if let Some(expected) = length
-            && total > expected
-        {
-            return Err(Error::IncompleteBody {
-                expected,
-                found: total,
-            });
-        }
-        batch.push(bytes);
-        if collected >= BATCH {
-            let ready = writer.wait().await?;
-            let full = std::mem::take(&mut batch);
-            collected = 0;
-            writer = Pending::Busy(spawn_blocking(move || ready.write(full)));
+    let mut sink = Pending::Idle(sink);
+    let mut last = Batch::new();
+    while let Some(batch) = content.next().await? {
+        let before = std::mem::replace(&mut last, batch);
+        if !before.is_empty() {
+            let mut ready = sink.wait().await?;
+            sink = Pending::Busy(spawn_blocking(move || {
+                write(&mut ready, &before)?;
+                Ok(ready)
+            }));
         }
     }
-    if let Some(expected) = length
-        && total < expected
-    {
-        return Err(Error::IncompleteBody {
-            expected,
-            found: total,
-        });
-    }
-    let ready = writer.wait().await?;
+    let received = content.finish()?;
+    let mut ready = sink.wait().await?;
+    // The last batch needs no turn on the pool of its own.
     spawn_blocking(move || {
-        let Writer { sink, hasher, size } = ready.write(batch)?;
-        let digests = hasher.finish();
-        expected.check(&digests)?;
-        finish(sink, Received { size, digests })
+        write(&mut ready, &last)?;
+        finish(ready, received)
     })
     .await
     .map_err(|source| Error::Worker { source })?
 }
 
+fn write(sink: &mut impl Sink, batch: &Batch) -> Result<(), Error> {
+    batch.iter().try_for_each(|bytes| sink.write(bytes))
+}
+
 enum Pending<S> {
-    Idle(Box<Writer<S>>),
-    Busy(JoinHandle<Result<Writer<S>, Error>>),
+    Idle(S),
+    Busy(JoinHandle<Result<S, Error>>),
 }
 
 impl<S> Pending<S> {
-    async fn wait(self) -> Result<Writer<S>, Error> {
+    async fn wait(self) -> Result<S, Error> {
         match self {
-            Self::Idle(writer) => Ok(*writer),
+            Self::Idle(sink) => Ok(sink),
             Self::Busy(task) => task.await.map_err(|source| Error::Worker { source })?,
         }
     }

@@ -10,6 +10,7 @@ use rustix::fs::Stat;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::digest::Checksum;
+use crate::backend::relay::Relayed;
 use crate::backend::{Attributes, ObjectInfo};
 
 /// The extended attribute of every object's file.
@@ -113,6 +114,8 @@ impl Record {
             attributes: self.attributes,
             checksum: self.checksum,
             parts: self.parts,
+            version: None,
+            relayed: Relayed::default(),
         }
     }
 }

@@ -23,9 +23,8 @@ use super::record::Record;
 use super::stage::Staged;
 use super::tree::Directory;
 use super::volume::Volume;
-use crate::backend::{
-    CompleteOptions, Error, ObjectInfo, ObjectPath, PartInfo, UploadInfo, UploadOptions,
-};
+use crate::backend::upload::{CompleteOptions, PartInfo, UploadInfo, UploadOptions};
+use crate::backend::{Error, ObjectInfo, ObjectPath};
 
 const JOURNAL: &str = "journal";
 const DATA: &str = "data";
@@ -170,6 +169,10 @@ impl Uploads {
             .ok_or_else(|| Error::NoSuchUpload {
                 upload: id.to_owned(),
             })
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.live().len()
     }
 
     /// Ordered by key, then by id.

@@ -65,12 +65,6 @@ pub enum OpenError {
         #[source]
         source: io::Error,
     },
-    #[error("cannot create bucket `{bucket}` at start")]
-    Bucket {
-        bucket: String,
-        #[source]
-        source: crate::backend::Error,
-    },
 }
 
 impl OpenError {
@@ -84,7 +78,6 @@ impl OpenError {
             | Self::Obstacle { .. } => Kind::Invalid,
             Self::InUse { .. } => Kind::Conflict,
             Self::Full { .. } | Self::Io { .. } => Kind::Unavailable,
-            Self::Bucket { source, .. } => source.kind(),
         }
     }
 

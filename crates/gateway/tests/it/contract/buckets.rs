@@ -1,8 +1,9 @@
 //! Buckets and the listings of what is in them.
 
-use lifeboat_gateway::backend::{Backend, Entry, Error, ListQuery, UploadOptions};
+use lifeboat_gateway::backend::listing::{Entry, ListQuery};
+use lifeboat_gateway::backend::{Backend, Error};
 
-use crate::support::{all_keys, at, keys, put, read};
+use crate::support::{all_keys, at, begin, delete, keys, put, read};
 
 pub(super) async fn lists_in_byte_order_with_prefix_and_delimiter(backend: &dyn Backend) {
     for key in ["a", "a!", "a/b", "a/b/c", "a0", "b/c", "é", "B"] {
@@ -91,11 +92,8 @@ pub(super) async fn manages_buckets(backend: &dyn Backend) {
         Err(Error::BucketNotEmpty { .. })
     ));
     assert_eq!(read(backend, "deep/down/object").await.unwrap(), "x");
-    backend.delete(&at("deep/down/object")).await.unwrap();
-    let upload = backend
-        .begin_upload(&at("u"), UploadOptions::default())
-        .await
-        .unwrap();
+    delete(backend, "deep/down/object").await.unwrap();
+    let upload = begin(backend, "u").await.unwrap();
     backend.delete_bucket("bucket").await.unwrap();
     assert_eq!(names().await, ["another"]);
     assert!(matches!(

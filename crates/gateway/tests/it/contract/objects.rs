@@ -6,10 +6,15 @@ use bytes::Bytes;
 use futures::future::join_all;
 use futures::{TryStreamExt as _, stream};
 use lifeboat_gateway::backend::condition::{EtagMatch, ReadConditions, WriteCondition};
+use lifeboat_gateway::backend::content::Content;
 use lifeboat_gateway::backend::digest::{Expected, Hasher};
-use lifeboat_gateway::backend::{Attributes, Backend, ByteRange, Content, CopyOptions, Error};
+use lifeboat_gateway::backend::options::{ByteRange, CopyOptions, PutOptions, ReadOptions};
+use lifeboat_gateway::backend::{Attributes, Backend, Error};
 
-use crate::support::{all_keys, at, content, hex, put, read};
+use crate::support::{
+    all_keys, at, content, content_expecting, delete, head, hex, pieces, put, put_if, read,
+    read_if, read_range,
+};
 
 pub(super) async fn gives_back_what_was_put(backend: &dyn Backend) {
     let attributes = Attributes {
@@ -18,33 +23,26 @@ pub(super) async fn gives_back_what_was_put(backend: &dyn Backend) {
     };
     for size in [0, 1, 600_000, 3_000_000] {
         let bytes = Bytes::from(vec![b'x'; size]);
+        let options = PutOptions {
+            attributes: attributes.clone(),
+            ..PutOptions::default()
+        };
         let stored = backend
-            .put(
-                &at("a/b"),
-                attributes.clone(),
-                content(bytes.clone()),
-                WriteCondition::None,
-            )
+            .put(&at("a/b"), options, content(&bytes))
             .await
             .unwrap();
         let mut hasher = Hasher::new(None);
         hasher.update(&bytes);
         assert_eq!(stored.etag, hex(&hasher.finish().md5));
         assert_eq!(stored.attributes, attributes);
-        assert_eq!(backend.head(&at("a/b")).await.unwrap(), stored);
+        assert_eq!(head(backend, "a/b").await.unwrap(), stored);
         assert_eq!(read(backend, "a/b").await.unwrap().len(), size);
     }
 }
 
 pub(super) async fn reads_ranges_of_an_object(backend: &dyn Backend) {
     put(backend, "k", "0123456789").await.unwrap();
-    let get = async |range| {
-        let opened = backend
-            .get(&at("k"), Some(range), &ReadConditions::default())
-            .await?;
-        let pieces: Vec<Bytes> = opened.body.try_collect().await.unwrap();
-        Ok::<_, Error>(String::from_utf8(pieces.concat()).unwrap())
-    };
+    let get = async |range| read_range(backend, "k", range).await;
     let from = |first, last| ByteRange::From { first, last };
     assert_eq!(get(from(2, Some(4))).await.unwrap(), "234");
     assert_eq!(get(from(8, None)).await.unwrap(), "89");
@@ -59,48 +57,24 @@ pub(super) async fn keeps_the_old_object_when_a_put_fails(backend: &dyn Backend)
     put(backend, "k", "old").await.unwrap();
     let broken = || {
         let pieces = [Ok(Bytes::from_static(b"new")), Err("cut off".into())];
-        Content {
-            stream: Box::pin(stream::iter(pieces)),
-            length: None,
-            expected: Expected::default(),
-        }
+        Content::new(Box::pin(stream::iter(pieces)), None, Expected::default())
     };
-    let short = || Content {
-        length: Some(9),
-        ..content("new")
-    };
-    let long = || Content {
-        length: Some(2),
-        ..content("new")
-    };
-    let damaged = || Content {
-        expected: Expected {
+    let short = || Content::new(pieces(b"new"), Some(9), Expected::default());
+    let long = || Content::new(pieces(b"new"), Some(2), Expected::default());
+    let damaged = || {
+        let expected = Expected {
             md5: Some([0; 16]),
             ..Expected::default()
-        },
-        ..content("new")
+        };
+        content_expecting("new", expected)
     };
     for content in [broken(), short(), long(), damaged()] {
-        let failed = backend
-            .put(
-                &at("k"),
-                Attributes::default(),
-                content,
-                WriteCondition::None,
-            )
-            .await;
+        let failed = backend.put(&at("k"), PutOptions::default(), content).await;
         assert!(failed.is_err());
         assert_eq!(read(backend, "k").await.unwrap(), "old");
     }
     for content in [broken(), short(), long(), damaged()] {
-        let failed = backend
-            .put(
-                &at("n"),
-                Attributes::default(),
-                content,
-                WriteCondition::None,
-            )
-            .await;
+        let failed = backend.put(&at("n"), PutOptions::default(), content).await;
         assert!(failed.is_err());
     }
     assert_eq!(all_keys(backend).await, ["k"]);
@@ -116,16 +90,16 @@ pub(super) async fn judges_conditions_of_reads(backend: &dyn Backend) {
         differs: Some(EtagMatch::Exactly(etag.to_owned())),
         ..ReadConditions::default()
     };
-    assert!(backend.get(&at("k"), None, &matches(&etag)).await.is_ok());
+    assert!(read_if(backend, "k", matches(&etag)).await.is_ok());
     assert!(matches!(
-        backend.get(&at("k"), None, &matches("other")).await,
+        read_if(backend, "k", matches("other")).await,
         Err(Error::PreconditionFailed { .. })
     ));
     assert!(matches!(
-        backend.get(&at("k"), None, &differs(&etag)).await,
+        read_if(backend, "k", differs(&etag)).await,
         Err(Error::NotModified { .. })
     ));
-    assert!(backend.get(&at("k"), None, &differs("other")).await.is_ok());
+    assert!(read_if(backend, "k", differs("other")).await.is_ok());
 }
 
 pub(super) async fn lets_one_of_many_creators_win(backend: &dyn Backend) {
@@ -134,15 +108,8 @@ pub(super) async fn lets_one_of_many_creators_win(backend: &dyn Backend) {
         let writers = (0..16).map(|writer| {
             let key = key.clone();
             async move {
-                let content = content(format!("writer {writer}"));
-                let put = backend
-                    .put(
-                        &at(&key),
-                        Attributes::default(),
-                        content,
-                        WriteCondition::Absent,
-                    )
-                    .await;
+                let text = format!("writer {writer}");
+                let put = put_if(backend, &key, &text, WriteCondition::Absent).await;
                 (writer, put)
             }
         });
@@ -168,9 +135,9 @@ pub(super) async fn lets_each_conditional_replacement_see_the_one_before(backend
     put(backend, "counter", "0").await.unwrap();
     let increment = async || {
         loop {
-            let etag = backend.head(&at("counter")).await.unwrap().etag;
+            let etag = head(backend, "counter").await.unwrap().etag;
             let opened = backend
-                .get(&at("counter"), None, &ReadConditions::default())
+                .get(&at("counter"), &ReadOptions::default())
                 .await
                 .unwrap();
             if opened.info.etag != etag {
@@ -179,11 +146,8 @@ pub(super) async fn lets_each_conditional_replacement_see_the_one_before(backend
             let pieces: Vec<Bytes> = opened.body.try_collect().await.unwrap();
             let value: u32 = String::from_utf8(pieces.concat()).unwrap().parse().unwrap();
             let condition = WriteCondition::Matches(EtagMatch::Exactly(etag));
-            let content = content((value + 1).to_string());
-            match backend
-                .put(&at("counter"), Attributes::default(), content, condition)
-                .await
-            {
+            let text = (value + 1).to_string();
+            match put_if(backend, "counter", &text, condition).await {
                 Ok(_) => return,
                 Err(Error::PreconditionFailed { .. }) => {}
                 Err(error) => panic!("{error}"),
@@ -192,14 +156,8 @@ pub(super) async fn lets_each_conditional_replacement_see_the_one_before(backend
     };
     join_all((0..8).map(|_| increment())).await;
     assert_eq!(read(backend, "counter").await.unwrap(), "8");
-    let missing = backend
-        .put(
-            &at("none"),
-            Attributes::default(),
-            content("x"),
-            WriteCondition::Matches(EtagMatch::Any),
-        )
-        .await;
+    let any = WriteCondition::Matches(EtagMatch::Any);
+    let missing = put_if(backend, "none", "x", any).await;
     assert!(matches!(missing, Err(Error::NoSuchKey { .. })));
 }
 
@@ -207,16 +165,16 @@ pub(super) async fn removes_objects_and_does_not_mind_missing_ones(backend: &dyn
     for key in ["a", "a/b", "a/b/c", "d/"] {
         put(backend, key, key).await.unwrap();
     }
-    backend.delete(&at("a/b")).await.unwrap();
-    backend.delete(&at("a/b")).await.unwrap();
-    backend.delete(&at("never/was")).await.unwrap();
+    delete(backend, "a/b").await.unwrap();
+    delete(backend, "a/b").await.unwrap();
+    delete(backend, "never/was").await.unwrap();
     assert_eq!(all_keys(backend).await, ["a", "a/b/c", "d/"]);
     assert!(matches!(
         read(backend, "a/b").await,
         Err(Error::NoSuchKey { .. })
     ));
     for key in ["a", "a/b/c", "d/"] {
-        backend.delete(&at(key)).await.unwrap();
+        delete(backend, key).await.unwrap();
     }
     assert!(all_keys(backend).await.is_empty());
     backend.delete_bucket("bucket").await.unwrap();
@@ -238,11 +196,11 @@ pub(super) async fn copies_with_a_record_of_its_own(backend: &dyn Backend) {
         .unwrap();
     assert!(copy.modified > source.modified);
     assert_eq!(copy.etag, source.etag);
-    assert_eq!(backend.head(&at("deep/copy")).await.unwrap(), copy);
+    assert_eq!(head(backend, "deep/copy").await.unwrap(), copy);
     assert_eq!(copy.attributes, attributes);
-    assert_eq!(backend.head(&at("source")).await.unwrap(), source);
-    backend.delete(&at("source")).await.unwrap();
-    assert_eq!(backend.head(&at("deep/copy")).await.unwrap(), copy);
+    assert_eq!(head(backend, "source").await.unwrap(), source);
+    delete(backend, "source").await.unwrap();
+    assert_eq!(head(backend, "deep/copy").await.unwrap(), copy);
     put(backend, "source", "other").await.unwrap();
     assert_eq!(read(backend, "deep/copy").await.unwrap(), "bytes");
 }
@@ -259,7 +217,7 @@ pub(super) async fn replaces_the_metadata_of_an_object_in_place(backend: &dyn Ba
             ..CopyOptions::default()
         };
         backend.copy(&at("k"), &at("k"), options).await.unwrap();
-        let after = backend.head(&at("k")).await.unwrap();
+        let after = head(backend, "k").await.unwrap();
         assert_eq!(after.attributes, attributes);
         assert!(after.modified > before.modified);
         assert_eq!(read(backend, "k").await.unwrap(), "bytes");
@@ -277,9 +235,9 @@ pub(super) async fn copies_over_a_copy(backend: &dyn Backend) {
     };
     copy("one", "target").await;
     let again = copy("one", "target").await;
-    assert_eq!(backend.head(&at("target")).await.unwrap(), again);
+    assert_eq!(head(backend, "target").await.unwrap(), again);
     let other = copy("two", "target").await;
-    assert_eq!(backend.head(&at("target")).await.unwrap(), other);
+    assert_eq!(head(backend, "target").await.unwrap(), other);
     assert_eq!(read(backend, "target").await.unwrap(), "second");
     copy("target", "one").await;
     assert_eq!(read(backend, "one").await.unwrap(), "second");

@@ -4,22 +4,22 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
-use lifeboat_gateway::backend::condition::{ReadConditions, WriteCondition};
+use lifeboat_gateway::backend::condition::WriteCondition;
 use lifeboat_gateway::backend::digest::{Algorithm, Checksum, Hasher};
-use lifeboat_gateway::backend::{
-    Attributes, Backend, ChecksumType, CompleteOptions, CompletedPart, Error, MIN_PART_BYTES,
-    PartInfo, UploadOptions,
+use lifeboat_gateway::backend::options::ReadOptions;
+use lifeboat_gateway::backend::upload::{
+    ChecksumType, CompleteOptions, CompletedPart, PartInfo, UploadOptions,
 };
+use lifeboat_gateway::backend::{Attributes, Backend, Error, MIN_PART_BYTES};
 
-use crate::support::{all_keys, at, content, hex, put, read};
+use crate::support::{all_keys, at, begin, begin_with, content, head, hex, put, put_part, read};
 
 fn piece(letter: u8, size: u64) -> Bytes {
     Bytes::from(vec![letter; usize::try_from(size).unwrap()])
 }
 
 async fn part(backend: &dyn Backend, upload: &str, number: u16, bytes: Bytes) -> PartInfo {
-    backend
-        .put_part(&at("big"), upload, number, content(bytes))
+    put_part(backend, "big", upload, number, content(bytes))
         .await
         .unwrap()
 }
@@ -41,7 +41,7 @@ fn listed(parts: &[PartInfo]) -> CompleteOptions {
 
 async fn digest(backend: &dyn Backend, key: &str) -> String {
     let opened = backend
-        .get(&at(key), None, &ReadConditions::default())
+        .get(&at(key), &ReadOptions::default())
         .await
         .unwrap();
     let mut hasher = Hasher::new(None);
@@ -69,7 +69,7 @@ pub(super) async fn makes_an_object_of_parts(backend: &dyn Backend) {
         attributes: attributes.clone(),
         ..UploadOptions::default()
     };
-    let upload = backend.begin_upload(&at("big"), options).await.unwrap();
+    let upload = begin_with(backend, "big", options).await.unwrap();
     let pieces = [
         piece(1, MIN_PART_BYTES),
         piece(2, MIN_PART_BYTES),
@@ -89,7 +89,7 @@ pub(super) async fn makes_an_object_of_parts(backend: &dyn Backend) {
     assert_eq!(info.parts, Some(3));
     assert!(info.etag.ends_with("-3"));
     assert_eq!(info.attributes, attributes);
-    assert_eq!(backend.head(&at("big")).await.unwrap(), info);
+    assert_eq!(head(backend, "big").await.unwrap(), info);
     assert_eq!(
         digest(backend, "big").await,
         digest_of(&pieces.iter().collect::<Vec<_>>())
@@ -98,10 +98,7 @@ pub(super) async fn makes_an_object_of_parts(backend: &dyn Backend) {
 }
 
 pub(super) async fn makes_an_object_of_parts_that_came_in_any_order(backend: &dyn Backend) {
-    let upload = backend
-        .begin_upload(&at("big"), UploadOptions::default())
-        .await
-        .unwrap();
+    let upload = begin(backend, "big").await.unwrap();
     let last = part(backend, &upload, 9, piece(9, 100)).await;
     let second = part(backend, &upload, 4, piece(4, MIN_PART_BYTES + 1)).await;
     let first = part(backend, &upload, 2, piece(2, MIN_PART_BYTES)).await;
@@ -122,10 +119,7 @@ pub(super) async fn makes_an_object_of_parts_that_came_in_any_order(backend: &dy
 }
 
 pub(super) async fn lets_the_last_upload_of_a_part_count(backend: &dyn Backend) {
-    let upload = backend
-        .begin_upload(&at("big"), UploadOptions::default())
-        .await
-        .unwrap();
+    let upload = begin(backend, "big").await.unwrap();
     let old = part(backend, &upload, 1, piece(1, MIN_PART_BYTES)).await;
     let new = part(backend, &upload, 1, piece(7, MIN_PART_BYTES)).await;
     let last = part(backend, &upload, 2, piece(2, 5)).await;
@@ -144,10 +138,7 @@ pub(super) async fn lets_the_last_upload_of_a_part_count(backend: &dyn Backend) 
 }
 
 pub(super) async fn refuses_wrong_lists_of_parts(backend: &dyn Backend) {
-    let upload = backend
-        .begin_upload(&at("big"), UploadOptions::default())
-        .await
-        .unwrap();
+    let upload = begin(backend, "big").await.unwrap();
     let small = part(backend, &upload, 1, piece(1, 10)).await;
     let other = part(backend, &upload, 2, piece(2, 10)).await;
     let complete = async |parts: &[PartInfo]| {
@@ -165,7 +156,7 @@ pub(super) async fn refuses_wrong_lists_of_parts(backend: &dyn Backend) {
         Err(Error::PartTooSmall { number: 1, .. })
     ));
     assert!(matches!(
-        backend.put_part(&at("big"), &upload, 0, content("x")).await,
+        put_part(backend, "big", &upload, 0, content("x")).await,
         Err(Error::InvalidPartNumber { number: 0 })
     ));
     assert_eq!(
@@ -173,19 +164,13 @@ pub(super) async fn refuses_wrong_lists_of_parts(backend: &dyn Backend) {
         [small.clone(), other]
     );
     complete(&[small]).await.unwrap();
-    assert_eq!(backend.head(&at("big")).await.unwrap().size, 10);
+    assert_eq!(head(backend, "big").await.unwrap().size, 10);
 }
 
 pub(super) async fn lists_all_live_uploads_and_only_those(backend: &dyn Backend) {
-    let begin = async |key| {
-        backend
-            .begin_upload(&at(key), UploadOptions::default())
-            .await
-            .unwrap()
-    };
-    let first = begin("lock/a").await;
-    let second = begin("lock/a").await;
-    let other = begin("other").await;
+    let first = begin(backend, "lock/a").await.unwrap();
+    let second = begin(backend, "lock/a").await.unwrap();
+    let other = begin(backend, "other").await.unwrap();
     assert!(first < second);
     let live = async |prefix| {
         let uploads = backend.uploads("bucket", prefix).await.unwrap();
@@ -205,14 +190,9 @@ pub(super) async fn lists_all_live_uploads_and_only_those(backend: &dyn Backend)
 }
 
 pub(super) async fn ends_an_upload_once(backend: &dyn Backend) {
-    let upload = backend
-        .begin_upload(&at("big"), UploadOptions::default())
-        .await
-        .unwrap();
+    let upload = begin(backend, "big").await.unwrap();
     let only = part(backend, &upload, 1, piece(1, 3)).await;
-    let elsewhere = backend
-        .put_part(&at("other"), &upload, 1, content("x"))
-        .await;
+    let elsewhere = put_part(backend, "other", &upload, 1, content("x")).await;
     assert!(matches!(elsewhere, Err(Error::NoSuchUpload { .. })));
     backend.abort_upload(&at("big"), &upload).await.unwrap();
     assert!(matches!(
@@ -223,16 +203,13 @@ pub(super) async fn ends_an_upload_once(backend: &dyn Backend) {
         .complete_upload(&at("big"), &upload, listed(&[only]))
         .await;
     assert!(matches!(completed, Err(Error::NoSuchUpload { .. })));
-    let late = backend.put_part(&at("big"), &upload, 2, content("x")).await;
+    let late = put_part(backend, "big", &upload, 2, content("x")).await;
     assert!(matches!(late, Err(Error::NoSuchUpload { .. })));
     assert!(all_keys(backend).await.is_empty());
 }
 
 pub(super) async fn answers_a_repeated_completion_alike(backend: &dyn Backend) {
-    let upload = backend
-        .begin_upload(&at("big"), UploadOptions::default())
-        .await
-        .unwrap();
+    let upload = begin(backend, "big").await.unwrap();
     let only = part(backend, &upload, 1, piece(1, 3)).await;
     let first = backend
         .complete_upload(&at("big"), &upload, listed(std::slice::from_ref(&only)))
@@ -247,10 +224,7 @@ pub(super) async fn answers_a_repeated_completion_alike(backend: &dyn Backend) {
 
 pub(super) async fn completes_only_on_condition(backend: &dyn Backend) {
     put(backend, "big", "there already").await.unwrap();
-    let upload = backend
-        .begin_upload(&at("big"), UploadOptions::default())
-        .await
-        .unwrap();
+    let upload = begin(backend, "big").await.unwrap();
     let only = part(backend, &upload, 1, piece(1, 3)).await;
     let absent = CompleteOptions {
         condition: WriteCondition::Absent,
@@ -264,7 +238,7 @@ pub(super) async fn completes_only_on_condition(backend: &dyn Backend) {
         .complete_upload(&at("big"), &upload, listed(&[only]))
         .await
         .unwrap();
-    assert_eq!(backend.head(&at("big")).await.unwrap().size, 3);
+    assert_eq!(head(backend, "big").await.unwrap().size, 3);
 }
 
 pub(super) async fn joins_the_checksums_of_parts(backend: &dyn Backend) {
@@ -274,7 +248,7 @@ pub(super) async fn joins_the_checksums_of_parts(backend: &dyn Backend) {
             checksum: Some((Algorithm::Crc32c, kind)),
             ..UploadOptions::default()
         };
-        let upload = backend.begin_upload(&at("big"), options).await.unwrap();
+        let upload = begin_with(backend, "big", options).await.unwrap();
         let first = part(backend, &upload, 1, pieces[0].clone()).await;
         let second = part(backend, &upload, 2, pieces[1].clone()).await;
         let parts = [first, second];

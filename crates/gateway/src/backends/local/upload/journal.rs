@@ -10,8 +10,8 @@ use std::os::unix::fs::FileExt as _;
 use crc_fast::{CrcAlgorithm, checksum};
 use serde::{Deserialize, Serialize};
 
-use crate::backend::UploadOptions;
 use crate::backend::digest::Checksum;
+use crate::backend::upload::UploadOptions;
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,8 +11,11 @@ use rustix::io::Errno;
 
 use super::journal::{Line, PartLine, Place};
 use super::{DATA, Part, Phase, State, Upload};
-use crate::backend::{Error, MAX_PART_NUMBER, PartInfo};
-use crate::backends::local::receive::{Received, Sink};
+use crate::backend::content::Received;
+use crate::backend::relay::Relayed;
+use crate::backend::upload::PartInfo;
+use crate::backend::{Error, MAX_PART_NUMBER};
+use crate::backends::local::receive::Sink;
 use crate::backends::local::volume::Volume;
 
 /// Where the bytes of one part go. Dropping it before [`PartSink::finish`] leaves the upload as it was.
@@ -184,6 +187,7 @@ impl State {
             etag: line.md5,
             modified,
             checksum: line.checksum,
+            relayed: Relayed::default(),
         };
         let part = Part {
             info: info.clone(),

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::Part;
 use super::journal::Place;
 use crate::backend::digest::{Checksum, multipart_etag};
-use crate::backend::{ChecksumType, CompleteOptions, Error, MIN_PART_BYTES, UploadOptions};
+use crate::backend::upload::{ChecksumType, CompleteOptions, UploadOptions};
+use crate::backend::{Error, MIN_PART_BYTES};
 
 /// How to make an object of parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +116,8 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::backend::{CompletedPart, PartInfo};
+    use crate::backend::relay::Relayed;
+    use crate::backend::upload::{CompletedPart, PartInfo};
 
     const FULL: u64 = MIN_PART_BYTES;
 
@@ -130,6 +132,7 @@ mod tests {
                     etag: hex::encode([u8::try_from(number).unwrap(); 16]),
                     modified: Timestamp::UNIX_EPOCH,
                     checksum: None,
+                    relayed: Relayed::default(),
                 };
                 (
                     number,
