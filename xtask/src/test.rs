@@ -14,6 +14,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use lifeboat_testkit::cache::Missing;
 use lifeboat_testkit::{environment, scratch, workspace};
 use tempfile::TempDir;
 
@@ -57,6 +58,8 @@ struct Step {
 /// What the steps of one run share.
 struct Session {
     tools: Tools,
+    /// What a test may do about a thing that is not in the cache.
+    missing: Missing,
     /// All that the test harness printed.
     log: File,
     log_path: PathBuf,
@@ -72,6 +75,7 @@ impl Session {
             .with_context(|| format!("cannot write `{}`", log_path.display()))?;
         Ok(Self {
             tools: Tools::default(),
+            missing: Missing::Make,
             log,
             log_path,
             scratch: scratch::folder(&target, "test")?,

@@ -2,11 +2,14 @@
 //!
 //! A thing is there as a whole or not at all: it is made under another name, with a lock held, and then
 //! renamed. Two runs that start at once make it once; what a killed run left is removed by the next one.
+//!
+//! The test command gets everything before the tests run and then allows no more of it: a test neither builds for
+//! minutes nor asks a network in vain, it takes what is there or skips with the reason that the set-up met.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result, anyhow};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::environment;
@@ -15,24 +18,39 @@ use crate::environment;
 #[derive(Debug, Clone)]
 pub struct Cache {
     root: PathBuf,
+    missing: Missing,
+}
+
+/// What happens to a thing that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    Make,
+    /// It is an error, with the reason why it could not be made when it was last tried.
+    Refuse,
 }
 
 impl Cache {
-    /// The user's cache folder: `lifeboat` in `$XDG_CACHE_HOME` or `~/.cache`.
+    /// The user's cache folder: `lifeboat` in `$XDG_CACHE_HOME` or `~/.cache`. What is missing is made, unless the
+    /// environment forbids it.
     pub fn of_user() -> Result<Self> {
         let home = environment::cache_home()
             .context("neither `XDG_CACHE_HOME` nor `HOME` says where the cache folder is")?;
-        Ok(Self::at(home.join("lifeboat")))
+        let missing = match environment::variable(environment::FETCH) {
+            Some(value) if value == environment::NEVER => Missing::Refuse,
+            _ => Missing::Make,
+        };
+        Ok(Self::at(home.join("lifeboat"), missing))
     }
 
-    pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+    pub fn at(root: impl Into<PathBuf>, missing: Missing) -> Self {
+        let root = root.into();
+        Self { root, missing }
     }
 
     /// Returns the folder of a thing, after `make` has filled it if it was not there.
     ///
     /// `make` gets an empty folder that is renamed afterwards, so nothing in it may refer to its own path.
-    /// When `make` fails, nothing stays. Waits while another process makes the same thing.
+    /// When `make` fails, nothing stays but its reason. Waits while another process makes the same thing.
     pub fn install(
         &self,
         name: &str,
@@ -45,6 +63,10 @@ impl Cache {
             return Ok(finished);
         }
         let aside = self.root.join(".partial").join(&folder_name);
+        let reason = aside.with_added_extension("reason");
+        if self.missing == Missing::Refuse {
+            return Err(refusal(&reason).context(format!("cannot get {name} {version}")));
+        }
         fs::create_dir_all(self.root.join(".partial"))
             .with_context(|| format!("cannot create the cache folder `{}`", self.root.display()))?;
         let lock = lock(&aside.with_added_extension("lock"))?;
@@ -55,6 +77,7 @@ impl Cache {
         fs::create_dir(&aside).with_context(|| format!("cannot create `{}`", aside.display()))?;
         if let Err(error) = make(&aside) {
             remove(&aside)?;
+            fs::write(&reason, format!("{error:#}"))?;
             return Err(error.context(format!("cannot get {name} {version}")));
         }
         fs::rename(&aside, &finished)
@@ -62,6 +85,12 @@ impl Cache {
         drop(lock);
         Ok(finished)
     }
+}
+
+fn refusal(reason: &Path) -> Error {
+    let reason = fs::read_to_string(reason)
+        .unwrap_or_else(|_| "it is not in the cache, and nobody tried".to_owned());
+    anyhow!(reason).context("nothing is fetched while tests run; before that")
 }
 
 /// Only what every file system takes: Debian versions have `:` and `~`.
@@ -105,7 +134,7 @@ mod tests {
     fn makes_a_thing_once() {
         let folder = tempfile::tempdir().unwrap();
         let made = AtomicUsize::new(0);
-        let cache = Cache::at(folder.path());
+        let cache = Cache::at(folder.path(), Missing::Make);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
@@ -123,7 +152,7 @@ mod tests {
     #[test]
     fn leaves_nothing_that_looks_finished_when_making_fails() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::at(folder.path());
+        let cache = Cache::at(folder.path(), Missing::Make);
         let failed = cache.install("tool", "1.0", |aside| {
             fs::write(aside.join("half"), b"ha")?;
             bail!("the line was cut")
@@ -136,12 +165,37 @@ mod tests {
     }
 
     #[test]
+    fn what_may_not_be_made_is_refused_with_the_reason_of_the_last_attempt() {
+        let folder = tempfile::tempdir().unwrap();
+        let refusing = Cache::at(folder.path(), Missing::Refuse);
+        let refused = || {
+            let error = refusing.install("tool", "1.0", |_| panic!("nothing is made"));
+            format!("{:#}", error.unwrap_err())
+        };
+        assert_eq!(
+            refused(),
+            "cannot get tool 1.0: nothing is fetched while tests run; before that: \
+             it is not in the cache, and nobody tried"
+        );
+        let making = Cache::at(folder.path(), Missing::Make);
+        let _failed = making.install("tool", "1.0", |_| bail!("the line was cut"));
+        assert_eq!(
+            refused(),
+            "cannot get tool 1.0: nothing is fetched while tests run; before that: the line was cut"
+        );
+        making.install("tool", "1.0", |_| Ok(())).unwrap();
+        refusing
+            .install("tool", "1.0", |_| panic!("it is there"))
+            .unwrap();
+    }
+
+    #[test]
     fn starts_from_an_empty_folder_after_a_killed_run() {
         let folder = tempfile::tempdir().unwrap();
         let left = folder.path().join(".partial/tool-1.0");
         fs::create_dir_all(&left).unwrap();
         fs::write(left.join("half"), b"ha").unwrap();
-        let thing = Cache::at(folder.path())
+        let thing = Cache::at(folder.path(), Missing::Make)
             .install("tool", "1.0", |_| Ok(()))
             .unwrap();
         assert_eq!(fs::read_dir(thing).unwrap().count(), 0);

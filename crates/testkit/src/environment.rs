@@ -12,6 +12,11 @@ pub const SEED: &str = "LIFEBOAT_TEST_SEED";
 /// The interpreter that tests use instead of the one [`python`](crate::python) would set up.
 pub const PYTHON: &str = "LIFEBOAT_TEST_PYTHON";
 
+/// Set to [`NEVER`]: what is not in the cache is an error, at once. The test command sets it when it has fetched
+/// everything.
+pub const FETCH: &str = "LIFEBOAT_TEST_FETCH";
+pub const NEVER: &str = "never";
+
 /// Returns a variable that is set and not empty.
 #[expect(
     clippy::disallowed_methods,

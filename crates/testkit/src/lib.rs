@@ -7,10 +7,15 @@
 pub mod cache;
 pub mod debian;
 pub mod environment;
+pub mod go;
+pub mod http;
+pub mod npm;
 pub mod port;
 pub mod process;
+mod progress;
 pub mod python;
 pub mod random;
 pub mod scratch;
+pub mod servers;
 pub mod skip;
 pub mod workspace;

@@ -1,8 +1,10 @@
 //! A child process that is waited for by what it does, and that never outlives its owner.
 
 use std::fmt;
+use std::fs::{self, File};
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -20,7 +22,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How often a server that does not answer yet is asked again.
 const KNOCK: Duration = Duration::from_millis(20);
 
-/// A running process. Its output is kept in memory. Dropping it ends it: SIGTERM, then SIGKILL.
+/// A running process. Its output is kept in memory, or in a file. Dropping it ends it: SIGTERM, then SIGKILL.
 ///
 /// It stays in the group of its owner, so that Ctrl-C on the terminal reaches it too.
 #[derive(Debug)]
@@ -29,6 +31,7 @@ pub struct Process {
     pid: Pid,
     name: String,
     watched: Arc<Watched>,
+    log: Option<PathBuf>,
 }
 
 /// How a process ended and all it printed.
@@ -63,26 +66,41 @@ enum Stream {
 impl Process {
     /// Starts the command with no input and with both outputs captured.
     pub fn start(command: &mut Command) -> Result<Self> {
+        let mut process = Self::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
+        process.watched.lock().open_pipes = 2;
+        let stdout = process.child.stdout.take().expect("stdout was asked for");
+        let stderr = process.child.stderr.take().expect("stderr was asked for");
+        thread::spawn({
+            let watched = Arc::clone(&process.watched);
+            move || watched.collect(stdout, Stream::Stdout)
+        });
+        thread::spawn({
+            let watched = Arc::clone(&process.watched);
+            move || watched.collect(stderr, Stream::Stderr)
+        });
+        Ok(process)
+    }
+
+    /// Starts the command with no input and with both outputs appended to a file: for what runs long and says much.
+    pub fn start_logging(command: &mut Command, log: &Path) -> Result<Self> {
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .with_context(|| format!("cannot write the log `{}`", log.display()))?;
+        let mut process = Self::spawn(command.stdout(file.try_clone()?).stderr(file))?;
+        process.log = Some(log.to_owned());
+        Ok(process)
+    }
+
+    fn spawn(command: &mut Command) -> Result<Self> {
         let name = command.get_program().display().to_string();
-        let mut child = command
+        let child = command
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("cannot start `{name}`"))?;
         let pid = Pid::from_child(&child);
         let watched = Arc::new(Watched::default());
-        watched.lock().open_pipes = 2;
-        let stdout = child.stdout.take().expect("stdout was asked for");
-        let stderr = child.stderr.take().expect("stderr was asked for");
-        thread::spawn({
-            let watched = Arc::clone(&watched);
-            move || watched.collect(stdout, Stream::Stdout)
-        });
-        thread::spawn({
-            let watched = Arc::clone(&watched);
-            move || watched.collect(stderr, Stream::Stderr)
-        });
         thread::spawn({
             let watched = Arc::clone(&watched);
             move || watched.note_end(pid)
@@ -92,6 +110,7 @@ impl Process {
             pid,
             name,
             watched,
+            log: None,
         })
     }
 
@@ -116,14 +135,27 @@ impl Process {
 
     /// Waits until the process accepts connections. Fails, with all output, when it ends or the time is over before.
     pub fn wait_until_listening(&self, address: SocketAddr, timeout: Duration) -> Result<()> {
+        self.wait_until(&format!("listen on {address}"), timeout, || {
+            TcpStream::connect_timeout(&address, timeout).is_ok()
+        })
+    }
+
+    /// Asks again and again until the answer is yes. Fails, with all output, when the process ends or the time is
+    /// over before. `what` completes the sentence "it did not …".
+    pub fn wait_until(
+        &self,
+        what: &str,
+        timeout: Duration,
+        mut reached: impl FnMut() -> bool,
+    ) -> Result<()> {
         let deadline = Instant::now() + timeout;
         loop {
-            if TcpStream::connect_timeout(&address, timeout).is_ok() {
+            if reached() {
                 return Ok(());
             }
             let state = self.watched.wait_until(KNOCK, |state| state.ended);
             if state.ended || Instant::now() >= deadline {
-                bail!(self.explain(&format!("does not listen on {address}"), timeout, &state));
+                bail!(self.explain(&format!("did not {what}"), timeout, &state));
             }
         }
     }
@@ -185,12 +217,11 @@ impl Process {
         } else {
             format!("after {} s it still ran", timeout.as_secs_f32())
         };
-        let said: Vec<String> = state.lines().collect();
-        format!(
-            "`{}` {what}; {end}; it printed:\n{}",
-            self.name,
-            said.join("\n")
-        )
+        let said = match &self.log {
+            Some(log) => last_lines(log),
+            None => state.lines().collect::<Vec<String>>().join("\n"),
+        };
+        format!("`{}` {what}; {end}; it printed:\n{said}", self.name)
     }
 }
 
@@ -282,15 +313,37 @@ impl State {
 
 /// Runs a command to its end and returns what it printed. The error has the last lines of what it complained about.
 pub fn run(command: &mut Command) -> Result<String> {
-    const LINES: usize = 12;
     let name = command.get_program().display().to_string();
-    let finished = Process::start(command)?.finish()?;
+    succeeded(&name, Process::start(command)?.finish()?)
+}
+
+fn succeeded(name: &str, finished: Finished) -> Result<String> {
+    const LINES: usize = 12;
     if !finished.status.success() {
         let lines: Vec<&str> = finished.stderr.trim().lines().collect();
         let last = &lines[lines.len().saturating_sub(LINES)..];
         bail!("`{name}` failed ({}): {}", finished.status, last.join("\n"));
     }
     Ok(finished.stdout)
+}
+
+/// Like [`run`], but a command that takes longer is ended, and has failed.
+pub fn run_within(command: &mut Command, timeout: Duration) -> Result<String> {
+    let name = command.get_program().display().to_string();
+    let process = Process::start(command)?;
+    if !process.ends_within(timeout) {
+        let _finished = process.stop();
+        bail!("`{name}` took longer than {} s", timeout.as_secs());
+    }
+    succeeded(&name, process.finish()?)
+}
+
+/// Returns the end of a log, for a person.
+pub fn last_lines(log: &Path) -> String {
+    const LINES: usize = 40;
+    let text = fs::read(log).map(text).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(LINES)..].join("\n")
 }
 
 fn text(bytes: Vec<u8>) -> String {
@@ -340,6 +393,28 @@ mod tests {
         let process = shell("exit 1");
         let address = crate::port::free().unwrap();
         assert!(process.wait_until_listening(address, LONG).is_err());
+    }
+
+    #[test]
+    fn a_log_takes_both_outputs_and_explains_an_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo one; echo two >&2"]);
+        let process = Process::start_logging(&mut command, &log).unwrap();
+        let error = process.wait_until("get ready", LONG, || false).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`sh` did not get ready; it ended; it printed:\none\ntwo"
+        );
+    }
+
+    #[test]
+    fn a_command_that_takes_too_long_is_ended() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "exec tail -f /dev/null"]);
+        let error = run_within(&mut command, Duration::ZERO).unwrap_err();
+        assert_eq!(error.to_string(), "`sh` took longer than 0 s");
     }
 
     #[test]

@@ -4,14 +4,15 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
+use lifeboat_testkit::cache::Missing;
 use lifeboat_testkit::{environment, skip};
 
 use super::harness::Harness;
-use super::tools::Tools;
+use super::tools::{self, Tools};
 use super::{Done, Session, Step};
 use crate::{cargo, tidy};
 
-pub(super) const ALL: [Step; 9] = [
+pub(super) const ALL: [Step; 10] = [
     Step {
         name: "set-up",
         run: set_up,
@@ -39,6 +40,10 @@ pub(super) const ALL: [Step; 9] = [
     Step {
         name: "docs",
         run: docs,
+    },
+    Step {
+        name: "servers",
+        run: servers,
     },
     Step {
         name: "tests",
@@ -110,6 +115,17 @@ fn docs(session: &mut Session) -> Result<Done> {
     )
 }
 
+/// Afterwards no test fetches or builds anything: what is not here now is a skip with its reason.
+#[expect(clippy::unnecessary_wraps, reason = "it has the form of a step")]
+fn servers(session: &mut Session) -> Result<Done> {
+    let missing = tools::fetch_peers();
+    session.missing = Missing::Refuse;
+    Ok(match missing[..] {
+        [] => Done::Passed,
+        _ => skipped(&missing.join("; ")),
+    })
+}
+
 fn tests(session: &mut Session) -> Result<Done> {
     harness(session, &["--lib", "--bins", "--tests"])
 }
@@ -145,6 +161,13 @@ fn harness(session: &mut Session, which: &[&str]) -> Result<Done> {
     command
         .args(which)
         .env(environment::SKIP_LOG, &skip_log)
+        .env(
+            environment::FETCH,
+            match session.missing {
+                Missing::Make => "",
+                Missing::Refuse => environment::NEVER,
+            },
+        )
         .env("CARGO_TERM_COLOR", "never")
         .stdout(writer.try_clone()?)
         .stderr(writer);

