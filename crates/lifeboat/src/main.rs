@@ -60,7 +60,10 @@ async fn run(cli: &Cli) -> Result<Exit, Failure> {
     }
     let ctx = Context::new(&cli.global, &environment()?)?;
     match &cli.command {
-        Command::Gateway(args) => commands::gateway::run(&ctx, args).await,
+        Command::Gateway(args) => match &args.command {
+            None => commands::gateway::run(&ctx, args).await,
+            Some(command) => match *command {},
+        },
         Command::StackGraph(command) => match command {
             StackGraphCommand::Backup(args) => commands::stackgraph::backup::run(&ctx, args).await,
             StackGraphCommand::List(args) => commands::stackgraph::list::run(&ctx, args).await,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use lifeboat_core::error::Kind;
 use lifeboat_core::settings::Storage;
 use lifeboat_gateway::backends::local::{Local, OpenError, Sources};
@@ -21,7 +21,10 @@ use crate::signals;
 /// Takes the place of the platform's MinIO or s3proxy: path style, any region, the key pair of the values. The
 /// buckets that the values name are created at start. SIGTERM lets running requests end.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct GatewayArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<GatewayCommand>,
     /// Address and port, instead of `lifeboat.gateway.listen`
     #[arg(long)]
     listen: Option<SocketAddr>,
@@ -30,6 +33,11 @@ pub(crate) struct GatewayArgs {
     volume: Option<PathBuf>,
 }
 
+/// What can be done with the gateway's volume beside serving it.
+#[derive(Debug, Subcommand)]
+pub(crate) enum GatewayCommand {}
+
+/// Serves the volume.
 pub(crate) async fn run(ctx: &Context, args: &GatewayArgs) -> Result<Exit, Failure> {
     let settings = &ctx.settings;
     match settings.require_storage()? {
