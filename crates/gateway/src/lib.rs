@@ -7,6 +7,7 @@
 pub mod auth;
 pub mod backend;
 pub mod backends;
+pub mod budget;
 mod protocol;
 pub mod server;
 
