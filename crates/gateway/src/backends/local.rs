@@ -12,6 +12,7 @@
 //! | `records/<bucket>/` | records of names that share their bytes with another |
 
 mod copies;
+mod crc;
 mod ids;
 mod list;
 mod objects;
@@ -89,11 +90,15 @@ impl Local {
 }
 
 /// The bytes of a whole object, in a file that no key leads to yet.
-struct ObjectSink(Staged);
+struct ObjectSink {
+    staged: Staged,
+    crc: crc::Running,
+}
 
 impl Sink for ObjectSink {
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.0
+        self.crc.update(bytes);
+        self.staged
             .file
             .write_all(bytes)
             .map_err(Error::io("writing the object"))
@@ -196,20 +201,22 @@ impl Backend for Local {
             .await?;
         let inner = Arc::clone(&self.inner);
         let path = path.clone();
-        receive::receive(
-            content,
-            ObjectSink(staged),
-            move |ObjectSink(mut staged), received| {
-                let volume = &inner.volume;
-                let etag = hex::encode(received.digests.md5);
-                let mut record =
-                    Record::new(volume.sources.id(), etag, volume.sources.now(), attributes);
-                record.checksum = received.digests.checksum;
-                staged.seal(&record)?;
-                volume.publish(&path, &condition, &mut staged)?;
-                Ok(record.info(received.size))
-            },
-        )
+        let sink = ObjectSink {
+            staged,
+            crc: crc::Running::default(),
+        };
+        receive::receive(content, sink, move |sink, received| {
+            let ObjectSink { mut staged, crc } = sink;
+            let volume = &inner.volume;
+            let etag = hex::encode(received.digests.md5);
+            let mut record =
+                Record::new(volume.sources.id(), etag, volume.sources.now(), attributes);
+            record.checksum = received.digests.checksum;
+            record.crc = Some(crc.finish());
+            staged.seal(&record)?;
+            volume.publish(&path, &condition, &mut staged)?;
+            Ok(record.info(received.size))
+        })
         .await
     }
 

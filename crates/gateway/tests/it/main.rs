@@ -7,6 +7,7 @@
 )]
 
 mod contract;
+mod damage;
 mod full;
 mod listing;
 mod local;

@@ -5,11 +5,12 @@
 //! link, or outlived it, is not looked at.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 
 use rustix::fs::Stat;
 use rustix::io::Errno;
 
+use super::crc::{Crc, Running};
 use super::objects::{Found, is_absent};
 use super::record::{NamedRecord, Record};
 use super::stage::{Staged, get_record, set_record};
@@ -102,8 +103,13 @@ impl Volume {
         let mut staged = self.stage().map_err(&wrap)?;
         let mut reader = &source.file;
         io::Seek::rewind(&mut reader).map_err(&wrap)?;
-        let copied = io::copy(&mut reader, &mut staged.file).map_err(&wrap)?;
-        staged.file.flush().map_err(&wrap)?;
+        let copied = if record.crc.is_some() {
+            io::copy(&mut reader, &mut staged.file).map_err(&wrap)?
+        } else {
+            let (copied, crc) = copy_counting(reader, &staged.file).map_err(&wrap)?;
+            record.crc = Some(crc);
+            copied
+        };
         record.id = self.sources.id();
         record.shared = false;
         staged.seal(&record)?;
@@ -137,7 +143,7 @@ impl Volume {
             .and_then(|directory| directory.open_file(&name))
             .and_then(|mut file| {
                 let mut bytes = Vec::new();
-                io::Read::read_to_end(&mut file, &mut bytes)?;
+                file.read_to_end(&mut bytes)?;
                 Ok(bytes)
             });
         match read {
@@ -186,6 +192,24 @@ impl Volume {
         {
             tracing::debug!(%error, "cannot remove the record of a removed object");
         }
+    }
+}
+
+/// Copies to the end and returns how many bytes went by, and their checksum.
+fn copy_counting(mut from: &File, mut to: &File) -> io::Result<(u64, Crc)> {
+    let mut buffer = vec![0; 256 * 1024];
+    let mut crc = Running::default();
+    let mut copied = 0;
+    loop {
+        let length = match from.read(&mut buffer) {
+            Ok(0) => return Ok((copied, crc.finish())),
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        crc.update(&buffer[..length]);
+        to.write_all(&buffer[..length])?;
+        copied += u64::try_from(length).expect("sizes fit in 64 bits");
     }
 }
 

@@ -9,6 +9,7 @@ use md5::{Digest as _, Md5};
 use rustix::fs::Stat;
 use serde::{Deserialize, Serialize};
 
+use super::crc::Crc;
 use crate::backend::digest::Checksum;
 use crate::backend::relay::Relayed;
 use crate::backend::{Attributes, ObjectInfo};
@@ -33,6 +34,9 @@ pub(super) struct Record {
     pub(super) checksum: Option<Checksum>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) parts: Option<u16>,
+    /// Of the content, to find damage by. Objects of an earlier version and files put there by hand have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) crc: Option<Crc>,
     /// The file has had a second name, so a name may have a record of its own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) shared: bool,
@@ -53,6 +57,7 @@ impl Record {
             attributes,
             checksum: None,
             parts: None,
+            crc: None,
             shared: false,
         }
     }
@@ -145,10 +150,12 @@ mod tests {
             headers in btree_map("[a-z-]{1,9}", ".{0,9}", 0..4),
             user in btree_map(".{1,9}", ".{0,9}", 0..4),
             shared: bool,
+            crc in proptest::option::of("[0-9a-f]{16}"),
         ) {
             let modified = Timestamp::from_millisecond(modified).unwrap();
             let mut record = Record::new("id".to_owned(), etag, modified, Attributes { headers, user });
             record.shared = shared;
+            record.crc = crc.map(|crc| crc.parse().unwrap());
             record.checksum = Some(Checksum { algorithm: Algorithm::Crc64Nvme, value: "x".to_owned() });
             prop_assert_eq!(Record::from_bytes(&record.to_bytes()).unwrap(), record);
         }

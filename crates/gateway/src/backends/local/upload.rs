@@ -19,6 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use self::journal::{Journal, Line, Place};
 pub(super) use self::part::PartSink;
+use super::crc::Crc;
 use super::record::Record;
 use super::stage::Staged;
 use super::tree::Directory;
@@ -79,6 +80,8 @@ enum Phase {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Part {
     info: PartInfo,
+    /// Of its content. A part that an earlier version took has none.
+    crc: Option<Crc>,
     place: Place,
 }
 
@@ -342,6 +345,7 @@ impl Upload {
         );
         record.checksum.clone_from(&plan.checksum);
         record.parts = u16::try_from(plan.parts.len()).ok();
+        record.crc = plan.crc();
         self.state()
             .journal
             .append(&Line::Completing { object })

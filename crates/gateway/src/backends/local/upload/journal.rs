@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::digest::Checksum;
 use crate::backend::upload::UploadOptions;
+use crate::backends::local::crc::Crc;
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +42,8 @@ pub(super) struct PartLine {
     pub(super) modified: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) checksum: Option<Checksum>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) crc: Option<Crc>,
     pub(super) place: Place,
 }
 
@@ -136,16 +139,19 @@ mod tests {
                 initiated: 1,
                 options: UploadOptions::default(),
             }),
-            (any::<u16>(), any::<u64>(), place).prop_map(|(number, size, place)| {
-                Line::Part(PartLine {
-                    number,
-                    size,
-                    md5: "m".to_owned(),
-                    modified: 2,
-                    checksum: None,
-                    place,
-                })
-            }),
+            (any::<u16>(), any::<u64>(), "[0-9a-f]{16}", place).prop_map(
+                |(number, size, crc, place)| {
+                    Line::Part(PartLine {
+                        number,
+                        size,
+                        md5: "m".to_owned(),
+                        modified: 2,
+                        checksum: None,
+                        crc: crc.parse().ok(),
+                        place,
+                    })
+                }
+            ),
             ".{1,9}".prop_map(|object| Line::Completing { object }),
         ]
     }

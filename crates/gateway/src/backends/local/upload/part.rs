@@ -15,6 +15,7 @@ use crate::backend::content::Received;
 use crate::backend::relay::Relayed;
 use crate::backend::upload::PartInfo;
 use crate::backend::{Error, MAX_PART_NUMBER};
+use crate::backends::local::crc;
 use crate::backends::local::receive::Sink;
 use crate::backends::local::volume::Volume;
 
@@ -25,6 +26,7 @@ pub(in crate::backends::local) struct PartSink {
     place: Place,
     file: File,
     offset: u64,
+    crc: crc::Running,
     acknowledged: bool,
 }
 
@@ -70,6 +72,7 @@ impl PartSink {
             place,
             file,
             offset,
+            crc: crc::Running::default(),
             acknowledged: false,
         })
     }
@@ -91,6 +94,7 @@ impl PartSink {
             md5: hex::encode(received.digests.md5),
             modified: now.as_millisecond(),
             checksum: received.digests.checksum,
+            crc: Some(std::mem::take(&mut self.crc).finish()),
             place: self.place.clone(),
         };
         let mut state = self.upload.state();
@@ -122,6 +126,7 @@ impl PartSink {
 
 impl Sink for PartSink {
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.crc.update(bytes);
         self.file
             .write_all_at(bytes, self.offset)
             .map_err(Error::io("storing the part"))?;
@@ -191,6 +196,7 @@ impl State {
         };
         let part = Part {
             info: info.clone(),
+            crc: line.crc,
             place: line.place,
         };
         let replaced = self.parts.insert(line.number, part);

@@ -7,6 +7,7 @@ use super::journal::Place;
 use crate::backend::digest::{Checksum, multipart_etag};
 use crate::backend::upload::{ChecksumType, CompleteOptions, UploadOptions};
 use crate::backend::{Error, MIN_PART_BYTES};
+use crate::backends::local::crc::Crc;
 
 /// How to make an object of parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,18 @@ pub(super) struct Plan {
     pub(super) checksum: Option<Checksum>,
     /// The upload's one file holds the object as it will be, and nothing that may still be wanted after it.
     pub(super) in_place: bool,
+}
+
+impl Plan {
+    /// Of the object's content, without reading it.
+    pub(super) fn crc(&self) -> Option<Crc> {
+        let parts: Option<Vec<_>> = self
+            .parts
+            .iter()
+            .map(|part| Some((part.crc?, part.info.size)))
+            .collect();
+        parts.map(Crc::joined)
+    }
 }
 
 /// Checks the request against the parts there are.
@@ -138,6 +151,7 @@ mod tests {
                     number,
                     Part {
                         info,
+                        crc: None,
                         place: Place::Slot { stride: FULL },
                     },
                 )
