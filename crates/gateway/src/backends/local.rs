@@ -13,7 +13,6 @@
 
 mod copies;
 mod crc;
-mod ids;
 mod list;
 mod objects;
 mod path;
@@ -35,7 +34,6 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::task::spawn_blocking;
 
-pub use self::ids::Sources;
 use self::receive::Sink;
 use self::record::Record;
 use self::stage::Staged;
@@ -51,6 +49,7 @@ use crate::backend::{
     Attributes, Backend, BucketInfo, Error, MAX_USER_METADATA_BYTES, ObjectInfo, ObjectPath,
     Opened, Space, Status, is_bucket_name,
 };
+use crate::backends::Sources;
 
 /// Objects on a volume. Clones serve the same volume.
 #[derive(Debug, Clone)]

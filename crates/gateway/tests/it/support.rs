@@ -15,7 +15,8 @@ use lifeboat_gateway::backend::options::{ByteRange, DeleteOptions, PutOptions, R
 use lifeboat_gateway::backend::relay::Relayed;
 use lifeboat_gateway::backend::upload::{PartInfo, UploadOptions};
 use lifeboat_gateway::backend::{Backend, Error, ObjectInfo, ObjectPath};
-use lifeboat_gateway::backends::local::{Local, Sources};
+use lifeboat_gateway::backends::Sources;
+use lifeboat_gateway::backends::local::Local;
 use tempfile::TempDir;
 
 /// A clock that is one second later whenever it is asked, and numbers that do not repeat.

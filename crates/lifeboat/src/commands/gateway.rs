@@ -7,7 +7,8 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use lifeboat_core::error::Kind;
 use lifeboat_core::settings::Storage;
-use lifeboat_gateway::backends::local::{Local, OpenError, Sources};
+use lifeboat_gateway::backends::Sources;
+use lifeboat_gateway::backends::local::{Local, OpenError};
 use lifeboat_gateway::{Config, Credentials, Server};
 use rand::RngExt;
 

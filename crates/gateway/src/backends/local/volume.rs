@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use lifeboat_core::error::Kind;
 use rustix::fs::FlockOperation;
 
-use super::ids::Sources;
 use super::record::{ATTRIBUTE, Record};
 use super::stage::{Anonymous, Staged, get_record, set_record};
 use super::tree::{Directory, NameKind};
 use crate::backend::Attributes;
+use crate::backends::Sources;
 
 /// Everything of ours that is not an object lies below this directory. It cannot be a bucket's name.
 const HOME: &str = ".lifeboat";

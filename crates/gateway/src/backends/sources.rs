@@ -1,11 +1,11 @@
-//! Time and chance as the backend is given them, and ids made of both.
+//! Time and chance as backends are given them, and ids made of both.
 
 use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-/// Where the backend gets the time and its random numbers. Passed in, so that tests decide both.
+/// Where a backend gets the time and its random numbers. Passed in, so that tests decide both.
 #[derive(Clone)]
 pub struct Sources {
     /// The time now.
@@ -24,12 +24,12 @@ impl fmt::Debug for Sources {
 const LETTERS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 impl Sources {
-    pub(super) fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         (self.now)()
     }
 
     /// Returns 26 letters and digits: ten for the milliseconds, sixteen of chance. Ids sort by time.
-    pub(super) fn id(&self) -> String {
+    pub(crate) fn id(&self) -> String {
         let millis = u64::try_from(self.now().as_millisecond()).unwrap_or(0);
         let chance = (u128::from((self.random)()) << 64) | u128::from((self.random)());
         let value = (u128::from(millis) << 80) | (chance >> 48);
