@@ -10,6 +10,7 @@
 mod credentials;
 mod effective;
 mod error;
+mod gateway;
 mod keys;
 mod origin;
 mod read;
@@ -27,10 +28,10 @@ mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::SocketAddr;
 
 pub use effective::Effective;
 pub use error::{Error, Errors, Problem, Warning};
+pub use gateway::{Gateway, Route, Target};
 pub use origin::{Origin, Place};
 pub use secret::{Credentials, Secret};
 pub use storage::{Azure, S3, Storage};
@@ -76,13 +77,6 @@ pub struct Lifeboat {
     pub time_zone: Option<String>,
     pub gateway: Gateway,
     pub stackgraph: StackGraphStore,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gateway {
-    pub listen: SocketAddr,
-    /// The folder of the local storage.
-    pub volume: String,
 }
 
 /// The store that holds the topology.
@@ -230,10 +224,7 @@ impl Lifeboat {
         Self {
             endpoint: resolver.text("lifeboat.endpoint"),
             time_zone: resolver.optional("lifeboat.timeZone"),
-            gateway: Gateway {
-                listen: resolver.listen("lifeboat.gateway.listen"),
-                volume: resolver.text("lifeboat.gateway.volume"),
-            },
+            gateway: Gateway::resolve(resolver),
             stackgraph: StackGraphStore {
                 driver,
                 path: resolver.text("lifeboat.stackgraph.path"),

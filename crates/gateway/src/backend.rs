@@ -15,6 +15,7 @@ pub mod upload;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -143,6 +144,11 @@ pub struct Opened {
 /// Writers of one key take effect one after the other, each condition is checked at the moment its write takes effect.
 #[async_trait]
 pub trait Backend: Send + Sync + 'static {
+    /// Where an object lies in the store, for a backend that shows a store by other names.
+    fn placed(&self, path: &ObjectPath) -> Result<ObjectPath, Error> {
+        Ok(path.clone())
+    }
+
     /// Fails with [`Error::BucketExists`] if there is one.
     async fn create_bucket(&self, bucket: &str) -> Result<(), Error>;
     async fn bucket(&self, bucket: &str) -> Result<BucketInfo, Error>;
@@ -250,15 +256,28 @@ pub trait Backend: Send + Sync + 'static {
 /// How a store is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Status {
-    /// Room on the volume and how much of it is free, in bytes, where there is a volume.
-    pub space: Option<Space>,
+    /// The volumes there are.
+    pub volumes: Vec<Space>,
     /// Multipart uploads that are neither completed nor aborted, where the gateway keeps them.
     pub uploads: Option<u64>,
 }
 
+impl Status {
+    /// Counts another store in.
+    pub fn add(&mut self, other: Self) {
+        self.volumes.extend(other.volumes);
+        self.uploads = match (self.uploads, other.uploads) {
+            (Some(one), Some(two)) => Some(one + two),
+            (one, two) => one.or(two),
+        };
+    }
+}
+
 /// Room on a volume, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Space {
+    /// The folder that is served.
+    pub volume: PathBuf,
     pub total: u64,
     /// What the gateway may still use.
     pub free: u64,

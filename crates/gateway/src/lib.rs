@@ -2,13 +2,15 @@
 //!
 //! It is a crate of its own so that nothing else sees the S3 protocol or the kernel calls under it. Three layers, each
 //! knowing only the one below: [`server`] (connections, limits, drain), `protocol` (S3 requests and answers), and
-//! [`backend`] (the contract of a store of objects, free of protocol types) with its implementations in [`backends`].
+//! [`backend`] (the contract of a store of objects, free of protocol types) with its implementations in [`backends`] and the
+//! [`router`] that chooses among them.
 
 pub mod auth;
 pub mod backend;
 pub mod backends;
 pub mod budget;
 mod protocol;
+pub mod router;
 pub mod server;
 
 pub use auth::Credentials;

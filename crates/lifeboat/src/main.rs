@@ -1,5 +1,6 @@
 //! The one binary: reads the command line, the environment and the clock, and hands them on.
 
+mod backends;
 mod bar;
 mod cli;
 mod clock;

@@ -76,6 +76,8 @@ pub(super) enum Kind {
     Age,
     /// Index patterns: a list, a JSON array in a text, or texts separated by commas.
     Patterns,
+    /// Routes of the gateway, as [`Kind::Patterns`] are written; may be empty.
+    Routes,
     Choice(&'static [&'static str]),
     /// Belongs to Kubernetes or a subchart: the key and all below it are accepted and not read.
     Opaque,

@@ -41,6 +41,19 @@ pub(super) fn read(key: &Key, node: &Node) -> Result<Reading, Error> {
             })
             .ok_or_else(wrong);
     }
+    if key.kind == Kind::Routes {
+        let items = if is_empty(node) {
+            Some(Vec::new())
+        } else {
+            patterns(node)
+        };
+        return items
+            .map(|items| Reading {
+                text: items.join(","),
+                parsed: Parsed::List(items),
+            })
+            .ok_or_else(wrong);
+    }
     let Value::Scalar(scalar) = &node.value else {
         return Err(wrong());
     };
@@ -107,6 +120,7 @@ fn content(key: &Key, node: &Node, scalar: &Scalar) -> Result<Parsed, Error> {
         | Kind::Choice(_)
         | Kind::Flag
         | Kind::Patterns
+        | Kind::Routes
         | Kind::Opaque => Ok(Parsed::Text(text.to_owned())),
     }
 }
@@ -175,6 +189,14 @@ fn patterns(node: &Node) -> Option<Vec<String>> {
     };
     let filled = !items.is_empty() && items.iter().all(|item| !item.is_empty());
     filled.then_some(items)
+}
+
+fn is_empty(node: &Node) -> bool {
+    match &node.value {
+        Value::List(items) => items.is_empty(),
+        Value::Scalar(scalar) => scalar.text.trim().is_empty(),
+        _ => false,
+    }
 }
 
 /// Returns the truth value that YAML 1.1, and so Helm, reads from a scalar without quotes.
@@ -255,6 +277,7 @@ pub(super) fn expected(kind: Kind) -> String {
         }
         Kind::Age => "an age such as `days = 30`, `30 days ago` or `30d`",
         Kind::Patterns => "index patterns",
+        Kind::Routes => "routes such as `local-settings-backup=volume:/settings`",
         Kind::Choice(choices) => return format!("`{}`", choices.join("` or `")),
         Kind::Opaque => "anything",
     };

@@ -120,6 +120,14 @@ impl Error {
         }
     }
 
+    /// For the source of a copy, "not modified" is a condition that failed: there is nothing the client already has.
+    pub(crate) fn not_modified_means_refused(self) -> Self {
+        match self {
+            Self::NotModified { key, .. } => Self::PreconditionFailed { key },
+            other => other,
+        }
+    }
+
     pub fn kind(&self) -> Kind {
         match self {
             Self::NoSuchBucket { .. }

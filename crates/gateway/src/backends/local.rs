@@ -361,10 +361,11 @@ impl Backend for Local {
             let space = rustix::fs::fstatvfs(&inner.volume.root)
                 .map_err(|error| Error::io("asking for the room on the volume")(error.into()))?;
             Ok(Status {
-                space: Some(Space {
+                volumes: vec![Space {
+                    volume: inner.volume.path.clone(),
                     total: space.f_blocks.saturating_mul(space.f_frsize),
                     free: space.f_bavail.saturating_mul(space.f_frsize),
-                }),
+                }],
                 uploads: u64::try_from(inner.uploads.count()).ok(),
             })
         })

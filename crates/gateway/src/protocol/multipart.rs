@@ -160,10 +160,7 @@ pub(super) async fn upload_part_copy(
     let part = backend
         .copy_part(&from, &read, &to, &input.upload_id, number)
         .await
-        .map_err(|error| match error {
-            Error::NotModified { key, .. } => Error::PreconditionFailed { key },
-            other => other,
-        })?;
+        .map_err(Error::not_modified_means_refused)?;
     let checksum = ChecksumFields::of(part.checksum.as_ref());
     let result = CopyPartResult {
         e_tag: Some(convert::etag(&part.etag)),

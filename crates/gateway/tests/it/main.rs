@@ -12,5 +12,6 @@ mod full;
 mod listing;
 mod local;
 mod recovery;
+mod router;
 mod server;
 mod support;

@@ -5,19 +5,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use lifeboat_core::error::Kind;
-use lifeboat_core::settings::Storage;
 use lifeboat_gateway::backends::Sources;
-use lifeboat_gateway::backends::local::{Local, OpenError};
 use lifeboat_gateway::{Config, Credentials, Server};
 use rand::RngExt;
 
-use crate::context::{Context, blocking};
+use crate::backends;
+use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::signals;
 
-/// Serve a volume as an S3 endpoint
+/// Serve the storage of the backups as an S3 endpoint
 ///
 /// Takes the place of the platform's MinIO or s3proxy: path style, any region, the key pair of the values. The
 /// buckets that the values name are created at start. SIGTERM lets running requests end.
@@ -41,26 +39,9 @@ pub(crate) enum GatewayCommand {}
 /// Serves the volume.
 pub(crate) async fn run(ctx: &Context, args: &GatewayArgs) -> Result<Exit, Failure> {
     let settings = &ctx.settings;
-    match settings.require_storage()? {
-        Storage::Local => {}
-        Storage::S3(_) | Storage::Azure(_) | Storage::None => {
-            let error = "this version serves a volume only, not yet AWS S3 or Azure Blob Storage";
-            return Err(Failure::new(Kind::Invalid, error)
-                .hint("set `minio.persistence.enabled` to true and the other storage to false"));
-        }
-    }
     let keys = settings.gateway_credentials()?;
     let gateway = &settings.lifeboat.gateway;
-    let volume = args
-        .volume
-        .clone()
-        .unwrap_or_else(|| PathBuf::from(&gateway.volume));
-    let sources = sources(ctx);
-    let local = blocking(move || {
-        Local::open(&volume, sources)
-            .map_err(|error| Failure::from(error).context("cannot serve the volume"))
-    })
-    .await?;
+    let backend = backends::open(ctx, args.volume.as_deref(), &sources(ctx)).await?;
     let mut config = Config::new(
         args.listen.unwrap_or(gateway.listen),
         vec![Credentials {
@@ -68,8 +49,14 @@ pub(crate) async fn run(ctx: &Context, args: &GatewayArgs) -> Result<Exit, Failu
             secret_key: keys.secret_key.expose().to_owned(),
         }],
     );
-    config.buckets = settings.buckets().into_iter().map(str::to_owned).collect();
-    let server = Server::bind(config, Arc::new(local)).await?;
+    let routed = gateway.routes.iter().map(|route| route.bucket.as_str());
+    config.buckets = settings
+        .buckets()
+        .into_iter()
+        .chain(routed)
+        .map(str::to_owned)
+        .collect();
+    let server = Server::bind(config, backend).await?;
     // For people, and for whoever waits until it is ready; the log goes to stderr.
     ctx.out.text(&format!(
         "gateway listening on http://{}\n",
@@ -90,12 +77,6 @@ fn sources(ctx: &Context) -> Sources {
 
 impl From<lifeboat_gateway::server::Error> for Failure {
     fn from(error: lifeboat_gateway::server::Error) -> Self {
-        Self::new(error.kind(), error)
-    }
-}
-
-impl From<OpenError> for Failure {
-    fn from(error: OpenError) -> Self {
         Self::new(error.kind(), error)
     }
 }

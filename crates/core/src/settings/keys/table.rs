@@ -2,8 +2,8 @@
 
 use super::Era::{Both, Current, Lifeboat, Seed};
 use super::Kind::{
-    Age, Bucket, Choice, Count, Flag, Listen, Name, OptionalSchedule, Patterns, Prefix, Schedule,
-    Secret, Size, Text, Url,
+    Age, Bucket, Choice, Count, Flag, Listen, Name, OptionalSchedule, Patterns, Prefix, Routes,
+    Schedule, Secret, Size, Text, Url,
 };
 use super::{Era, Key, Kind};
 use crate::schedule::Dialect::{Cronexpr, Elasticsearch, Kubernetes};
@@ -260,6 +260,7 @@ const LIFEBOAT: &[Key] = &[
     Key::new("lifeboat.timeZone", Lifeboat, Text, "", "Time zone of schedules and backup names, such as `Europe/Amsterdam`; empty: the system's."),
     Key::new("lifeboat.gateway.listen", Lifeboat, Listen, "0.0.0.0:9000", "Address and port the gateway listens on."),
     Key::new("lifeboat.gateway.volume", Lifeboat, Name, "/export", "Folder in which the gateway stores backups."),
+    Key::new("lifeboat.gateway.routes", Lifeboat, Routes, "", "Buckets that lie elsewhere than the others: a list of `BUCKET=volume:FOLDER` (a volume of its own) or `BUCKET=storage:BUCKET/PREFIX` (another name in the same storage)."),
     Key::new("lifeboat.stackgraph.driver", Lifeboat, Choice(&["embedded"]), "embedded", "Which kind of store holds the topology."),
     Key::new("lifeboat.stackgraph.path", Lifeboat, Name, "/var/lib/lifeboat/stackgraph", "Folder of the embedded store."),
     Key::new("lifeboat.stackgraph.memory", Lifeboat, Size, "768Mi", "Memory that a restore may use."),

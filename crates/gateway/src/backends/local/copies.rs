@@ -30,10 +30,7 @@ impl Volume {
         options
             .source
             .judge(from.key(), &source.info())
-            .map_err(|error| match error {
-                Error::NotModified { key, .. } => Error::PreconditionFailed { key },
-                other => other,
-            })?;
+            .map_err(Error::not_modified_means_refused)?;
         let mut record = source.record.clone();
         record.set_modified(self.sources.now());
         if let Some(attributes) = options.attributes.clone() {

@@ -99,6 +99,8 @@ impl OpenError {
 /// An open volume. Its lock is held until it is dropped.
 #[derive(Debug)]
 pub(super) struct Volume {
+    /// As it was given.
+    pub(super) path: PathBuf,
     pub(super) root: Directory,
     /// Files on their way; emptied at start.
     pub(super) temporary: Arc<Directory>,
@@ -130,6 +132,7 @@ impl Volume {
         let temporary = Arc::new(make(&home, "tmp", &home_path)?);
         let anonymous = Anonymous::probe(&temporary).map_err(|error| wrap(error.into()))?;
         let volume = Self {
+            path: path.to_owned(),
             uploads: make(&home, "uploads", &home_path)?,
             records: make(&home, "records", &home_path)?,
             root,

@@ -1,0 +1,155 @@
+//! Lifeboat's own settings of the gateway.
+
+use std::net::SocketAddr;
+
+use super::error::Problem;
+use super::resolve::Resolver;
+
+/// How the gateway serves, beside where it stores.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gateway {
+    pub listen: SocketAddr,
+    /// The folder of the local storage.
+    pub volume: String,
+    /// Buckets that lie elsewhere than all others; no bucket twice.
+    pub routes: Vec<Route>,
+}
+
+/// Where one bucket lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// As clients name it.
+    pub bucket: String,
+    pub target: Target,
+}
+
+/// What a bucket is served from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A volume of its own: this folder.
+    Volume(String),
+    /// The storage of all other buckets, under another name.
+    Storage {
+        bucket: String,
+        /// Empty, or ends in `/`.
+        prefix: String,
+    },
+}
+
+impl Gateway {
+    pub(super) fn resolve(resolver: &mut Resolver) -> Self {
+        Self {
+            listen: resolver.listen("lifeboat.gateway.listen"),
+            volume: resolver.text("lifeboat.gateway.volume"),
+            routes: routes(resolver),
+        }
+    }
+}
+
+fn routes(resolver: &mut Resolver) -> Vec<Route> {
+    let path = "lifeboat.gateway.routes";
+    let origin = resolver.resolve(path).origin;
+    let mut routes: Vec<Route> = Vec::new();
+    for text in resolver.list(path) {
+        let route = Route::parse(&text).and_then(|route| {
+            let twice = routes.iter().any(|other| other.bucket == route.bucket);
+            (!twice).then_some(route).ok_or("names its bucket twice")
+        });
+        match route {
+            Ok(route) => routes.push(route),
+            Err(reason) => {
+                let reason = format!("`{text}` {reason}");
+                let path = path.to_owned();
+                resolver.fail(origin.clone(), Problem::Rule { path, reason });
+            }
+        }
+    }
+    routes
+}
+
+impl Route {
+    /// Reads `BUCKET=volume:FOLDER` or `BUCKET=storage:BUCKET/PREFIX`. An error completes "this text …".
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        const FORM: &str =
+            "is not of the form `BUCKET=volume:FOLDER` or `BUCKET=storage:BUCKET/PREFIX`";
+        let (bucket, target) = text.split_once('=').ok_or(FORM)?;
+        let (kind, place) = target.split_once(':').ok_or(FORM)?;
+        if bucket.is_empty() || place.is_empty() {
+            return Err(FORM);
+        }
+        let target = match kind {
+            "volume" if place.starts_with('/') => Target::Volume(place.to_owned()),
+            "volume" => return Err("names a folder that does not begin with `/`"),
+            "storage" => {
+                let (target, prefix) = place.split_once('/').unwrap_or((place, ""));
+                let inner = prefix.trim_matches('/');
+                let prefix = match inner {
+                    "" => String::new(),
+                    inner => format!("{inner}/"),
+                };
+                if target.is_empty() {
+                    return Err(FORM);
+                }
+                Target::Storage {
+                    bucket: target.to_owned(),
+                    prefix,
+                }
+            }
+            _ => return Err(FORM),
+        };
+        Ok(Self {
+            bucket: bucket.to_owned(),
+            target,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn storage(bucket: &str, prefix: &str) -> Target {
+        Target::Storage {
+            bucket: bucket.to_owned(),
+            prefix: prefix.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_route_names_a_folder_or_a_place_in_the_storage() {
+        let target = |text: &str| Route::parse(text).unwrap().target;
+        assert_eq!(
+            target("local-settings-backup=volume:/settings"),
+            Target::Volume("/settings".to_owned())
+        );
+        assert_eq!(target("a=storage:all"), storage("all", ""));
+        assert_eq!(target("a=storage:all/"), storage("all", ""));
+        assert_eq!(target("a=storage:all/x/y"), storage("all", "x/y/"));
+    }
+
+    #[test]
+    fn a_route_that_is_none_says_what_one_looks_like() {
+        for text in [
+            "",
+            "a",
+            "a=",
+            "a=b",
+            "a=volume:",
+            "=volume:/x",
+            "a=s3:b",
+            "a=storage:/x",
+        ] {
+            assert!(
+                Route::parse(text)
+                    .unwrap_err()
+                    .contains("BUCKET=volume:FOLDER"),
+                "{text}"
+            );
+        }
+        assert!(
+            Route::parse("a=volume:relative")
+                .unwrap_err()
+                .contains("begin with `/`")
+        );
+    }
+}

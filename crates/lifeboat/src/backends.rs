@@ -1,0 +1,78 @@
+//! From the settings to the store that the gateway serves: the storage of the values, and the buckets that lie elsewhere.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lifeboat_core::error::Kind;
+use lifeboat_core::settings::{Storage, Target};
+use lifeboat_gateway::backend::{self, Backend};
+use lifeboat_gateway::backends::Sources;
+use lifeboat_gateway::backends::local::{Local, OpenError};
+use lifeboat_gateway::router::{Place, Router};
+
+use crate::context::{Context, blocking};
+use crate::failure::Failure;
+
+/// Takes every store into service. `volume` is used in place of `lifeboat.gateway.volume`.
+pub(crate) async fn open(
+    ctx: &Context,
+    volume: Option<&Path>,
+    sources: &Sources,
+) -> Result<Arc<dyn Backend>, Failure> {
+    let gateway = &ctx.settings.lifeboat.gateway;
+    let main: Arc<dyn Backend> = match ctx.settings.require_storage()? {
+        Storage::Local => {
+            let volume = volume.map_or_else(|| PathBuf::from(&gateway.volume), Path::to_owned);
+            open_volume(volume, sources).await?
+        }
+        Storage::S3(_) | Storage::Azure(_) | Storage::None => {
+            let error = "this version serves a volume only, not yet AWS S3 or Azure Blob Storage";
+            return Err(Failure::new(Kind::Invalid, error)
+                .hint("set `minio.persistence.enabled` to true and the other storage to false"));
+        }
+    };
+    if gateway.routes.is_empty() {
+        return Ok(main);
+    }
+    let mut router = Router::new(main);
+    for route in &gateway.routes {
+        match &route.target {
+            Target::Volume(folder) => {
+                let store = open_volume(PathBuf::from(folder), sources).await?;
+                router.route(&route.bucket, store);
+            }
+            Target::Storage { bucket, prefix } => {
+                let place = Place {
+                    bucket: bucket.clone(),
+                    prefix: prefix.clone(),
+                };
+                router
+                    .rename(&route.bucket, place)
+                    .map_err(|error| misplaced(error, &route.bucket))?;
+            }
+        }
+    }
+    Ok(Arc::new(router))
+}
+
+async fn open_volume(folder: PathBuf, sources: &Sources) -> Result<Arc<dyn Backend>, Failure> {
+    let sources = sources.clone();
+    blocking(move || {
+        let local = Local::open(&folder, sources)
+            .map_err(|error| Failure::from(error).context("cannot serve the volume"))?;
+        Ok(Arc::new(local) as Arc<dyn Backend>)
+    })
+    .await
+}
+
+fn misplaced(error: backend::Error, bucket: &str) -> Failure {
+    Failure::new(error.kind(), error).context(format!(
+        "cannot serve bucket `{bucket}` as `lifeboat.gateway.routes` says"
+    ))
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        Self::new(error.kind(), error)
+    }
+}
