@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lifeboat_gateway::backend::listing::{Entry, ListQuery};
-use lifeboat_gateway::backend::options::{CopyOptions, DeleteOptions, ReadOptions};
-use lifeboat_gateway::backend::upload::{CompleteOptions, CompletedPart};
+use lifeboat_gateway::backend::options::{CopyOptions, DeleteOptions, PutOptions, ReadOptions};
+use lifeboat_gateway::backend::upload::{CompleteOptions, CompletedPart, UploadOptions};
 use lifeboat_gateway::backend::{Attributes, Backend as _, Error, ObjectPath};
 use lifeboat_gateway::router::{Place, Router};
 
@@ -15,13 +15,13 @@ use crate::support::{
 };
 
 /// `bucket` is `platform/a/` in `shared`; `settings` has a volume of its own; all else is in the main one.
-struct Routed {
+struct World {
     main: Volume,
     settings: Volume,
     router: Router,
 }
 
-impl Routed {
+impl World {
     async fn new() -> Self {
         let main = Volume::new().await;
         let settings = Volume::new().await;
@@ -55,17 +55,17 @@ fn in_bucket(bucket: &str, key: &str) -> ObjectPath {
 
 #[tokio::test]
 async fn a_bucket_that_is_a_prefix_of_another_shows_only_what_is_below() {
-    let routed = Routed::new().await;
-    let router = &routed.router;
+    let world = World::new().await;
+    let router = &world.router;
     for key in ["a", "deep/b", "deep/c", "z"] {
         put(router, key, key).await.unwrap();
-        assert_eq!(fs::read_to_string(routed.file(key)).unwrap(), key);
+        assert_eq!(fs::read_to_string(world.file(key)).unwrap(), key);
     }
     let beside = in_bucket("shared", "platform/b");
-    routed
+    world
         .main
         .local
-        .put(&beside, Default::default(), content("beside"))
+        .put(&beside, PutOptions::default(), content("beside"))
         .await
         .unwrap();
     assert_eq!(all_keys(router).await, ["a", "deep/b", "deep/c", "z"]);
@@ -94,8 +94,8 @@ async fn a_bucket_that_is_a_prefix_of_another_shows_only_what_is_below() {
 
 #[tokio::test]
 async fn errors_speak_of_the_names_that_clients_know() {
-    let routed = Routed::new().await;
-    let router = &routed.router;
+    let world = World::new().await;
+    let router = &world.router;
     let missing = read(router, "none").await.unwrap_err();
     assert!(
         matches!(&missing, Error::NoSuchKey { key } if key == "none"),
@@ -108,7 +108,7 @@ async fn errors_speak_of_the_names_that_clients_know() {
     );
     let part = router.delete_bucket("bucket").await.unwrap_err();
     assert!(matches!(part, Error::NotSupported { .. }), "{part}");
-    routed.main.local.delete_bucket("shared").await.unwrap();
+    world.main.local.delete_bucket("shared").await.unwrap();
     let gone = put(router, "k", "x").await.unwrap_err();
     assert!(
         matches!(&gone, Error::NoSuchBucket { bucket } if bucket == "bucket"),
@@ -118,26 +118,26 @@ async fn errors_speak_of_the_names_that_clients_know() {
 
 #[tokio::test]
 async fn buckets_are_listed_once_wherever_they_lie() {
-    let routed = Routed::new().await;
-    let names: Vec<_> = routed.router.buckets().await.unwrap();
+    let world = World::new().await;
+    let names: Vec<_> = world.router.buckets().await.unwrap();
     let names: Vec<_> = names.into_iter().map(|bucket| bucket.name).collect();
     assert_eq!(names, ["bucket", "settings", "shared"]);
-    routed
+    world
         .settings
         .local
         .delete_bucket("settings")
         .await
         .unwrap();
-    let names = routed.router.buckets().await.unwrap();
+    let names = world.router.buckets().await.unwrap();
     assert_eq!(names.len(), 2);
-    routed.router.create_bucket("settings").await.unwrap();
-    assert!(routed.settings.path().join("settings").is_dir());
+    world.router.create_bucket("settings").await.unwrap();
+    assert!(world.settings.path().join("settings").is_dir());
 }
 
 #[tokio::test]
 async fn objects_are_copied_inside_a_store_and_between_two() {
-    let routed = Routed::new().await;
-    let router = &routed.router;
+    let world = World::new().await;
+    let router = &world.router;
     put(router, "source", "bytes").await.unwrap();
     let shared = in_bucket("shared", "copy");
     let inside = router
@@ -163,14 +163,14 @@ async fn objects_are_copied_inside_a_store_and_between_two() {
         .unwrap();
     assert_eq!(across.etag, inside.etag);
     assert_eq!(across.attributes, attributes);
-    let file = routed.settings.path().join("settings/copy");
+    let file = world.settings.path().join("settings/copy");
     assert_eq!(fs::read_to_string(file).unwrap(), "bytes");
 }
 
 #[tokio::test]
 async fn an_upload_goes_on_where_its_bucket_lies() {
-    let routed = Routed::new().await;
-    let router = &routed.router;
+    let world = World::new().await;
+    let router = &world.router;
     put(router, "source", "0123456789").await.unwrap();
     let upload = begin(router, "big").await.unwrap();
     let first = put_part(router, "big", &upload, 1, content("first"))
@@ -194,11 +194,11 @@ async fn an_upload_goes_on_where_its_bucket_lies() {
         .await
         .unwrap();
     assert_eq!(read(router, "big").await.unwrap(), "first");
-    assert!(routed.file("big").is_file());
+    assert!(world.file("big").is_file());
 
     let settings = in_bucket("settings", "big");
     let upload = router
-        .begin_upload(&settings, Default::default())
+        .begin_upload(&settings, UploadOptions::default())
         .await
         .unwrap();
     let part = router
@@ -219,21 +219,21 @@ async fn an_upload_goes_on_where_its_bucket_lies() {
 
 #[tokio::test]
 async fn the_status_is_that_of_every_store_once() {
-    let routed = Routed::new().await;
-    begin(&routed.router, "one").await.unwrap();
-    routed
+    let world = World::new().await;
+    begin(&world.router, "one").await.unwrap();
+    world
         .router
-        .begin_upload(&in_bucket("settings", "two"), Default::default())
+        .begin_upload(&in_bucket("settings", "two"), UploadOptions::default())
         .await
         .unwrap();
-    let status = routed.router.status().await.unwrap();
+    let status = world.router.status().await.unwrap();
     assert_eq!(status.uploads, Some(2));
     let volumes: Vec<_> = status
         .volumes
         .iter()
         .map(|space| space.volume.as_path())
         .collect();
-    assert_eq!(volumes, [routed.main.path(), routed.settings.path()]);
-    let hidden = read_with(&routed.router, "hidden", &ReadOptions::default()).await;
+    assert_eq!(volumes, [world.main.path(), world.settings.path()]);
+    let hidden = read_with(&world.router, "hidden", &ReadOptions::default()).await;
     assert!(matches!(hidden, Err(Error::NoSuchKey { .. })));
 }
