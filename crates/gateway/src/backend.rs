@@ -29,7 +29,9 @@ pub use self::error::Error;
 use self::listing::{ListQuery, Page};
 use self::options::{CopyOptions, DeleteOptions, Deleted, PutOptions, ReadOptions};
 use self::relay::{Relay, Relayed};
-use self::upload::{BegunUpload, CompleteOptions, PartInfo, UploadInfo, UploadOptions};
+use self::upload::{
+    BegunUpload, CompleteOptions, PartInfo, UploadInfo, UploadOptions, UploadParts,
+};
 
 /// The longest key, in bytes of UTF-8.
 pub const MAX_KEY_BYTES: usize = 1024;
@@ -122,6 +124,30 @@ pub struct ObjectInfo {
     pub relayed: Relayed,
 }
 
+/// What a store says of an object that it has just stored: less than of one that it is asked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Like all that follow, as in [`ObjectInfo`].
+    pub etag: String,
+    /// Where the store says so.
+    pub modified: Option<Timestamp>,
+    pub checksum: Option<Checksum>,
+    pub version: Option<String>,
+    pub relayed: Relayed,
+}
+
+impl From<ObjectInfo> for Stored {
+    fn from(info: ObjectInfo) -> Self {
+        Self {
+            etag: info.etag,
+            modified: Some(info.modified),
+            checksum: info.checksum,
+            version: info.version,
+            relayed: info.relayed,
+        }
+    }
+}
+
 /// A bucket as readers see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BucketInfo {
@@ -163,7 +189,7 @@ pub trait Backend: Send + Sync + 'static {
         path: &ObjectPath,
         options: PutOptions,
         content: Content,
-    ) -> Result<ObjectInfo, Error>;
+    ) -> Result<Stored, Error>;
     /// Describes an object. Conditions and range are not looked at.
     async fn head(&self, path: &ObjectPath, options: &ReadOptions) -> Result<ObjectInfo, Error>;
     /// Opens an object if it meets the conditions.
@@ -187,7 +213,7 @@ pub trait Backend: Send + Sync + 'static {
         from: &ObjectPath,
         to: &ObjectPath,
         options: CopyOptions,
-    ) -> Result<ObjectInfo, Error>;
+    ) -> Result<Stored, Error>;
     async fn list(&self, bucket: &str, query: &ListQuery) -> Result<Page, Error>;
 
     /// Begins a multipart upload.
@@ -220,19 +246,14 @@ pub trait Backend: Send + Sync + 'static {
         self.put_part(to, upload, number, content, Relayed::default())
             .await
     }
-    /// Ordered by number.
-    async fn parts(
-        &self,
-        path: &ObjectPath,
-        upload: &str,
-    ) -> Result<(UploadInfo, Vec<PartInfo>), Error>;
+    async fn parts(&self, path: &ObjectPath, upload: &str) -> Result<UploadParts, Error>;
     /// Makes the parts an object and ends the upload. If it fails, the upload is as before.
     async fn complete_upload(
         &self,
         path: &ObjectPath,
         upload: &str,
         options: CompleteOptions,
-    ) -> Result<ObjectInfo, Error>;
+    ) -> Result<Stored, Error>;
     /// Ends the upload and removes its parts.
     async fn abort_upload(&self, path: &ObjectPath, upload: &str) -> Result<(), Error>;
     /// All live uploads whose key begins with `prefix` and no others, ordered by key, then by id.

@@ -17,9 +17,11 @@ use crate::backend::digest::Expected;
 use crate::backend::listing::{ListQuery, Page};
 use crate::backend::options::{CopyOptions, DeleteOptions, Deleted, PutOptions, ReadOptions};
 use crate::backend::relay::{Relay, Relayed};
-use crate::backend::upload::{BegunUpload, CompleteOptions, PartInfo, UploadInfo, UploadOptions};
+use crate::backend::upload::{
+    BegunUpload, CompleteOptions, PartInfo, UploadInfo, UploadOptions, UploadParts,
+};
 use crate::backend::{
-    Backend, BucketInfo, Error, ObjectInfo, ObjectPath, Opened, Status, is_bucket_name,
+    Backend, BucketInfo, Error, ObjectInfo, ObjectPath, Opened, Status, Stored, is_bucket_name,
 };
 
 /// Sends each request to the backend that keeps its bucket.
@@ -153,7 +155,7 @@ impl Backend for Router {
         path: &ObjectPath,
         options: PutOptions,
         content: Content,
-    ) -> Result<ObjectInfo, Error> {
+    ) -> Result<Stored, Error> {
         self.backend(path.bucket())
             .put(path, options, content)
             .await
@@ -191,7 +193,7 @@ impl Backend for Router {
         from: &ObjectPath,
         to: &ObjectPath,
         options: CopyOptions,
-    ) -> Result<ObjectInfo, Error> {
+    ) -> Result<Stored, Error> {
         if self.together(from.bucket(), to.bucket()) {
             let store = self.store(to.bucket());
             return store
@@ -268,11 +270,7 @@ impl Backend for Router {
             .await
     }
 
-    async fn parts(
-        &self,
-        path: &ObjectPath,
-        upload: &str,
-    ) -> Result<(UploadInfo, Vec<PartInfo>), Error> {
+    async fn parts(&self, path: &ObjectPath, upload: &str) -> Result<UploadParts, Error> {
         self.backend(path.bucket()).parts(path, upload).await
     }
 
@@ -281,7 +279,7 @@ impl Backend for Router {
         path: &ObjectPath,
         upload: &str,
         options: CompleteOptions,
-    ) -> Result<ObjectInfo, Error> {
+    ) -> Result<Stored, Error> {
         self.backend(path.bucket())
             .complete_upload(path, upload, options)
             .await

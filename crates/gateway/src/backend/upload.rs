@@ -62,6 +62,15 @@ pub struct PartInfo {
     pub relayed: Relayed,
 }
 
+/// What has arrived of an upload.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UploadParts {
+    /// As the upload was begun with.
+    pub checksum: Option<(Algorithm, ChecksumType)>,
+    /// Ordered by number.
+    pub parts: Vec<PartInfo>,
+}
+
 /// A part as named by the request that completes the upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompletedPart {

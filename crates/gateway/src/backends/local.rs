@@ -44,10 +44,12 @@ use crate::backend::content::Content;
 use crate::backend::listing::{ListQuery, Page};
 use crate::backend::options::{CopyOptions, DeleteOptions, Deleted, PutOptions, ReadOptions};
 use crate::backend::relay::Relayed;
-use crate::backend::upload::{BegunUpload, CompleteOptions, PartInfo, UploadInfo, UploadOptions};
+use crate::backend::upload::{
+    BegunUpload, CompleteOptions, PartInfo, UploadInfo, UploadOptions, UploadParts,
+};
 use crate::backend::{
     Attributes, Backend, BucketInfo, Error, MAX_USER_METADATA_BYTES, ObjectInfo, ObjectPath,
-    Opened, Space, Status, is_bucket_name,
+    Opened, Space, Status, Stored, is_bucket_name,
 };
 use crate::backends::Sources;
 
@@ -181,7 +183,7 @@ impl Backend for Local {
         path: &ObjectPath,
         options: PutOptions,
         content: Content,
-    ) -> Result<ObjectInfo, Error> {
+    ) -> Result<Stored, Error> {
         let PutOptions {
             attributes,
             condition,
@@ -214,7 +216,7 @@ impl Backend for Local {
             record.crc = Some(crc.finish());
             staged.seal(&record)?;
             volume.publish(&path, &condition, &mut staged)?;
-            Ok(record.info(received.size))
+            Ok(record.info(received.size).into())
         })
         .await
     }
@@ -261,13 +263,13 @@ impl Backend for Local {
         from: &ObjectPath,
         to: &ObjectPath,
         options: CopyOptions,
-    ) -> Result<ObjectInfo, Error> {
+    ) -> Result<Stored, Error> {
         refuse_version(options.source_version.as_deref())?;
         if let Some(attributes) = &options.attributes {
             check_attributes(attributes)?;
         }
         let (from, to) = (from.clone(), to.clone());
-        self.run(move |inner| inner.volume.copy(&from, &to, &options))
+        self.run(move |inner| Ok(inner.volume.copy(&from, &to, &options)?.into()))
             .await
     }
 
@@ -312,13 +314,12 @@ impl Backend for Local {
         .await
     }
 
-    async fn parts(
-        &self,
-        path: &ObjectPath,
-        upload: &str,
-    ) -> Result<(UploadInfo, Vec<PartInfo>), Error> {
+    async fn parts(&self, path: &ObjectPath, upload: &str) -> Result<UploadParts, Error> {
         let upload = self.inner.uploads.get(path, upload)?;
-        Ok((upload.info(), upload.parts()))
+        Ok(UploadParts {
+            checksum: upload.options.checksum,
+            parts: upload.parts(),
+        })
     }
 
     async fn complete_upload(
@@ -326,12 +327,12 @@ impl Backend for Local {
         path: &ObjectPath,
         upload: &str,
         options: CompleteOptions,
-    ) -> Result<ObjectInfo, Error> {
+    ) -> Result<Stored, Error> {
         let (path, upload) = (path.clone(), upload.to_owned());
         self.run(move |inner| {
-            inner
-                .uploads
-                .complete(&inner.volume, &path, &upload, &options)
+            let uploads = &inner.uploads;
+            let info = uploads.complete(&inner.volume, &path, &upload, &options)?;
+            Ok(info.into())
         })
         .await
     }

@@ -210,25 +210,25 @@ pub(super) async fn complete_multipart_upload(
         checksum,
         relayed,
     };
-    let info = backend
+    let stored = backend
         .complete_upload(&path, &input.upload_id, options)
         .await?;
-    let checksum = ChecksumFields::of(info.checksum.as_ref());
+    let checksum = ChecksumFields::of(stored.checksum.as_ref());
     let output = CompleteMultipartUploadOutput {
         location: Some(format!("/{path}")),
         bucket: Some(path.bucket().to_owned()),
         key: Some(path.key().to_owned()),
-        e_tag: Some(convert::etag(&info.etag)),
+        e_tag: Some(convert::etag(&stored.etag)),
         checksum_crc32: checksum.crc32,
         checksum_crc32c: checksum.crc32c,
         checksum_crc64nvme: checksum.crc64nvme,
         checksum_sha1: checksum.sha1,
         checksum_sha256: checksum.sha256,
         checksum_type: checksum.kind,
-        version_id: info.version,
+        version_id: stored.version,
         ..CompleteMultipartUploadOutput::default()
     };
-    Ok(relay::answer(output, &info.relayed))
+    Ok(relay::answer(output, &stored.relayed))
 }
 
 fn completed_part(part: ProtocolPart) -> S3Result<CompletedPart> {
@@ -269,10 +269,11 @@ pub(super) async fn list_parts(
 ) -> S3Result<S3Response<ListPartsOutput>> {
     let input = request.input;
     let path = convert::path(input.bucket, input.key)?;
-    let (upload, parts) = backend.parts(&path, &input.upload_id).await?;
+    let arrived = backend.parts(&path, &input.upload_id).await?;
     let limit = limit(input.max_parts)?;
     let marker = input.part_number_marker.unwrap_or(0);
-    let mut page: Vec<_> = parts
+    let mut page: Vec<_> = arrived
+        .parts
         .into_iter()
         .filter(|part| i32::from(part.number) > marker)
         .take(usize::try_from(limit).unwrap_or(0) + 1)
@@ -300,7 +301,7 @@ pub(super) async fn list_parts(
             }
         })
         .collect();
-    let checksum = upload.options.checksum;
+    let checksum = arrived.checksum;
     let output = ListPartsOutput {
         bucket: Some(path.bucket().to_owned()),
         key: Some(path.key().to_owned()),

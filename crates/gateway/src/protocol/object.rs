@@ -12,7 +12,7 @@ use super::content::{Described, content};
 use super::convert::{self, ChecksumFields, Headers};
 use super::relay;
 use crate::backend::options::{CopyOptions, PutOptions, ReadOptions};
-use crate::backend::{Backend, Error, ObjectInfo};
+use crate::backend::{Backend, Error, Stored};
 
 pub(super) async fn put_object(
     backend: &dyn Backend,
@@ -43,20 +43,20 @@ pub(super) async fn put_object(
         condition,
         relayed,
     };
-    let info = backend.put(&path, options, content).await?;
-    let checksum = ChecksumFields::of(info.checksum.as_ref());
+    let stored = backend.put(&path, options, content).await?;
+    let checksum = ChecksumFields::of(stored.checksum.as_ref());
     let output = PutObjectOutput {
-        e_tag: Some(convert::etag(&info.etag)),
+        e_tag: Some(convert::etag(&stored.etag)),
         checksum_crc32: checksum.crc32,
         checksum_crc32c: checksum.crc32c,
         checksum_crc64nvme: checksum.crc64nvme,
         checksum_sha1: checksum.sha1,
         checksum_sha256: checksum.sha256,
         checksum_type: checksum.kind,
-        version_id: info.version,
+        version_id: stored.version,
         ..PutObjectOutput::default()
     };
-    Ok(relay::answer(output, &info.relayed))
+    Ok(relay::answer(output, &stored.relayed))
 }
 
 pub(super) async fn get_object(
@@ -226,20 +226,20 @@ pub(super) async fn copy_object(
         relayed,
         ..CopyOptions::default()
     };
-    let info = backend.copy(&from, &to, options).await?;
+    let stored = backend.copy(&from, &to, options).await?;
     let output = CopyObjectOutput {
-        copy_object_result: Some(copied(&info)),
-        version_id: info.version,
+        copy_object_result: Some(copied(&stored)),
+        version_id: stored.version,
         ..CopyObjectOutput::default()
     };
-    Ok(relay::answer(output, &info.relayed))
+    Ok(relay::answer(output, &stored.relayed))
 }
 
-fn copied(info: &ObjectInfo) -> CopyObjectResult {
-    let checksum = ChecksumFields::of(info.checksum.as_ref());
+fn copied(stored: &Stored) -> CopyObjectResult {
+    let checksum = ChecksumFields::of(stored.checksum.as_ref());
     CopyObjectResult {
-        e_tag: Some(convert::etag(&info.etag)),
-        last_modified: Some(convert::timestamp(info.modified)),
+        e_tag: Some(convert::etag(&stored.etag)),
+        last_modified: stored.modified.map(convert::timestamp),
         checksum_crc32: checksum.crc32,
         checksum_crc32c: checksum.crc32c,
         checksum_crc64nvme: checksum.crc64nvme,

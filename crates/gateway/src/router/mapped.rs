@@ -11,8 +11,10 @@ use crate::backend::content::Content;
 use crate::backend::listing::{Entry, ListQuery, Page};
 use crate::backend::options::{CopyOptions, DeleteOptions, Deleted, PutOptions, ReadOptions};
 use crate::backend::relay::{self, Relay, Relayed};
-use crate::backend::upload::{BegunUpload, CompleteOptions, PartInfo, UploadInfo, UploadOptions};
-use crate::backend::{Backend, BucketInfo, Error, ObjectInfo, ObjectPath, Opened, Status};
+use crate::backend::upload::{
+    BegunUpload, CompleteOptions, PartInfo, UploadInfo, UploadOptions, UploadParts,
+};
+use crate::backend::{Backend, BucketInfo, Error, ObjectInfo, ObjectPath, Opened, Status, Stored};
 
 /// One bucket of the clients, kept at a place in a store.
 pub(super) struct Mapped {
@@ -114,7 +116,7 @@ impl Backend for Mapped {
         path: &ObjectPath,
         options: PutOptions,
         content: Content,
-    ) -> Result<ObjectInfo, Error> {
+    ) -> Result<Stored, Error> {
         self.store
             .put(&self.placed(path)?, options, content)
             .await
@@ -171,7 +173,7 @@ impl Backend for Mapped {
         from: &ObjectPath,
         to: &ObjectPath,
         options: CopyOptions,
-    ) -> Result<ObjectInfo, Error> {
+    ) -> Result<Stored, Error> {
         self.store
             .copy(&self.placed(from)?, &self.placed(to)?, options)
             .await
@@ -246,15 +248,11 @@ impl Backend for Mapped {
             .map_err(|error| self.told(error))
     }
 
-    async fn parts(
-        &self,
-        path: &ObjectPath,
-        upload: &str,
-    ) -> Result<(UploadInfo, Vec<PartInfo>), Error> {
-        let found = self.store.parts(&self.placed(path)?, upload).await;
-        let (info, parts) = found.map_err(|error| self.told(error))?;
-        let key = path.key().to_owned();
-        Ok((UploadInfo { key, ..info }, parts))
+    async fn parts(&self, path: &ObjectPath, upload: &str) -> Result<UploadParts, Error> {
+        self.store
+            .parts(&self.placed(path)?, upload)
+            .await
+            .map_err(|error| self.told(error))
     }
 
     async fn complete_upload(
@@ -262,7 +260,7 @@ impl Backend for Mapped {
         path: &ObjectPath,
         upload: &str,
         options: CompleteOptions,
-    ) -> Result<ObjectInfo, Error> {
+    ) -> Result<Stored, Error> {
         self.store
             .complete_upload(&self.placed(path)?, upload, options)
             .await

@@ -11,7 +11,7 @@ macro_rules! suite {
                 #[tokio::test]
                 async fn $promise() {
                     let place = $make.await;
-                    super::$group::$promise(place.backend()).await;
+                    super::$group::$promise(&place).await;
                 }
             )*)*
         }

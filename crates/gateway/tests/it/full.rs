@@ -71,7 +71,14 @@ async fn a_full_volume_refuses_one_request_and_keeps_everything_else() {
     let upload = begin(&local, "big").await.unwrap();
     let failed = put_part(&local, "big", &upload, 1, content(vec![0; 4_000_000])).await;
     assert!(matches!(failed, Err(Error::Full { .. })), "{failed:?}");
-    assert!(local.parts(&at("big"), &upload).await.unwrap().1.is_empty());
+    assert!(
+        local
+            .parts(&at("big"), &upload)
+            .await
+            .unwrap()
+            .parts
+            .is_empty()
+    );
     local.abort_upload(&at("big"), &upload).await.unwrap();
     assert_eq!(all_keys(&local).await, ["kept"]);
     assert_eq!(read(&local, "kept").await.unwrap(), "old");

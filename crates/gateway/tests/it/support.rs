@@ -14,7 +14,7 @@ use lifeboat_gateway::backend::listing::ListQuery;
 use lifeboat_gateway::backend::options::{ByteRange, DeleteOptions, PutOptions, ReadOptions};
 use lifeboat_gateway::backend::relay::Relayed;
 use lifeboat_gateway::backend::upload::{PartInfo, UploadOptions};
-use lifeboat_gateway::backend::{Backend, Error, ObjectInfo, ObjectPath};
+use lifeboat_gateway::backend::{Attributes, Backend, Error, ObjectInfo, ObjectPath, Stored};
 use lifeboat_gateway::backends::Sources;
 use lifeboat_gateway::backends::local::Local;
 use tempfile::TempDir;
@@ -49,10 +49,6 @@ impl Volume {
         Self { directory, local }
     }
 
-    pub(crate) fn backend(&self) -> &dyn Backend {
-        &self.local
-    }
-
     pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }
@@ -63,6 +59,43 @@ impl Volume {
         drop(local);
         let local = Local::open(directory.path(), sources(2)).unwrap();
         Self { directory, local }
+    }
+}
+
+/// A bucket in a backend that nothing else uses: what the contract's promises are tried on.
+pub(crate) trait Place: Send + Sync {
+    fn backend(&self) -> &dyn Backend;
+
+    /// It is there and empty.
+    fn bucket(&self) -> &str;
+
+    /// A bucket that is not there and may be made.
+    fn another(&self) -> String {
+        format!("{}-another", self.bucket())
+    }
+
+    fn at(&self, key: &str) -> ObjectPath {
+        ObjectPath::new(self.bucket(), key).unwrap()
+    }
+}
+
+impl<B: Backend> Place for B {
+    fn backend(&self) -> &dyn Backend {
+        self
+    }
+
+    fn bucket(&self) -> &'static str {
+        "bucket"
+    }
+}
+
+impl Place for Volume {
+    fn backend(&self) -> &dyn Backend {
+        &self.local
+    }
+
+    fn bucket(&self) -> &'static str {
+        "bucket"
     }
 }
 
@@ -90,33 +123,32 @@ pub(crate) fn content_expecting(bytes: impl AsRef<[u8]>, expected: Expected) -> 
     Content::new(pieces(bytes), u64::try_from(bytes.len()).ok(), expected)
 }
 
-pub(crate) async fn put(
-    backend: &dyn Backend,
-    key: &str,
-    bytes: &str,
-) -> Result<ObjectInfo, Error> {
-    put_if(backend, key, bytes, WriteCondition::None).await
+pub(crate) async fn put(place: &dyn Place, key: &str, bytes: &str) -> Result<Stored, Error> {
+    put_if(place, key, bytes, WriteCondition::None).await
 }
 
 pub(crate) async fn put_if(
-    backend: &dyn Backend,
+    place: &dyn Place,
     key: &str,
     bytes: &str,
     condition: WriteCondition,
-) -> Result<ObjectInfo, Error> {
+) -> Result<Stored, Error> {
     let options = PutOptions {
         condition,
         ..PutOptions::default()
     };
-    backend.put(&at(key), options, content(bytes)).await
+    place
+        .backend()
+        .put(&place.at(key), options, content(bytes))
+        .await
 }
 
-pub(crate) async fn read(backend: &dyn Backend, key: &str) -> Result<String, Error> {
-    read_with(backend, key, &ReadOptions::default()).await
+pub(crate) async fn read(place: &dyn Place, key: &str) -> Result<String, Error> {
+    read_with(place, key, &ReadOptions::default()).await
 }
 
 pub(crate) async fn read_range(
-    backend: &dyn Backend,
+    place: &dyn Place,
     key: &str,
     range: ByteRange,
 ) -> Result<String, Error> {
@@ -124,11 +156,11 @@ pub(crate) async fn read_range(
         range: Some(range),
         ..ReadOptions::default()
     };
-    read_with(backend, key, &options).await
+    read_with(place, key, &options).await
 }
 
 pub(crate) async fn read_if(
-    backend: &dyn Backend,
+    place: &dyn Place,
     key: &str,
     conditions: ReadConditions,
 ) -> Result<String, Error> {
@@ -136,72 +168,100 @@ pub(crate) async fn read_if(
         conditions,
         ..ReadOptions::default()
     };
-    read_with(backend, key, &options).await
+    read_with(place, key, &options).await
 }
 
 pub(crate) async fn read_with(
-    backend: &dyn Backend,
+    place: &dyn Place,
     key: &str,
     options: &ReadOptions,
 ) -> Result<String, Error> {
-    let opened = backend.get(&at(key), options).await?;
+    let opened = place.backend().get(&place.at(key), options).await?;
     let pieces: Vec<Bytes> = opened.body.try_collect().await.unwrap();
     Ok(String::from_utf8(pieces.concat()).unwrap())
 }
 
-pub(crate) async fn head(backend: &dyn Backend, key: &str) -> Result<ObjectInfo, Error> {
-    backend.head(&at(key), &ReadOptions::default()).await
+pub(crate) async fn head(place: &dyn Place, key: &str) -> Result<ObjectInfo, Error> {
+    place
+        .backend()
+        .head(&place.at(key), &ReadOptions::default())
+        .await
 }
 
-pub(crate) async fn delete(backend: &dyn Backend, key: &str) -> Result<(), Error> {
+pub(crate) async fn delete(place: &dyn Place, key: &str) -> Result<(), Error> {
     let options = DeleteOptions::default();
-    backend.delete(&at(key), &options).await.map(drop)
+    place
+        .backend()
+        .delete(&place.at(key), &options)
+        .await
+        .map(drop)
 }
 
 /// Begins an upload of which nothing is said, and returns its id.
-pub(crate) async fn begin(backend: &dyn Backend, key: &str) -> Result<String, Error> {
-    begin_with(backend, key, UploadOptions::default()).await
+pub(crate) async fn begin(place: &dyn Place, key: &str) -> Result<String, Error> {
+    begin_with(place, key, UploadOptions::default()).await
 }
 
 pub(crate) async fn begin_with(
-    backend: &dyn Backend,
+    place: &dyn Place,
     key: &str,
     options: UploadOptions,
 ) -> Result<String, Error> {
-    let begun = backend.begin_upload(&at(key), options).await?;
+    let begun = place
+        .backend()
+        .begin_upload(&place.at(key), options)
+        .await?;
     Ok(begun.id)
 }
 
 pub(crate) async fn put_part(
-    backend: &dyn Backend,
+    place: &dyn Place,
     key: &str,
     upload: &str,
     number: u16,
     content: Content,
 ) -> Result<PartInfo, Error> {
-    backend
-        .put_part(&at(key), upload, number, content, Relayed::default())
+    place
+        .backend()
+        .put_part(&place.at(key), upload, number, content, Relayed::default())
         .await
 }
 
-pub(crate) async fn keys(backend: &dyn Backend, query: &ListQuery) -> Vec<String> {
-    let page = backend.list("bucket", query).await.unwrap();
+pub(crate) async fn keys(place: &dyn Place, query: &ListQuery) -> Vec<String> {
+    let page = place.backend().list(place.bucket(), query).await.unwrap();
     page.entries
         .iter()
         .map(|entry| entry.name().to_owned())
         .collect()
 }
 
-pub(crate) async fn all_keys(backend: &dyn Backend) -> Vec<String> {
+pub(crate) async fn all_keys(place: &dyn Place) -> Vec<String> {
     let query = ListQuery {
         limit: 10_000,
         ..ListQuery::default()
     };
-    keys(backend, &query).await
+    keys(place, &query).await
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes
         .iter()
         .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+/// Checks that what a write said of an object is what readers are told. Times on the way are of whole seconds.
+pub(crate) fn assert_agree(stored: &Stored, info: &ObjectInfo) {
+    assert_eq!(stored.etag, info.etag);
+    assert_eq!(stored.version, info.version);
+    if let Some(modified) = stored.modified {
+        assert_eq!(modified.as_second(), info.modified.as_second());
+    }
+}
+
+/// Checks that an object is given back with what its writer said. A store may add a type to one that has none.
+pub(crate) fn assert_carries(info: &ObjectInfo, attributes: &Attributes) {
+    assert_eq!(info.attributes.user, attributes.user);
+    for (name, value) in &attributes.headers {
+        assert_eq!(info.attributes.headers.get(name), Some(value), "{name}");
+    }
 }

@@ -1,16 +1,16 @@
 //! Buckets and the listings of what is in them.
 
+use lifeboat_gateway::backend::Error;
 use lifeboat_gateway::backend::listing::{Entry, ListQuery};
-use lifeboat_gateway::backend::{Backend, Error};
 
-use crate::support::{all_keys, at, begin, delete, keys, put, read};
+use crate::support::{Place, all_keys, begin, delete, keys, put, read};
 
-pub(super) async fn lists_in_byte_order_with_prefix_and_delimiter(backend: &dyn Backend) {
+pub(super) async fn lists_in_byte_order_with_prefix_and_delimiter(place: &dyn Place) {
     for key in ["a", "a!", "a/b", "a/b/c", "a0", "b/c", "é", "B"] {
-        put(backend, key, key).await.unwrap();
+        put(place, key, key).await.unwrap();
     }
     assert_eq!(
-        all_keys(backend).await,
+        all_keys(place).await,
         ["B", "a", "a!", "a/b", "a/b/c", "a0", "b/c", "é"]
     );
     let query = ListQuery {
@@ -19,10 +19,10 @@ pub(super) async fn lists_in_byte_order_with_prefix_and_delimiter(backend: &dyn 
         ..ListQuery::default()
     };
     assert_eq!(
-        keys(backend, &query).await,
+        keys(place, &query).await,
         ["B", "a", "a!", "a/", "a0", "b/", "é"]
     );
-    let page = backend.list("bucket", &query).await.unwrap();
+    let page = place.backend().list(place.bucket(), &query).await.unwrap();
     let prefixes = page
         .entries
         .iter()
@@ -32,23 +32,23 @@ pub(super) async fn lists_in_byte_order_with_prefix_and_delimiter(backend: &dyn 
         prefix: "a/b".to_owned(),
         ..query
     };
-    assert_eq!(keys(backend, &query).await, ["a/b", "a/b/"]);
+    assert_eq!(keys(place, &query).await, ["a/b", "a/b/"]);
     let query = ListQuery {
         prefix: "nothing/here".to_owned(),
         ..query
     };
-    assert!(keys(backend, &query).await.is_empty());
+    assert!(keys(place, &query).await.is_empty());
     assert!(matches!(
-        backend.list("no-such-bucket", &query).await,
+        place.backend().list("no-such-bucket", &query).await,
         Err(Error::NoSuchBucket { .. })
     ));
 }
 
-pub(super) async fn pages_through_a_listing(backend: &dyn Backend) {
+pub(super) async fn pages_through_a_listing(place: &dyn Place) {
     let mut expected = Vec::new();
     for number in 0..25 {
         let key = format!("d{}/k{number:02}", number % 3);
-        put(backend, &key, "x").await.unwrap();
+        put(place, &key, "x").await.unwrap();
         expected.push(key);
     }
     expected.sort();
@@ -58,7 +58,7 @@ pub(super) async fn pages_through_a_listing(backend: &dyn Backend) {
         ..ListQuery::default()
     };
     loop {
-        let page = backend.list("bucket", &query).await.unwrap();
+        let page = place.backend().list(place.bucket(), &query).await.unwrap();
         found.extend(page.entries.iter().map(|entry| entry.name().to_owned()));
         query.after = found.last().cloned();
         if !page.truncated {
@@ -68,48 +68,51 @@ pub(super) async fn pages_through_a_listing(backend: &dyn Backend) {
     assert_eq!(found, expected);
 }
 
-pub(super) async fn manages_buckets(backend: &dyn Backend) {
+pub(super) async fn manages_buckets(place: &dyn Place) {
     assert!(matches!(
-        backend.create_bucket("bucket").await,
+        place.backend().create_bucket(place.bucket()).await,
         Err(Error::BucketExists { .. })
     ));
     assert!(matches!(
-        backend.create_bucket("../out").await,
+        place.backend().create_bucket("../out").await,
         Err(Error::InvalidBucketName { .. })
     ));
-    backend.create_bucket("another").await.unwrap();
+    let another = place.another();
+    place.backend().create_bucket(&another).await.unwrap();
     let names = async || {
-        let buckets = backend.buckets().await.unwrap();
+        // Others share the store.
+        let buckets = place.backend().buckets().await.unwrap();
         buckets
             .into_iter()
             .map(|bucket| bucket.name)
+            .filter(|name| name.starts_with(place.bucket()))
             .collect::<Vec<_>>()
     };
-    assert_eq!(names().await, ["another", "bucket"]);
-    put(backend, "deep/down/object", "x").await.unwrap();
+    assert_eq!(names().await, [place.bucket(), &another]);
+    put(place, "deep/down/object", "x").await.unwrap();
     assert!(matches!(
-        backend.delete_bucket("bucket").await,
+        place.backend().delete_bucket(place.bucket()).await,
         Err(Error::BucketNotEmpty { .. })
     ));
-    assert_eq!(read(backend, "deep/down/object").await.unwrap(), "x");
-    delete(backend, "deep/down/object").await.unwrap();
-    let upload = begin(backend, "u").await.unwrap();
-    backend.delete_bucket("bucket").await.unwrap();
-    assert_eq!(names().await, ["another"]);
+    assert_eq!(read(place, "deep/down/object").await.unwrap(), "x");
+    delete(place, "deep/down/object").await.unwrap();
+    let upload = begin(place, "u").await.unwrap();
+    place.backend().delete_bucket(place.bucket()).await.unwrap();
+    assert_eq!(names().await, [another.as_str()]);
     assert!(matches!(
-        backend.bucket("bucket").await,
+        place.backend().bucket(place.bucket()).await,
         Err(Error::NoSuchBucket { .. })
     ));
     assert!(matches!(
-        backend.delete_bucket("bucket").await,
+        place.backend().delete_bucket(place.bucket()).await,
         Err(Error::NoSuchBucket { .. })
     ));
     assert!(matches!(
-        put(backend, "k", "x").await,
+        put(place, "k", "x").await,
         Err(Error::NoSuchBucket { .. })
     ));
     assert!(matches!(
-        backend.abort_upload(&at("u"), &upload).await,
+        place.backend().abort_upload(&place.at("u"), &upload).await,
         Err(Error::NoSuchUpload { .. })
     ));
 }

@@ -9,14 +9,14 @@ use lifeboat_gateway::backend::condition::{EtagMatch, ReadConditions, WriteCondi
 use lifeboat_gateway::backend::content::Content;
 use lifeboat_gateway::backend::digest::{Expected, Hasher};
 use lifeboat_gateway::backend::options::{ByteRange, CopyOptions, PutOptions, ReadOptions};
-use lifeboat_gateway::backend::{Attributes, Backend, Error};
+use lifeboat_gateway::backend::{Attributes, Error};
 
 use crate::support::{
-    all_keys, at, content, content_expecting, delete, head, hex, pieces, put, put_if, read,
-    read_if, read_range,
+    Place, all_keys, assert_agree, assert_carries, content, content_expecting, delete, head, hex,
+    pieces, put, put_if, read, read_if, read_range,
 };
 
-pub(super) async fn gives_back_what_was_put(backend: &dyn Backend) {
+pub(super) async fn gives_back_what_was_put(place: &dyn Place) {
     let attributes = Attributes {
         headers: BTreeMap::from([("content-type".to_owned(), "text/plain".to_owned())]),
         user: BTreeMap::from([("owner".to_owned(), "graph é".to_owned())]),
@@ -27,22 +27,25 @@ pub(super) async fn gives_back_what_was_put(backend: &dyn Backend) {
             attributes: attributes.clone(),
             ..PutOptions::default()
         };
-        let stored = backend
-            .put(&at("a/b"), options, content(&bytes))
+        let stored = place
+            .backend()
+            .put(&place.at("a/b"), options, content(&bytes))
             .await
             .unwrap();
         let mut hasher = Hasher::new(None);
         hasher.update(&bytes);
         assert_eq!(stored.etag, hex(&hasher.finish().md5));
-        assert_eq!(stored.attributes, attributes);
-        assert_eq!(head(backend, "a/b").await.unwrap(), stored);
-        assert_eq!(read(backend, "a/b").await.unwrap().len(), size);
+        let info = head(place, "a/b").await.unwrap();
+        assert_agree(&stored, &info);
+        assert_carries(&info, &attributes);
+        assert_eq!(info.size, u64::try_from(size).unwrap());
+        assert_eq!(read(place, "a/b").await.unwrap().len(), size);
     }
 }
 
-pub(super) async fn reads_ranges_of_an_object(backend: &dyn Backend) {
-    put(backend, "k", "0123456789").await.unwrap();
-    let get = async |range| read_range(backend, "k", range).await;
+pub(super) async fn reads_ranges_of_an_object(place: &dyn Place) {
+    put(place, "k", "0123456789").await.unwrap();
+    let get = async |range| read_range(place, "k", range).await;
     let from = |first, last| ByteRange::From { first, last };
     assert_eq!(get(from(2, Some(4))).await.unwrap(), "234");
     assert_eq!(get(from(8, None)).await.unwrap(), "89");
@@ -53,8 +56,8 @@ pub(super) async fn reads_ranges_of_an_object(backend: &dyn Backend) {
     ));
 }
 
-pub(super) async fn keeps_the_old_object_when_a_put_fails(backend: &dyn Backend) {
-    put(backend, "k", "old").await.unwrap();
+pub(super) async fn keeps_the_old_object_when_a_put_fails(place: &dyn Place) {
+    put(place, "k", "old").await.unwrap();
     let broken = || {
         let pieces = [Ok(Bytes::from_static(b"new")), Err("cut off".into())];
         Content::new(Box::pin(stream::iter(pieces)), None, Expected::default())
@@ -69,19 +72,25 @@ pub(super) async fn keeps_the_old_object_when_a_put_fails(backend: &dyn Backend)
         content_expecting("new", expected)
     };
     for content in [broken(), short(), long(), damaged()] {
-        let failed = backend.put(&at("k"), PutOptions::default(), content).await;
+        let failed = place
+            .backend()
+            .put(&place.at("k"), PutOptions::default(), content)
+            .await;
         assert!(failed.is_err());
-        assert_eq!(read(backend, "k").await.unwrap(), "old");
+        assert_eq!(read(place, "k").await.unwrap(), "old");
     }
     for content in [broken(), short(), long(), damaged()] {
-        let failed = backend.put(&at("n"), PutOptions::default(), content).await;
+        let failed = place
+            .backend()
+            .put(&place.at("n"), PutOptions::default(), content)
+            .await;
         assert!(failed.is_err());
     }
-    assert_eq!(all_keys(backend).await, ["k"]);
+    assert_eq!(all_keys(place).await, ["k"]);
 }
 
-pub(super) async fn judges_conditions_of_reads(backend: &dyn Backend) {
-    let etag = put(backend, "k", "x").await.unwrap().etag;
+pub(super) async fn judges_conditions_of_reads(place: &dyn Place) {
+    let etag = put(place, "k", "x").await.unwrap().etag;
     let matches = |etag: &str| ReadConditions {
         matches: Some(EtagMatch::Exactly(etag.to_owned())),
         ..ReadConditions::default()
@@ -90,26 +99,26 @@ pub(super) async fn judges_conditions_of_reads(backend: &dyn Backend) {
         differs: Some(EtagMatch::Exactly(etag.to_owned())),
         ..ReadConditions::default()
     };
-    assert!(read_if(backend, "k", matches(&etag)).await.is_ok());
+    assert!(read_if(place, "k", matches(&etag)).await.is_ok());
     assert!(matches!(
-        read_if(backend, "k", matches("other")).await,
+        read_if(place, "k", matches("other")).await,
         Err(Error::PreconditionFailed { .. })
     ));
     assert!(matches!(
-        read_if(backend, "k", differs(&etag)).await,
+        read_if(place, "k", differs(&etag)).await,
         Err(Error::NotModified { .. })
     ));
-    assert!(read_if(backend, "k", differs("other")).await.is_ok());
+    assert!(read_if(place, "k", differs("other")).await.is_ok());
 }
 
-pub(super) async fn lets_one_of_many_creators_win(backend: &dyn Backend) {
+pub(super) async fn lets_one_of_many_creators_win(place: &dyn Place) {
     for round in 0..10 {
         let key = format!("race/{round}/object");
         let writers = (0..16).map(|writer| {
             let key = key.clone();
             async move {
                 let text = format!("writer {writer}");
-                let put = put_if(backend, &key, &text, WriteCondition::Absent).await;
+                let put = put_if(place, &key, &text, WriteCondition::Absent).await;
                 (writer, put)
             }
         });
@@ -121,7 +130,7 @@ pub(super) async fn lets_one_of_many_creators_win(backend: &dyn Backend) {
             .collect();
         assert_eq!(winners.len(), 1);
         assert_eq!(
-            read(backend, &key).await.unwrap(),
+            read(place, &key).await.unwrap(),
             format!("writer {}", winners[0])
         );
         let refused = outcomes
@@ -131,13 +140,14 @@ pub(super) async fn lets_one_of_many_creators_win(backend: &dyn Backend) {
     }
 }
 
-pub(super) async fn lets_each_conditional_replacement_see_the_one_before(backend: &dyn Backend) {
-    put(backend, "counter", "0").await.unwrap();
+pub(super) async fn lets_each_conditional_replacement_see_the_one_before(place: &dyn Place) {
+    put(place, "counter", "0").await.unwrap();
     let increment = async || {
         loop {
-            let etag = head(backend, "counter").await.unwrap().etag;
-            let opened = backend
-                .get(&at("counter"), &ReadOptions::default())
+            let etag = head(place, "counter").await.unwrap().etag;
+            let opened = place
+                .backend()
+                .get(&place.at("counter"), &ReadOptions::default())
                 .await
                 .unwrap();
             if opened.info.etag != etag {
@@ -147,7 +157,7 @@ pub(super) async fn lets_each_conditional_replacement_see_the_one_before(backend
             let value: u32 = String::from_utf8(pieces.concat()).unwrap().parse().unwrap();
             let condition = WriteCondition::Matches(EtagMatch::Exactly(etag));
             let text = (value + 1).to_string();
-            match put_if(backend, "counter", &text, condition).await {
+            match put_if(place, "counter", &text, condition).await {
                 Ok(_) => return,
                 Err(Error::PreconditionFailed { .. }) => {}
                 Err(error) => panic!("{error}"),
@@ -155,33 +165,34 @@ pub(super) async fn lets_each_conditional_replacement_see_the_one_before(backend
         }
     };
     join_all((0..8).map(|_| increment())).await;
-    assert_eq!(read(backend, "counter").await.unwrap(), "8");
+    assert_eq!(read(place, "counter").await.unwrap(), "8");
     let any = WriteCondition::Matches(EtagMatch::Any);
-    let missing = put_if(backend, "none", "x", any).await;
+    let missing = put_if(place, "none", "x", any).await;
     assert!(matches!(missing, Err(Error::NoSuchKey { .. })));
 }
 
-pub(super) async fn removes_objects_and_does_not_mind_missing_ones(backend: &dyn Backend) {
+pub(super) async fn removes_objects_and_does_not_mind_missing_ones(place: &dyn Place) {
     for key in ["a", "a/b", "a/b/c", "d/"] {
-        put(backend, key, key).await.unwrap();
+        put(place, key, key).await.unwrap();
     }
-    delete(backend, "a/b").await.unwrap();
-    delete(backend, "a/b").await.unwrap();
-    delete(backend, "never/was").await.unwrap();
-    assert_eq!(all_keys(backend).await, ["a", "a/b/c", "d/"]);
+    delete(place, "a/b").await.unwrap();
+    delete(place, "a/b").await.unwrap();
+    delete(place, "never/was").await.unwrap();
+    assert_eq!(all_keys(place).await, ["a", "a/b/c", "d/"]);
     assert!(matches!(
-        read(backend, "a/b").await,
+        read(place, "a/b").await,
         Err(Error::NoSuchKey { .. })
     ));
     for key in ["a", "a/b/c", "d/"] {
-        delete(backend, key).await.unwrap();
+        delete(place, key).await.unwrap();
     }
-    assert!(all_keys(backend).await.is_empty());
-    backend.delete_bucket("bucket").await.unwrap();
+    assert!(all_keys(place).await.is_empty());
+    place.backend().delete_bucket(place.bucket()).await.unwrap();
 }
 
-pub(super) async fn copies_with_a_record_of_its_own(backend: &dyn Backend) {
-    let source = put(backend, "source", "bytes").await.unwrap();
+pub(super) async fn copies_with_a_record_of_its_own(place: &dyn Place) {
+    put(place, "source", "bytes").await.unwrap();
+    let source = head(place, "source").await.unwrap();
     let attributes = Attributes {
         user: BTreeMap::from([("day".to_owned(), "monday".to_owned())]),
         ..Attributes::default()
@@ -190,23 +201,26 @@ pub(super) async fn copies_with_a_record_of_its_own(backend: &dyn Backend) {
         attributes: Some(attributes.clone()),
         ..CopyOptions::default()
     };
-    let copy = backend
-        .copy(&at("source"), &at("deep/copy"), options)
+    let stored = place
+        .backend()
+        .copy(&place.at("source"), &place.at("deep/copy"), options)
         .await
         .unwrap();
-    assert!(copy.modified > source.modified);
-    assert_eq!(copy.etag, source.etag);
-    assert_eq!(head(backend, "deep/copy").await.unwrap(), copy);
-    assert_eq!(copy.attributes, attributes);
-    assert_eq!(head(backend, "source").await.unwrap(), source);
-    delete(backend, "source").await.unwrap();
-    assert_eq!(head(backend, "deep/copy").await.unwrap(), copy);
-    put(backend, "source", "other").await.unwrap();
-    assert_eq!(read(backend, "deep/copy").await.unwrap(), "bytes");
+    let copy = head(place, "deep/copy").await.unwrap();
+    assert_agree(&stored, &copy);
+    assert_carries(&copy, &attributes);
+    assert!(copy.modified >= source.modified);
+    assert_eq!((copy.size, &copy.etag), (source.size, &source.etag));
+    assert_eq!(head(place, "source").await.unwrap(), source);
+    delete(place, "source").await.unwrap();
+    assert_eq!(head(place, "deep/copy").await.unwrap(), copy);
+    put(place, "source", "other").await.unwrap();
+    assert_eq!(read(place, "deep/copy").await.unwrap(), "bytes");
 }
 
-pub(super) async fn replaces_the_metadata_of_an_object_in_place(backend: &dyn Backend) {
-    let before = put(backend, "k", "bytes").await.unwrap();
+pub(super) async fn replaces_the_metadata_of_an_object_in_place(place: &dyn Place) {
+    put(place, "k", "bytes").await.unwrap();
+    let before = head(place, "k").await.unwrap();
     for day in ["monday", "tuesday"] {
         let attributes = Attributes {
             user: BTreeMap::from([("day".to_owned(), day.to_owned())]),
@@ -216,36 +230,41 @@ pub(super) async fn replaces_the_metadata_of_an_object_in_place(backend: &dyn Ba
             attributes: Some(attributes.clone()),
             ..CopyOptions::default()
         };
-        backend.copy(&at("k"), &at("k"), options).await.unwrap();
-        let after = head(backend, "k").await.unwrap();
-        assert_eq!(after.attributes, attributes);
-        assert!(after.modified > before.modified);
-        assert_eq!(read(backend, "k").await.unwrap(), "bytes");
+        place
+            .backend()
+            .copy(&place.at("k"), &place.at("k"), options)
+            .await
+            .unwrap();
+        let after = head(place, "k").await.unwrap();
+        assert_carries(&after, &attributes);
+        assert!(after.modified >= before.modified);
+        assert_eq!(read(place, "k").await.unwrap(), "bytes");
     }
 }
 
-pub(super) async fn copies_over_a_copy(backend: &dyn Backend) {
-    put(backend, "one", "first").await.unwrap();
-    put(backend, "two", "second").await.unwrap();
+pub(super) async fn copies_over_a_copy(place: &dyn Place) {
+    put(place, "one", "first").await.unwrap();
+    put(place, "two", "second").await.unwrap();
     let copy = async |from, to| {
-        backend
-            .copy(&at(from), &at(to), CopyOptions::default())
+        place
+            .backend()
+            .copy(&place.at(from), &place.at(to), CopyOptions::default())
             .await
             .unwrap()
     };
     copy("one", "target").await;
     let again = copy("one", "target").await;
-    assert_eq!(head(backend, "target").await.unwrap(), again);
+    assert_agree(&again, &head(place, "target").await.unwrap());
     let other = copy("two", "target").await;
-    assert_eq!(head(backend, "target").await.unwrap(), other);
-    assert_eq!(read(backend, "target").await.unwrap(), "second");
+    assert_agree(&other, &head(place, "target").await.unwrap());
+    assert_eq!(read(place, "target").await.unwrap(), "second");
     copy("target", "one").await;
-    assert_eq!(read(backend, "one").await.unwrap(), "second");
-    assert_eq!(all_keys(backend).await, ["one", "target", "two"]);
+    assert_eq!(read(place, "one").await.unwrap(), "second");
+    assert_eq!(all_keys(place).await, ["one", "target", "two"]);
 }
 
-pub(super) async fn judges_conditions_of_copies(backend: &dyn Backend) {
-    let etag = put(backend, "k", "x").await.unwrap().etag;
+pub(super) async fn judges_conditions_of_copies(place: &dyn Place) {
+    let etag = put(place, "k", "x").await.unwrap().etag;
     let source = ReadConditions {
         differs: Some(EtagMatch::Exactly(etag)),
         ..ReadConditions::default()
@@ -254,25 +273,33 @@ pub(super) async fn judges_conditions_of_copies(backend: &dyn Backend) {
         source,
         ..CopyOptions::default()
     };
-    let refused = backend.copy(&at("k"), &at("copy"), options).await;
+    let refused = place
+        .backend()
+        .copy(&place.at("k"), &place.at("copy"), options)
+        .await;
     assert!(matches!(refused, Err(Error::PreconditionFailed { .. })));
     let options = CopyOptions {
         destination: WriteCondition::Absent,
         ..CopyOptions::default()
     };
     assert!(
-        backend
-            .copy(&at("k"), &at("copy"), options.clone())
+        place
+            .backend()
+            .copy(&place.at("k"), &place.at("copy"), options.clone())
             .await
             .is_ok()
     );
     assert!(matches!(
-        backend.copy(&at("k"), &at("copy"), options).await,
+        place
+            .backend()
+            .copy(&place.at("k"), &place.at("copy"), options)
+            .await,
         Err(Error::PreconditionFailed { .. })
     ));
     assert!(matches!(
-        backend
-            .copy(&at("none"), &at("copy"), CopyOptions::default())
+        place
+            .backend()
+            .copy(&place.at("none"), &place.at("copy"), CopyOptions::default())
             .await,
         Err(Error::NoSuchKey { .. })
     ));
