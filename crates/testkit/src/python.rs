@@ -134,10 +134,14 @@ fn make(base: &Base, folder: &Path, packages: Packages) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::servers::seaweedfs;
 
     #[test]
     fn every_package_is_pinned() {
-        for pin in [TESTS, TYPOS, GRAPH_PEER].iter().flat_map(|set| set.pins) {
+        for pin in [TESTS, TYPOS, GRAPH_PEER, seaweedfs::WHEEL]
+            .iter()
+            .flat_map(|set| set.pins)
+        {
             let (name, version) = pin.split_once("==").unwrap();
             assert!(
                 !name.is_empty() && !version.contains(['*', '<', '>']),

@@ -6,10 +6,13 @@
 
 pub mod azurite;
 pub mod minio;
+pub mod s3proxy;
+pub mod seaweedfs;
 pub mod versitygw;
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
@@ -34,14 +37,26 @@ pub struct Peer {
 }
 
 /// All that the tests of the workspace start, what is quickly there first.
-pub const PEERS: [Peer; 3] = [
+pub const PEERS: [Peer; 6] = [
     Peer {
         name: "Azurite",
         get: || azurite::PACKAGE.folder(),
     },
     Peer {
+        name: "s3proxy",
+        get: || s3proxy::JAR.file(),
+    },
+    Peer {
+        name: "SeaweedFS",
+        get: seaweedfs::program,
+    },
+    Peer {
         name: "versitygw",
         get: || versitygw::MODULE.programs(),
+    },
+    Peer {
+        name: "MinIO of 2021",
+        get: || minio::OF_2021.programs(),
     },
     Peer {
         name: "MinIO of 2026",
@@ -71,6 +86,7 @@ pub struct Server {
     keys: Keys,
     work: PathBuf,
     log: Log,
+    litter: Litter,
 }
 
 impl Server {
@@ -142,6 +158,19 @@ impl Drop for Log {
     }
 }
 
+/// What a server leaves outside of its working folder, removed after its end.
+#[derive(Debug, Default)]
+struct Litter(Vec<PathBuf>);
+
+impl Drop for Litter {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            // Whatever is not there needs no removal.
+            let _gone = fs::remove_file(path);
+        }
+    }
+}
+
 /// How one kind of server is started.
 struct Launch<'a> {
     /// Names its log.
@@ -153,7 +182,7 @@ struct Launch<'a> {
 
 impl Launch<'_> {
     /// Starts what `command` makes for an address, and waits until it is ready.
-    fn start(&self, command: impl Fn(SocketAddr) -> Result<Command>) -> Result<Server> {
+    fn start(&self, mut command: impl FnMut(SocketAddr) -> Result<Command>) -> Result<Server> {
         self.prepare()?;
         let mut attempt = 1;
         loop {
@@ -171,6 +200,7 @@ impl Launch<'_> {
                         keys: self.keys,
                         work: self.work.to_owned(),
                         log: Log { path: log },
+                        litter: Litter::default(),
                     });
                 }
                 Err(_) if attempt < ATTEMPTS && found_its_port_taken(&log) => attempt += 1,
@@ -208,6 +238,14 @@ fn command(program: impl AsRef<std::ffi::OsStr>, work: &Path) -> Command {
         .env("LANG", "C.UTF-8")
         .current_dir(work);
     command
+}
+
+/// Writes a file that only its owner can read: such hold keys.
+fn write_private(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, "")?;
+    fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    fs::write(path, text)?;
+    Ok(())
 }
 
 /// A server of S3 is ready when it refuses whoever does not sign: before that it knows no keys and answers 503.

@@ -62,7 +62,12 @@ pub fn start_2021(work: &Path, mode: Mode<'_>) -> Result<Server> {
         command.args(["--quiet", "--address", &address.to_string()]);
         match mode {
             Mode::Folder => command.arg(data(work)),
-            Mode::Azure(behind) | Mode::S3(behind) => command.arg(behind.endpoint()),
+            Mode::Azure(behind) => command.arg(behind.endpoint()),
+            // Towards S3 it looks for keys as Amazon's clients do; those of its own clients do not count.
+            Mode::S3(behind) => command
+                .arg(behind.endpoint())
+                .env("AWS_ACCESS_KEY_ID", behind.keys().access)
+                .env("AWS_SECRET_ACCESS_KEY", behind.keys().secret),
         };
         Ok(command)
     })

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
-use lifeboat_testkit::servers::{Server, azurite, minio, versitygw};
+use lifeboat_testkit::servers::{Server, azurite, minio, s3proxy, seaweedfs, versitygw};
 use lifeboat_testkit::{process, python, scratch, skip};
 use tempfile::TempDir;
 
@@ -119,4 +119,87 @@ fn azurite_knows_the_account() {
     };
     insta::assert_snapshot!(seen, @"container 201, block 201, commit 201; read 200 'some bytes'; with another key 403");
     end(server);
+}
+
+#[test]
+fn s3proxy_keeps_objects_as_files() {
+    let work = work();
+    let Some(server) = started("s3proxy", s3proxy::start(work.path(), s3proxy::CHART)) else {
+        return;
+    };
+    let Some(seen) = ask(&server) else {
+        return;
+    };
+    insta::assert_snapshot!(seen, @"etag md5, listed as put; encryption none; create again: PreconditionFailed; unsigned: 403");
+    assert!(server.data().join("witness/dir/plain").is_file());
+    end(server);
+}
+
+#[test]
+fn seaweedfs_answers() {
+    let work = work();
+    let Some(server) = started("SeaweedFS", seaweedfs::start(work.path())) else {
+        return;
+    };
+    let Some(seen) = ask(&server) else {
+        return;
+    };
+    insta::assert_snapshot!(seen, @"etag md5, listed as put; encryption none; create again: PreconditionFailed; unsigned: 403");
+    end(server);
+}
+
+#[test]
+fn minio_of_2021_keeps_objects_as_files_and_ignores_conditions() {
+    let work = work();
+    let Some(server) = started(
+        "MinIO of 2021",
+        minio::start_2021(work.path(), minio::Mode::Folder),
+    ) else {
+        return;
+    };
+    let Some(seen) = ask(&server) else {
+        return;
+    };
+    insta::assert_snapshot!(seen, @"etag md5, listed as put; encryption none; create again: overwritten; unsigned: 403");
+    assert!(server.data().join("witness/dir/plain").is_file());
+    let record = ".minio.sys/buckets/witness/dir/plain/fs.json";
+    assert!(server.data().join(record).is_file());
+    end(server);
+}
+
+#[test]
+fn minio_of_2021_is_a_gateway_to_azure() {
+    let (behind, work) = (work(), work());
+    let Some(behind) = started("Azurite", azurite::start(behind.path())) else {
+        return;
+    };
+    let server = minio::start_2021(work.path(), minio::Mode::Azure(&behind));
+    let Some(server) = started("MinIO of 2021", server) else {
+        return;
+    };
+    let Some(seen) = ask(&server) else {
+        return;
+    };
+    insta::assert_snapshot!(seen, @"etag md5, listed as another; encryption none; create again: overwritten; unsigned: 403");
+    end(server);
+    end(behind);
+}
+
+#[test]
+fn minio_of_2021_is_a_gateway_to_s3() {
+    let (behind, work) = (work(), work());
+    let Some(behind) = started("versitygw", versitygw::start(behind.path())) else {
+        return;
+    };
+    let server = minio::start_2021(work.path(), minio::Mode::S3(&behind));
+    let Some(server) = started("MinIO of 2021", server) else {
+        return;
+    };
+    let Some(seen) = ask(&server) else {
+        return;
+    };
+    insta::assert_snapshot!(seen, @"etag md5, listed as put; encryption none; create again: overwritten; unsigned: 403");
+    assert!(behind.data().join("witness/dir/plain").is_file());
+    end(server);
+    end(behind);
 }
