@@ -20,6 +20,7 @@ mod read;
 mod receive;
 mod record;
 mod stage;
+mod switch;
 mod tree;
 mod upload;
 mod volume;

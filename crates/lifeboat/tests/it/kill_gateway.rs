@@ -7,13 +7,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use lifeboat_testkit::random::Seeded;
-use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::aws::AmazonS3;
 use object_store::path::Path;
-use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig};
+use object_store::{ObjectStore, ObjectStoreExt};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::world::{ACCESS_KEY, BUCKET, SECRET_KEY, World};
+use crate::world::World;
 
 const INSTANTS: usize = 180;
 const CLIENTS: u64 = 4;
@@ -59,7 +59,7 @@ fn acknowledged_objects_survive_a_kill_at_any_instant() {
     let mut seeded = Seeded::from_environment();
     let mut requests = 0;
     for _ in 0..INSTANTS {
-        let client = client(&world);
+        let client = world.s3();
         let clients: Vec<_> = (0..CLIENTS)
             .map(|number| {
                 let rng = StdRng::seed_from_u64(seeded.rng.random());
@@ -74,30 +74,12 @@ fn acknowledged_objects_survive_a_kill_at_any_instant() {
             requests += runtime.block_on(ended).unwrap();
         }
         world.start_gateway();
-        runtime.block_on(compare(&self::client(&world), &model));
+        runtime.block_on(compare(&world.s3(), &model));
     }
     assert!(
         requests > INSTANTS,
         "the clients hardly wrote: {requests} requests"
     );
-}
-
-fn client(world: &World) -> AmazonS3 {
-    let no_retry = RetryConfig {
-        max_retries: 0,
-        retry_timeout: Duration::from_secs(20),
-        ..RetryConfig::default()
-    };
-    AmazonS3Builder::new()
-        .with_endpoint(world.endpoint())
-        .with_bucket_name(BUCKET)
-        .with_region("us-east-1")
-        .with_access_key_id(ACCESS_KEY)
-        .with_secret_access_key(SECRET_KEY)
-        .with_retry(no_retry)
-        .with_client_options(ClientOptions::new().with_allow_http(true))
-        .build()
-        .unwrap()
 }
 
 /// Changes its own keys until a request gets no answer. Returns how many were answered.

@@ -6,6 +6,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use lifeboat_testkit::process::Process;
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::{ClientOptions, RetryConfig};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tempfile::TempDir;
@@ -83,6 +85,25 @@ impl World {
 
     pub(crate) fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// A client of the gateway that does not try again, so that a test sees each answer.
+    pub(crate) fn s3(&self) -> AmazonS3 {
+        let no_retry = RetryConfig {
+            max_retries: 0,
+            retry_timeout: Duration::from_secs(20),
+            ..RetryConfig::default()
+        };
+        AmazonS3Builder::new()
+            .with_endpoint(&self.endpoint)
+            .with_bucket_name(BUCKET)
+            .with_region("us-east-1")
+            .with_access_key_id(ACCESS_KEY)
+            .with_secret_access_key(SECRET_KEY)
+            .with_retry(no_retry)
+            .with_client_options(ClientOptions::new().with_allow_http(true))
+            .build()
+            .unwrap()
     }
 
     pub(crate) fn start_gateway(&mut self) {

@@ -11,7 +11,7 @@ use rustix::fs::Stat;
 use rustix::io::Errno;
 
 use super::crc::{Crc, Running};
-use super::objects::{Found, is_absent};
+use super::objects::{Decision, Found, is_absent};
 use super::record::{NamedRecord, Record};
 use super::stage::{Staged, get_record, set_record};
 use super::volume::Volume;
@@ -49,7 +49,7 @@ impl Volume {
                 .try_clone()
                 .map_err(Error::io("copying the object"))?,
         );
-        let linked = self.place(to, |current, directory, name| {
+        let linked = self.place(to, &mut staged, |current| {
             options
                 .destination
                 .judge(to.key(), current.map(|found| found.record.etag.as_str()))?;
@@ -63,18 +63,15 @@ impl Volume {
                 });
             }
             self.remember_record(to, &record)?;
-            let Some(old) = current else {
-                staged.publish_new(directory, name).map_err(wrap)?;
-                return Ok(None);
-            };
-            if (old.stat.st_dev, old.stat.st_ino) == (source.stat.st_dev, source.stat.st_ino) {
-                // The same bytes under the same name: the record was all that changes.
-                return Ok(None);
-            }
-            staged
-                .publish_over(directory, name, &self.temporary, || self.sources.id())
-                .map_err(wrap)?;
-            Ok(Some(old.record.clone()))
+            // The same bytes under the same name: the record was all that changes.
+            let same = current.is_some_and(|old| {
+                (old.stat.st_dev, old.stat.st_ino) == (source.stat.st_dev, source.stat.st_ino)
+            });
+            Ok(if same {
+                Decision::Leave
+            } else {
+                Decision::Publish
+            })
         });
         match linked {
             Ok(()) => Ok(record.info(size)),
@@ -168,10 +165,13 @@ impl Volume {
         let mut staged = self.stage().map_err(&wrap)?;
         staged.file.write_all(&bytes).map_err(&wrap)?;
         staged.file.sync_all().map_err(&wrap)?;
-        staged
-            .publish_over(&directory, &name, &self.temporary, || self.sources.id())
-            .map_err(&wrap)?;
-        directory.sync().map_err(&wrap)
+        let old = match directory.open_file(&name) {
+            Ok(old) => Some(old),
+            Err(error) if is_absent(&error) => None,
+            Err(error) => return Err(wrap(error)),
+        };
+        self.switch(&directory, &name, old.as_ref(), &mut staged)
+            .map_err(&wrap)
     }
 
     /// Removes what was kept for a key that held `old`. One that stays is harmless: it counts only for those bytes.

@@ -38,6 +38,15 @@ enum OnDamage {
     Overlook,
 }
 
+/// What becomes of a file for whose key there may be an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// It takes the place of whatever is there.
+    Publish,
+    /// Its bytes are there already.
+    Leave,
+}
+
 impl Found {
     pub(super) fn size(&self) -> u64 {
         u64::try_from(self.stat.st_size).unwrap_or(0)
@@ -133,28 +142,19 @@ impl Volume {
         condition: &WriteCondition,
         staged: &mut Staged,
     ) -> Result<(), Error> {
-        self.place(path, |current, directory, name| {
+        self.place(path, staged, |current| {
             condition.judge(path.key(), current.map(|found| found.record.etag.as_str()))?;
-            let wrap = Error::io("publishing the object");
-            let Some(old) = current else {
-                staged.publish_new(directory, name).map_err(wrap)?;
-                return Ok(None);
-            };
-            staged
-                .publish_over(directory, name, &self.temporary, || self.sources.id())
-                .map_err(wrap)?;
-            Ok(Some(old.record.clone()))
+            Ok(Decision::Publish)
         })
     }
 
-    /// Calls `act` with what `path` holds and the place where its object belongs, while nobody else changes that.
-    ///
-    /// `act` is called again when the place vanished under it. It returns the record of the bytes that are gone from the
-    /// place, which is forgotten once that is durable: a crash before then may bring them back.
+    /// Asks `decide` whether `staged` becomes the object of `path`, given what is there, and carries that out while
+    /// nobody else changes it. Durable when it returns. `decide` is asked again when the place vanished meanwhile.
     pub(super) fn place(
         &self,
         path: &ObjectPath,
-        mut act: impl FnMut(Option<&Found>, &Directory, &str) -> Result<Option<Record>, Error>,
+        staged: &mut Staged,
+        mut decide: impl FnMut(Option<&Found>) -> Result<Decision, Error>,
     ) -> Result<(), Error> {
         let wrap = Error::io("publishing the object");
         let names = encode(path.key());
@@ -189,17 +189,24 @@ impl Volume {
                 Some(itself) => (itself, SELF_NAME),
                 None => (&parent, last.as_str()),
             };
-            let replaced = match act(current.as_ref(), directory, name) {
-                Ok(replaced) => replaced,
+            let done = decide(current.as_ref()).and_then(|decision| {
+                if decision == Decision::Publish {
+                    let old = current.as_ref().map(|found| &found.file);
+                    self.switch(directory, name, old, staged).map_err(&wrap)?;
+                }
+                Ok(decision)
+            });
+            let decision = match done {
+                Ok(decision) => decision,
                 Err(Error::Io { source, action }) if is_moved(&source) => {
                     failure = Some(Error::Io { source, action });
                     continue;
                 }
                 Err(error) => return Err(error),
             };
-            directory.sync().map_err(&wrap)?;
-            if let Some(old) = replaced {
-                self.forget_record(path, &old);
+            // Only now: before the change was durable, a crash could have brought the old bytes back.
+            if let (Decision::Publish, Some(old)) = (decision, &current) {
+                self.forget_record(path, &old.record);
             }
             drop(guard);
             return Ok(());
@@ -343,8 +350,7 @@ impl Volume {
             };
             let name = if found.inside { SELF_NAME } else { last };
             let directory = bucket.walk(directories).map_err(&wrap)?;
-            directory.remove_file(name).map_err(&wrap)?;
-            directory.sync().map_err(&wrap)?;
+            self.take_out(&directory, name).map_err(&wrap)?;
             self.forget_record(path, &found.record);
             directories
         };

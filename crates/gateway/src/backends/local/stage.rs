@@ -38,6 +38,8 @@ pub(super) struct Staged {
     pub(super) file: File,
     /// The directory and name it has, unless it is anonymous.
     name: Option<(Arc<Directory>, String)>,
+    /// Where it was before it was published, if whoever lent it goes on with it when publishing fails.
+    home: Option<(Arc<Directory>, String)>,
 }
 
 impl Drop for Staged {
@@ -61,6 +63,7 @@ impl Staged {
             Anonymous::Supported => Ok(Self {
                 file: open_anonymous(temporary)?.into(),
                 name: None,
+                home: None,
             }),
             Anonymous::Named => {
                 let name = name();
@@ -68,6 +71,7 @@ impl Staged {
                 Ok(Self {
                     file,
                     name: Some((Arc::clone(temporary), name)),
+                    home: None,
                 })
             }
         }
@@ -77,13 +81,29 @@ impl Staged {
     pub(super) fn adopt(file: File, directory: Arc<Directory>, name: String) -> Self {
         Self {
             file,
-            name: Some((directory, name)),
+            name: Some((Arc::clone(&directory), name.clone())),
+            home: Some((directory, name)),
         }
     }
 
     /// Publishing gives the file one more name.
     pub(super) fn linking(file: File) -> Self {
-        Self { file, name: None }
+        Self {
+            file,
+            name: None,
+            home: None,
+        }
+    }
+
+    /// Gives a file that was taken over the name again that it had before. To be called while it still has another.
+    pub(super) fn take_home(&mut self) {
+        let Some((directory, name)) = self.home.clone() else {
+            return;
+        };
+        match link(&self.file, &directory, &name) {
+            Ok(()) => self.name = Some((directory, name)),
+            Err(error) => tracing::warn!(%error, "cannot give a file its former name back"),
+        }
     }
 
     /// Lets go of the file without removing its name.

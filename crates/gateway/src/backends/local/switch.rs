@@ -1,0 +1,108 @@
+//! The one step from what a key held to what it holds next, and back again where that cannot be made durable.
+//!
+//! While the step is taken the old bytes have a second name, the [`Spare`]. A disk that fails to confirm the step makes
+//! the request fail, and the key holds again what it held: a writer who was told of an error does not find its object
+//! later. The way back may fail too, most of all where the file system has turned read-only; then readers see the new
+//! object until the restart shows which of the two the disk has. Everything here blocks.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use super::stage::{Staged, link};
+use super::tree::Directory;
+use super::volume::Volume;
+
+/// A second name of the old bytes, among the temporary files. Dropping it removes it.
+struct Spare {
+    directory: Arc<Directory>,
+    name: String,
+}
+
+impl Drop for Spare {
+    fn drop(&mut self) {
+        match self.directory.remove_file(&self.name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::debug!(%error, "cannot remove a temporary name; the next start will");
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Spare {
+    /// Gives the bytes the name `name` in `directory` again, in place of whatever has it now.
+    fn put_back(&self, directory: &Directory, name: &str) -> io::Result<()> {
+        rustix::fs::renameat(&*self.directory, self.name.as_str(), directory, name)?;
+        directory.sync()
+    }
+}
+
+impl Volume {
+    /// Makes `staged` the file `name` of `directory` in place of `old`. Durable when it returns, undone when it fails.
+    pub(super) fn switch(
+        &self,
+        directory: &Directory,
+        name: &str,
+        old: Option<&File>,
+        staged: &mut Staged,
+    ) -> io::Result<()> {
+        let spare = match old {
+            None => {
+                staged.publish_new(directory, name)?;
+                None
+            }
+            Some(old) => {
+                let spare = self.spare(old);
+                staged.publish_over(directory, name, &self.temporary, || self.sources.id())?;
+                spare
+            }
+        };
+        let Err(error) = directory.sync() else {
+            return Ok(());
+        };
+        staged.take_home();
+        let undone = match (old, spare) {
+            (None, _) => directory.remove_file(name).and_then(|()| directory.sync()),
+            (Some(_), Some(spare)) => spare.put_back(directory, name),
+            (Some(_), None) => Err(io::ErrorKind::Unsupported.into()),
+        };
+        report(undone);
+        Err(error)
+    }
+
+    /// Takes the file `name` out of `directory`. Durable when it returns, undone when it fails.
+    pub(super) fn take_out(&self, directory: &Directory, name: &str) -> io::Result<()> {
+        let spare = Spare {
+            directory: Arc::clone(&self.temporary),
+            name: self.sources.id(),
+        };
+        rustix::fs::renameat(directory, name, &*spare.directory, spare.name.as_str())?;
+        let Err(error) = directory.sync() else {
+            return Ok(());
+        };
+        report(spare.put_back(directory, name));
+        Err(error)
+    }
+
+    /// Nothing where a file cannot have a second name: then there is no way back.
+    fn spare(&self, old: &File) -> Option<Spare> {
+        let spare = Spare {
+            directory: Arc::clone(&self.temporary),
+            name: self.sources.id(),
+        };
+        match link(old, &spare.directory, &spare.name) {
+            Ok(()) => Some(spare),
+            Err(error) => {
+                tracing::debug!(%error, "no second name for an object about to be replaced");
+                None
+            }
+        }
+    }
+}
+
+fn report(undone: io::Result<()>) {
+    if let Err(error) = undone {
+        tracing::error!(%error, "a change that failed cannot be taken back, and may be seen until the restart");
+    }
+}
