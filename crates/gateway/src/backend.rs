@@ -10,6 +10,7 @@ pub mod error;
 pub mod listing;
 pub mod options;
 pub mod relay;
+pub mod seal;
 pub mod upload;
 
 use std::collections::BTreeMap;

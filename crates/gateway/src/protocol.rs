@@ -3,6 +3,7 @@
 //! Parsing, signatures and XML are `s3s`; what an operation means is in one file for each group of operations.
 
 mod body;
+mod broken;
 mod bucket;
 mod chunks;
 mod content;
@@ -13,7 +14,9 @@ mod list;
 mod multipart;
 mod object;
 mod patience;
+mod payload;
 mod relay;
+mod signing;
 mod xml;
 
 use std::sync::Arc;

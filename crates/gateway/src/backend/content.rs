@@ -10,11 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use futures::{Stream, StreamExt as _, stream};
+use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::Error;
 use super::digest::{Algorithm, Digests, Expected, Hasher};
+use super::seal::{Guard, Piece, Pieces, Seals};
 
 /// How many bytes are collected before they are hashed and handed on.
 pub const BATCH: usize = 256 * 1024;
@@ -40,7 +41,7 @@ pub struct Received {
 
 /// Content on its way in. Read it with [`Content::next`] to its end, then [`Content::finish`] says what it was.
 pub struct Content {
-    stream: ByteStream,
+    pieces: Pieces,
     length: Option<u64>,
     expected: Expected,
     hashing: Hashing,
@@ -49,13 +50,27 @@ pub struct Content {
 
 enum Hashing {
     /// Nothing has been collected yet: what to compute can still be said.
-    Fresh,
+    Fresh(Option<Guard>),
     /// The batch has been hashed and waits to be handed on.
-    Done(Box<Hasher>, Batch),
-    Busy(JoinHandle<(Box<Hasher>, Batch)>),
+    Done(Box<State>, Batch),
+    Busy(JoinHandle<Result<(Box<State>, Batch), BodyError>>),
     /// Everything collected has been handed on.
-    Idle(Box<Hasher>),
+    Idle(Box<State>),
     Failed,
+}
+
+/// What is known of the content hashed so far.
+struct State {
+    hasher: Hasher,
+    /// For content that must be sealed.
+    guard: Option<Guard>,
+}
+
+/// A batch that has not been hashed.
+#[derive(Default)]
+struct Collected {
+    batch: Batch,
+    seals: Seals,
 }
 
 impl fmt::Debug for Content {
@@ -71,11 +86,26 @@ impl Content {
     /// `length` in bytes, when the sender said so beforehand: more or fewer bytes are an error. So is content that does not
     /// match what is `expected` of it.
     pub fn new(stream: ByteStream, length: Option<u64>, expected: Expected) -> Self {
+        let pieces = stream.map_ok(Piece::Bytes).boxed();
+        Self::fresh(pieces, None, length, expected)
+    }
+
+    /// Content that counts only if a seal stands behind every byte and none is broken.
+    pub fn sealed(pieces: Pieces, length: Option<u64>, expected: Expected) -> Self {
+        Self::fresh(pieces, Some(Guard::new()), length, expected)
+    }
+
+    fn fresh(
+        pieces: Pieces,
+        guard: Option<Guard>,
+        length: Option<u64>,
+        expected: Expected,
+    ) -> Self {
         Self {
-            stream,
+            pieces,
             length,
             expected,
-            hashing: Hashing::Fresh,
+            hashing: Hashing::Fresh(guard),
             size: 0,
         }
     }
@@ -98,63 +128,66 @@ impl Content {
 
     /// Returns the next batch of about [`BATCH`] bytes, nothing at the end.
     pub async fn next(&mut self) -> Result<Option<Batch>, Error> {
-        if let Hashing::Fresh = self.hashing {
-            let hasher = Box::new(Hasher::new(self.expected.algorithm()));
-            self.hashing = match self.collect().await? {
-                Some(batch) => hash(hasher, batch),
-                None => Hashing::Idle(hasher),
+        loop {
+            let (state, next, batch) = match std::mem::replace(&mut self.hashing, Hashing::Failed) {
+                Hashing::Fresh(guard) => {
+                    let hasher = Hasher::new(self.expected.algorithm());
+                    let state = Box::new(State { hasher, guard });
+                    (state, self.collect().await?, Batch::new())
+                }
+                Hashing::Done(state, batch) => (state, self.collect().await?, batch),
+                Hashing::Busy(task) => {
+                    let (next, finished) = futures::join!(self.collect(), task);
+                    let (state, batch) = finished
+                        .map_err(|source| Error::Worker { source })?
+                        .map_err(|source| Error::Body { source })?;
+                    (state, next?, batch)
+                }
+                Hashing::Idle(state) => {
+                    self.hashing = Hashing::Idle(state);
+                    return Ok(None);
+                }
+                Hashing::Failed => {
+                    return Err(Error::Body {
+                        source: "read on after an error".into(),
+                    });
+                }
             };
-        }
-        match std::mem::replace(&mut self.hashing, Hashing::Failed) {
-            Hashing::Idle(hasher) => {
-                self.hashing = Hashing::Idle(hasher);
-                Ok(None)
+            self.hashing = match next {
+                Some(next) => hash(state, next)?,
+                None => Hashing::Idle(state),
+            };
+            // A batch without bytes was seals alone.
+            if !batch.is_empty() {
+                return Ok(Some(batch));
             }
-            Hashing::Done(hasher, batch) => {
-                let next = self.collect().await?;
-                self.go_on(hasher, next);
-                Ok(Some(batch))
-            }
-            Hashing::Busy(task) => {
-                let (next, finished) = futures::join!(self.collect(), task);
-                let (hasher, batch) = finished.map_err(|source| Error::Worker { source })?;
-                self.go_on(hasher, next?);
-                Ok(Some(batch))
-            }
-            Hashing::Fresh | Hashing::Failed => Err(Error::Body {
-                source: "read on after an error".into(),
-            }),
         }
     }
 
-    fn go_on(&mut self, hasher: Box<Hasher>, next: Option<Batch>) {
-        self.hashing = match next {
-            Some(batch) => hash(hasher, batch),
-            None => Hashing::Idle(hasher),
-        };
-    }
-
-    /// Collects a batch; nothing if there are no more bytes.
-    async fn collect(&mut self) -> Result<Option<Batch>, Error> {
-        let mut batch = Vec::new();
-        let mut collected = 0;
-        while collected < BATCH {
-            let Some(bytes) = self.stream.next().await else {
+    /// Collects a batch; nothing if nothing more comes.
+    async fn collect(&mut self) -> Result<Option<Collected>, Error> {
+        let mut collected = Collected::default();
+        let mut bytes_collected = 0;
+        while bytes_collected < BATCH {
+            let Some(piece) = self.pieces.next().await else {
                 self.check_length(self.size)?;
                 break;
             };
-            let bytes = bytes.map_err(|source| Error::Body { source })?;
-            if bytes.is_empty() {
-                continue;
+            match piece.map_err(|source| Error::Body { source })? {
+                Piece::Seal(seal) => collected.seals.push((collected.batch.len(), seal)),
+                Piece::Bytes(bytes) if bytes.is_empty() => {}
+                Piece::Bytes(bytes) => {
+                    bytes_collected += bytes.len();
+                    self.size += u64::try_from(bytes.len()).expect("sizes fit in 64 bits");
+                    if self.length.is_some_and(|length| self.size > length) {
+                        self.check_length(self.size)?;
+                    }
+                    collected.batch.push(bytes);
+                }
             }
-            collected += bytes.len();
-            self.size += u64::try_from(bytes.len()).expect("sizes fit in 64 bits");
-            if self.length.is_some_and(|length| self.size > length) {
-                self.check_length(self.size)?;
-            }
-            batch.push(bytes);
         }
-        Ok((!batch.is_empty()).then_some(batch))
+        let nothing = collected.batch.is_empty() && collected.seals.is_empty();
+        Ok((!nothing).then_some(collected))
     }
 
     fn check_length(&self, found: u64) -> Result<(), Error> {
@@ -166,12 +199,15 @@ impl Content {
 
     /// Compares the content with what was promised. To be called once [`Content::next`] has returned nothing.
     pub fn finish(self) -> Result<Received, Error> {
-        let Hashing::Idle(hasher) = self.hashing else {
+        let Hashing::Idle(state) = self.hashing else {
             return Err(Error::Body {
                 source: "not read to its end".into(),
             });
         };
-        let digests = hasher.finish();
+        if let Some(guard) = state.guard {
+            guard.finish().map_err(|source| Error::Body { source })?;
+        }
+        let digests = state.hasher.finish();
         self.expected.check(&digests)?;
         Ok(Received {
             size: self.size,
@@ -237,19 +273,23 @@ impl Checked {
     }
 }
 
-fn hash(mut hasher: Box<Hasher>, batch: Batch) -> Hashing {
+fn hash(mut state: Box<State>, collected: Collected) -> Result<Hashing, Error> {
+    let Collected { batch, seals } = collected;
     let bytes: usize = batch.iter().map(Bytes::len).sum();
     let work = move || {
         for bytes in &batch {
-            hasher.update(bytes);
+            state.hasher.update(bytes);
         }
-        (hasher, batch)
+        if let Some(guard) = &mut state.guard {
+            guard.follow(&batch, seals)?;
+        }
+        Ok((state, batch))
     };
     if bytes <= SMALL {
-        let (hasher, batch) = work();
-        Hashing::Done(hasher, batch)
+        let (state, batch) = work().map_err(|source| Error::Body { source })?;
+        Ok(Hashing::Done(state, batch))
     } else {
-        Hashing::Busy(spawn_blocking(work))
+        Ok(Hashing::Busy(spawn_blocking(work)))
     }
 }
 

@@ -1,10 +1,13 @@
 //! What is done to a request before, and to a response after, the protocol layer sees it.
 //!
-//! `DeleteObjects` must match the digest sent with it, but the protocol layer parses its body away: so its bytes are hashed
-//! while they pass, and the digests wait in the request's extensions. Bodies in chunks are watched for the size of those.
+//! The protocol layer checks what signs the head of a request and parses small bodies. Content it never touches: an
+//! operation that stores content takes the body away ([`Arriving`]) and has it hashed and checked off the network's
+//! threads. What nobody takes, the protocol layer reads, and only so much of it. `DeleteObjects` must match the digest
+//! sent with it, but the protocol layer parses its body away: so its bytes are hashed while they pass, and the digests
+//! wait in the request's extensions.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,15 +17,19 @@ use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use hyper::{HeaderMap, Method, StatusCode};
 use s3s::{Body, HttpRequest, HttpResponse};
 
-use super::chunks::Chunks;
+use super::broken::Broken;
+use super::chunks::Decoder;
 use super::content;
 use super::patience::Patient;
-use super::xml;
+use super::{MAX_XML_BYTES, xml};
 use crate::backend::content::BodyError;
 use crate::backend::digest::{Digests, Hasher};
 
 /// How long nothing may come of a body that is waited for.
 const SILENCE: Duration = Duration::from_mins(1);
+/// The most the protocol layer reads of a body: XML, and what frames its chunks. Whatever it would collect, a signed chunk
+/// or a form, it cannot collect more.
+const MAX_READ: usize = 2 * MAX_XML_BYTES;
 
 /// The digests of a request body that has been read to its end.
 #[derive(Clone)]
@@ -36,26 +43,46 @@ impl Seen {
     }
 }
 
+/// The body of a request as it arrives, in the request's extensions. Whoever takes it has it alone.
+#[derive(Clone)]
+pub(super) struct Arriving(Arc<Mutex<Option<Patient<Incoming>>>>);
+
+impl Arriving {
+    pub(super) fn take(&self) -> Option<Patient<Incoming>> {
+        self.body().take()
+    }
+
+    fn body(&self) -> MutexGuard<'_, Option<Patient<Incoming>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 pub(super) fn prepare(request: hyper::Request<Incoming>) -> HttpRequest {
     let (mut parts, body) = request.into_parts();
     let body = Patient::new(body, SILENCE);
+    let arriving = Arriving(Arc::new(Mutex::new(Some(body))));
+    parts.extensions.insert(arriving.clone());
     let deletes = parts.method == Method::POST
         && parts.uri.query().is_some_and(|query| {
             query
                 .split('&')
                 .any(|pair| pair == "delete" || pair == "delete=")
         });
-    if content::is_chunked(&parts.headers) {
-        let chunks = Chunks::new();
-        return HttpRequest::from_parts(parts, Body::http_body(Limited { body, chunks }));
+    let chunked = content::framing(&parts.headers);
+    let seen = (deletes && chunked.is_none()).then(|| {
+        let hasher = Hasher::new(announced(&parts.headers));
+        Seen(Arc::new(Mutex::new(Some(hasher))))
+    });
+    if let Some(seen) = &seen {
+        parts.extensions.insert(seen.clone());
     }
-    if !deletes {
-        return HttpRequest::from_parts(parts, Body::http_body(body));
-    }
-    let hasher = Hasher::new(announced(&parts.headers));
-    let seen = Seen(Arc::new(Mutex::new(Some(hasher))));
-    parts.extensions.insert(seen.clone());
-    HttpRequest::from_parts(parts, Body::http_body(Watched { body, seen }))
+    let lent = Lent {
+        arriving,
+        left: MAX_READ,
+        chunks: chunked.map(Decoder::new),
+        seen,
+    };
+    HttpRequest::from_parts(parts, Body::http_body(lent))
 }
 
 fn announced(headers: &HeaderMap) -> Option<crate::backend::digest::Algorithm> {
@@ -88,12 +115,18 @@ pub(super) fn finish(mut response: HttpResponse) -> HttpResponse {
     response
 }
 
-struct Watched {
-    body: Patient<Incoming>,
-    seen: Seen,
+/// A body lent to the protocol layer until somebody takes it away.
+struct Lent {
+    arriving: Arriving,
+    /// How many more bytes may be read.
+    left: usize,
+    /// For a body in chunks: the protocol layer takes its end for the end of the chunks, but only the empty chunk, whose
+    /// signature closes the chain, says that nothing was cut off.
+    chunks: Option<Decoder>,
+    seen: Option<Seen>,
 }
 
-impl HttpBody for Watched {
+impl HttpBody for Lent {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -101,59 +134,51 @@ impl HttpBody for Watched {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(context);
-        if let Poll::Ready(Some(Ok(frame))) = &frame
-            && let Some(bytes) = frame.data_ref()
-            && let Some(hasher) = &mut *self.seen.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let frame = match &mut *self.arriving.body() {
+            Some(body) => ready!(Pin::new(body).poll_frame(context)),
+            None => None,
+        };
+        Poll::Ready(match frame {
+            Some(Ok(frame)) => Some(self.pass(&frame).map(|()| frame)),
+            None => self.end().err().map(Err),
+            failed => failed,
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let body = self.arriving.body();
+        self.chunks.is_none() && body.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let body = self.arriving.body();
+        body.as_ref()
+            .map_or_else(SizeHint::default, HttpBody::size_hint)
+    }
+}
+
+impl Lent {
+    fn pass(&mut self, frame: &Frame<Bytes>) -> Result<(), BodyError> {
+        let Some(bytes) = frame.data_ref() else {
+            return Ok(());
+        };
+        self.left = self.left.checked_sub(bytes.len()).ok_or(Broken::TooLarge)?;
+        if let Some(chunks) = &mut self.chunks {
+            chunks.feed(bytes.clone(), drop).map_err(Broken::from)?;
+        }
+        if let Some(Seen(seen)) = &self.seen
+            && let Some(hasher) = &mut *seen.lock().unwrap_or_else(PoisonError::into_inner)
         {
             hasher.update(bytes);
         }
-        frame
+        Ok(())
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// A body in chunks, none of them larger than allowed and the last one there.
-struct Limited {
-    body: Patient<Incoming>,
-    chunks: Chunks,
-}
-
-impl HttpBody for Limited {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        if frame.is_none() {
-            let ended = self.chunks.end();
-            self.chunks = Chunks::End;
-            return Poll::Ready(ended.err().map(|error| Err(error.into())));
-        }
-        Poll::Ready(frame.map(|frame| {
-            let frame = frame?;
-            if let Some(bytes) = frame.data_ref() {
-                self.chunks.pass(bytes)?;
-            }
-            Ok(frame)
-        }))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream() && self.chunks.end().is_ok()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+    fn end(&mut self) -> Result<(), BodyError> {
+        let ended = self
+            .chunks
+            .take()
+            .map_or(Ok(()), |chunks| chunks.finish().map(drop));
+        Ok(ended.map_err(Broken::from)?)
     }
 }

@@ -140,7 +140,7 @@ fn check_digest(request: &S3Request<DeleteObjectsInput>) -> S3Result<()> {
         checksum: content::checksum_header(headers)?,
         ..Expected::default()
     };
-    if content::is_chunked(headers) {
+    if content::framing(headers).is_some() {
         return Err(s3_error!(
             NotImplemented,
             "DeleteObjects in chunks is not supported"

@@ -7,7 +7,9 @@ use hyper::StatusCode;
 use hyper::header::{ETAG, HeaderValue};
 use s3s::{S3Error, S3ErrorCode};
 
+use super::broken::Broken;
 use crate::backend::Error;
+use crate::backend::content::BodyError;
 
 impl From<Error> for S3Error {
     fn from(error: Error) -> Self {
@@ -28,7 +30,7 @@ impl From<Error> for S3Error {
             Error::DigestMismatch { .. } => S3ErrorCode::BadDigest,
             Error::InvalidDigest { .. } => S3ErrorCode::InvalidDigest,
             Error::IncompleteBody { .. } => S3ErrorCode::IncompleteBody,
-            Error::Body { .. } => broken_body(&error),
+            Error::Body { source } => broken_body(source),
             Error::MetadataTooLarge { .. } => S3ErrorCode::MetadataTooLarge,
             Error::InvalidPart { .. } => S3ErrorCode::InvalidPart,
             Error::InvalidPartOrder { .. } => S3ErrorCode::InvalidPartOrder,
@@ -73,22 +75,12 @@ impl From<Error> for S3Error {
     }
 }
 
-/// Why content broke off. The protocol layer says so only in the text of its errors, whose types it keeps to itself.
-fn broken_body(error: &Error) -> S3ErrorCode {
-    let mut text = String::new();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    if text.contains("Sha256Mismatch") {
-        S3ErrorCode::Custom("XAmzContentSHA256Mismatch".into())
-    } else if text.contains("SignatureMismatch") {
-        S3ErrorCode::SignatureDoesNotMatch
-    } else if text.contains("the client sent nothing") {
-        S3ErrorCode::RequestTimeout
-    } else {
-        S3ErrorCode::IncompleteBody
+/// Why content broke off.
+fn broken_body(source: &BodyError) -> S3ErrorCode {
+    match source.downcast_ref::<Broken>() {
+        Some(broken) => broken.code(),
+        // The connection ended.
+        None => S3ErrorCode::IncompleteBody,
     }
 }
 
@@ -96,6 +88,7 @@ fn broken_body(error: &Error) -> S3ErrorCode {
 mod tests {
     use std::io;
 
+    use super::super::chunks::Malformed;
     use super::*;
 
     #[test]
@@ -110,18 +103,19 @@ mod tests {
     }
 
     #[test]
-    fn content_that_stopped_coming_is_named_so() {
-        let source = "the client sent nothing for 60 s".into();
-        let error = S3Error::from(Error::Body { source });
-        assert_eq!(error.code(), &S3ErrorCode::RequestTimeout);
-        assert_eq!(error.status_code(), Some(StatusCode::BAD_REQUEST));
-    }
-
-    #[test]
-    fn content_that_is_not_what_was_signed_is_named_so() {
-        let source = "UploadStreamError: Sha256Mismatch".into();
-        let error = S3Error::from(Error::Body { source });
-        assert_eq!(error.code().as_str(), "XAmzContentSHA256Mismatch");
-        assert_eq!(error.status_code(), Some(StatusCode::BAD_REQUEST));
+    fn content_that_broke_off_is_told_by_how() {
+        let code = |source: BodyError| {
+            let error = S3Error::from(Error::Body { source });
+            assert_eq!(error.status_code(), Some(StatusCode::BAD_REQUEST));
+            error.code().as_str().to_owned()
+        };
+        assert_eq!(code(Broken::Sha256.into()), "XAmzContentSHA256Mismatch");
+        assert_eq!(code(Broken::Signature.into()), "SignatureDoesNotMatch");
+        assert_eq!(code(Broken::from(Malformed::Cut).into()), "IncompleteBody");
+        assert_eq!(
+            code(Broken::Silent { seconds: 60 }.into()),
+            "RequestTimeout"
+        );
+        assert_eq!(code("connection reset".into()), "IncompleteBody");
     }
 }

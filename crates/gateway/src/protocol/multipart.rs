@@ -10,7 +10,7 @@ use s3s::dto::{
 };
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
-use super::content::{Described, content};
+use super::content::{Head, content};
 use super::convert::{self, ChecksumFields, Headers, key_text, part_number};
 use super::relay;
 use crate::backend::digest::Algorithm;
@@ -102,13 +102,13 @@ pub(super) async fn upload_part(
     let input = request.input;
     let path = convert::path(input.bucket, input.key)?;
     let number = part_number(input.part_number)?;
-    let described = Described {
+    let content = content(&Head {
         headers: &request.headers,
-        trailers: request.trailing_headers,
+        extensions: &request.extensions,
+        credentials: request.credentials.as_ref(),
         content_md5: input.content_md5.as_deref(),
         content_length: input.content_length,
-    };
-    let content = content(input.body, described)?;
+    })?;
     let part = backend
         .put_part(&path, &input.upload_id, number, content, relayed)
         .await?;

@@ -8,7 +8,7 @@ use s3s::dto::{
 };
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
-use super::content::{Described, content};
+use super::content::{Head, content};
 use super::convert::{self, ChecksumFields, Headers};
 use super::relay;
 use crate::backend::options::{CopyOptions, PutOptions, ReadOptions};
@@ -23,13 +23,13 @@ pub(super) async fn put_object(
     let path = convert::path(input.bucket, input.key)?;
     let condition =
         convert::write_condition(input.if_match.as_ref(), input.if_none_match.as_ref())?;
-    let described = Described {
+    let content = content(&Head {
         headers: &request.headers,
-        trailers: request.trailing_headers,
+        extensions: &request.extensions,
+        credentials: request.credentials.as_ref(),
         content_md5: input.content_md5.as_deref(),
         content_length: input.content_length,
-    };
-    let content = content(input.body, described)?;
+    })?;
     let headers = Headers {
         cache_control: input.cache_control,
         content_disposition: input.content_disposition,

@@ -13,14 +13,8 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::broken::Broken;
 use crate::backend::content::BodyError;
-
-/// Nothing came for too long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the client sent nothing for {} s", limit.as_secs())]
-pub(super) struct Silent {
-    limit: Duration,
-}
 
 /// A body of which each piece comes within a time.
 pub(super) struct Patient<B> {
@@ -64,8 +58,8 @@ where
             self.silence.as_mut().reset(end);
         }
         ready!(self.silence.as_mut().poll(context));
-        let limit = self.limit;
-        Poll::Ready(Some(Err(Silent { limit }.into())))
+        let seconds = self.limit.as_secs();
+        Poll::Ready(Some(Err(Broken::Silent { seconds }.into())))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -97,7 +91,8 @@ mod tests {
         let first = body.frame().await.unwrap().unwrap();
         assert_eq!(first.into_data().unwrap(), "first");
         let error = body.frame().await.unwrap().unwrap_err();
-        assert!(error.is::<Silent>(), "{error:?}");
+        let silent = Some(&Broken::Silent { seconds: 0 });
+        assert_eq!(error.downcast_ref(), silent, "{error:?}");
     }
 
     #[tokio::test]

@@ -90,14 +90,14 @@ def crc32(data):
     return base64.b64encode(zlib.crc32(data).to_bytes(4, "big")).decode()
 
 
-def put(key, data, payload, trailer=None, length=None, damage=lambda body: body, extra=None):
+def put(key, data, payload, trailer=None, length=None, damage=lambda body: body, extra=None, chunk=CHUNK):
     headers = {"content-encoding": "aws-chunked",
                "x-amz-decoded-content-length": str(len(data) if length is None else length), **(extra or {})}
     if trailer:
         headers["x-amz-trailer"] = trailer[0]
     request = Request("PUT", key, payload, headers)
     signed = payload != UNSIGNED_TRAILER
-    pieces = [data[start:start + CHUNK] for start in range(0, len(data), CHUNK)]
+    pieces = [data[start:start + chunk] for start in range(0, len(data), chunk)]
     body = b"".join(request.chunk(piece, signed) + b"\r\n" for piece in pieces)
     body += request.chunk(b"", signed)
     if trailer and trailer[1] is not None:
@@ -120,8 +120,8 @@ DATA = os.urandom(3 * CHUNK + 17)
 GOOD = ("x-amz-checksum-crc32", crc32(DATA))
 
 
-def accepted(what, payload, trailer=None, data=DATA):
-    status, code, _, text = put("stream", data, payload, trailer)
+def accepted(what, payload, trailer=None, data=DATA, chunk=CHUNK):
+    status, code, _, text = put("stream", data, payload, trailer, chunk=chunk)
     check((status, code), (200, ""), f"{what} {text[:300]}")
     status, _, answer, text = get("stream")
     check((status, text), (200, data), f"{what}, read back")
@@ -152,6 +152,8 @@ def spoil_signature(name):
 accepted("signed chunks", SIGNED)
 accepted("signed chunks without content", SIGNED, data=b"")
 accepted("one signed chunk of one byte", SIGNED, data=b"x")
+accepted("one signed chunk larger than any buffer", SIGNED, data=os.urandom(20 << 20), chunk=20 << 20)
+accepted("many signed chunks of a few bytes", SIGNED, chunk=100)
 accepted("signed chunks with a trailer", SIGNED_TRAILER, GOOD)
 accepted("unsigned chunks with a trailer", UNSIGNED_TRAILER, GOOD)
 accepted("unsigned chunks with a trailer without content", UNSIGNED_TRAILER, ("x-amz-checksum-crc32", crc32(b"")), data=b"")
@@ -172,6 +174,8 @@ refused("a signed trailer with a wrong checksum", digest, DATA, SIGNED_TRAILER, 
 refused("an unsigned trailer with a wrong checksum", digest, DATA, UNSIGNED_TRAILER, wrong)
 refused("a trailer that was announced and did not come", digest + cut + ["MalformedTrailerError", "InvalidDigest", "InvalidRequest"],
         DATA, UNSIGNED_TRAILER, ("x-amz-checksum-crc32", None))
+refused("a signed trailer that was announced and did not come", mismatch, DATA, SIGNED_TRAILER, ("x-amz-checksum-crc32", None))
+refused("a trailer where none may be", cut, DATA, SIGNED, damage=lambda body: body[:-2] + b"x-amz-checksum-crc32:AAAAAA==\r\n\r\n")
 refused("more bytes than announced", cut, DATA, SIGNED, length=len(DATA) - 1)
 refused("fewer bytes than announced", cut, DATA, SIGNED, length=len(DATA) + 1)
 refused("chunks cut at the end of one", cut, DATA, SIGNED, damage=lambda body: body[:body.index(b"\r\n10000;") + 2])
@@ -181,4 +185,18 @@ refused("a header and a trailer with a checksum", ["InvalidRequest"], DATA, UNSI
         extra={"x-amz-checksum-crc32": GOOD[1]})
 refused("a wrong Content-MD5", digest, DATA, SIGNED,
         extra={"content-md5": base64.b64encode(hashlib.md5(b"other").digest()).decode()})
+
+
+def whole(what, data, sent, codes):
+    """One body, not in chunks, signed by its SHA-256."""
+    status, code, _, text = Request("PUT", "whole", hashlib.sha256(data).hexdigest(), {}).send(sent)
+    check((status == 200, code in codes), (not code, True), f"{what}: {status} {code} {text[:300]}")
+    check(get("whole")[0], 404 if code else 200, what)
+
+
+wrong_digest = ["XAmzContentSHA256Mismatch"]
+whole("a body that is not what was signed", DATA, DATA[:-1] + b"!", wrong_digest)
+whole("a small body that is not what was signed", b"x", b"y", wrong_digest)
+whole("an empty body where bytes were signed", b"x", b"", wrong_digest)
+whole("a body that is what was signed", DATA, DATA, [""])
 print(f"{checks} streams answered as documented")
