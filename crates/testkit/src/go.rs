@@ -1,4 +1,4 @@
-//! Programs of Go modules, built once into the cache.
+//! Programs of Go modules, and of our own sources in Go, built once into the cache.
 //!
 //! What is fetched is checked against Go's checksum database; a machine that switched that off gets nothing from here.
 //! Built parts stay in Go's own caches, so that the second program of a kind is cheap.
@@ -9,10 +9,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
 
 use crate::cache::Cache;
 use crate::process::{run, run_within};
-use crate::progress;
+use crate::{progress, workspace};
 
 /// The largest of them takes eleven minutes on two busy cores.
 const PATIENCE: Duration = Duration::from_mins(30);
@@ -111,6 +112,54 @@ impl Module {
     }
 }
 
+/// A program whose sources are in this repository.
+#[derive(Debug, Clone, Copy)]
+pub struct Own {
+    /// Names it in the cache.
+    pub name: &'static str,
+    /// The folder with `go.mod`, `go.sum` and the package `main`, from the root of the workspace.
+    pub sources: &'static str,
+}
+
+impl Own {
+    /// Returns the program, after building it if these very sources are not in the cache.
+    pub fn program(&self) -> Result<PathBuf> {
+        let sources = workspace::root().join(self.sources);
+        let version = version(&sources)?;
+        let folder =
+            Cache::of_user()?.install(&format!("own-{}", self.name), &version, |folder| {
+                progress::say(format_args!(
+                    "{}: building, once for this machine",
+                    self.name
+                ));
+                refuse_unverified()?;
+                build(
+                    go(&sources)
+                        .args(["build", "-mod=readonly", "-buildvcs=false"])
+                        .args(SLIM)
+                        .arg("-o")
+                        .arg(folder.join(self.name)),
+                )
+            })?;
+        Ok(folder.join(self.name))
+    }
+}
+
+/// Changes when any of the files does.
+fn version(sources: &Path) -> Result<String> {
+    let mut files = fs::read_dir(sources)
+        .and_then(Iterator::collect::<std::io::Result<Vec<_>>>)
+        .with_context(|| format!("cannot read `{}`", sources.display()))?;
+    files.sort_by_key(fs::DirEntry::file_name);
+    let mut hash = Sha256::new();
+    for file in files {
+        hash.update(file.file_name().as_encoded_bytes());
+        hash.update([0]);
+        hash.update(fs::read(file.path())?);
+    }
+    Ok(hex::encode(&hash.finalize()[..8]))
+}
+
 /// Without paths of this machine and without what only a debugger reads.
 const SLIM: [&str; 3] = ["-trimpath", "-ldflags", "-s -w"];
 
@@ -146,6 +195,19 @@ fn refuse_unverified() -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sources_that_changed_are_another_version() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            fs::write(folder.path().join(name), text).unwrap();
+            version(folder.path()).unwrap()
+        };
+        let first = write("main.go", "package main");
+        assert_ne!(first, write("main.go", "package main // changed"));
+        assert_eq!(first, write("main.go", "package main"));
+        assert_ne!(first, write("more.go", "package main"));
+    }
 
     #[test]
     fn an_empty_program_is_the_module_itself() {

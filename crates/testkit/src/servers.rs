@@ -5,6 +5,7 @@
 //! the same folder goes on with the same data. None of them is ever linked: they are peers, and witnesses.
 
 pub mod azurite;
+pub mod lifeboat;
 pub mod minio;
 pub mod s3proxy;
 pub mod seaweedfs;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::http;
+use crate::load;
 use crate::port;
 use crate::process::{Process, last_lines};
 
@@ -37,7 +39,7 @@ pub struct Peer {
 }
 
 /// All that the tests of the workspace start, what is quickly there first.
-pub const PEERS: [Peer; 6] = [
+pub const PEERS: [Peer; 7] = [
     Peer {
         name: "Azurite",
         get: || azurite::PACKAGE.folder(),
@@ -49,6 +51,10 @@ pub const PEERS: [Peer; 6] = [
     Peer {
         name: "SeaweedFS",
         get: seaweedfs::program,
+    },
+    Peer {
+        name: "the load program",
+        get: || load::PROGRAM.program(),
     },
     Peer {
         name: "versitygw",

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::Result;
 use lifeboat_testkit::servers::{Server, azurite, minio, s3proxy, seaweedfs, versitygw};
-use lifeboat_testkit::{process, python, scratch, skip};
+use lifeboat_testkit::{load, process, python, scratch, skip};
 use tempfile::TempDir;
 
 fn work() -> TempDir {
@@ -72,6 +72,50 @@ fn versitygw_keeps_objects_as_files() {
     };
     insta::assert_snapshot!(seen, @"etag md5, listed as put; encryption none; create again: PreconditionFailed; unsigned: 403");
     assert!(server.data().join("witness/dir/plain").is_file());
+    end(server);
+}
+
+#[test]
+fn the_load_program_reads_back_what_it_wrote_and_notices_other_bytes() {
+    let work = work();
+    let Some(server) = started("versitygw", versitygw::start(work.path())) else {
+        return;
+    };
+    let Some(_) = or_skip("load program", load::PROGRAM.program()) else {
+        return;
+    };
+    let run = |operation: &str, flags: &[&str]| {
+        let mut command = load::command(&server, operation).unwrap();
+        process::run(
+            command
+                .args(["-bucket", "load", "-prefix", "a/"])
+                .args(flags),
+        )
+        .unwrap()
+    };
+    let size = ["-size", "12000000", "-count", "2", "-clients", "2"];
+    let counts = |said: &str| {
+        let fields = ["operations", "bytes", "errors"].map(|name| {
+            let (_, rest) = said.split_once(&format!("\"{name}\":")).unwrap();
+            rest.split([',', '}']).next().unwrap().to_owned()
+        });
+        fields.join(" ")
+    };
+    assert_eq!(counts(&run("multipart", &size)), "2 24000000 0");
+    assert_eq!(counts(&run("copy", &["-to", "a/b/"])), "2 24000000 0");
+    assert_eq!(counts(&run("list", &[])), "4 0 0");
+    assert_eq!(counts(&run("get", &["-count", "4"])), "4 48000000 0");
+    assert_eq!(
+        counts(&run("get", &["-count", "3", "-range", "1000000"])),
+        "3 3000000 0"
+    );
+
+    let object = server.data().join("load/a/00000/object-00000001");
+    let mut bytes = std::fs::read(&object).unwrap();
+    bytes[9_000_000] ^= 1;
+    std::fs::write(&object, bytes).unwrap();
+    assert_eq!(counts(&run("get", &["-count", "4"])), "3 36000000 1");
+    assert_eq!(counts(&run("delete", &[])), "4 0 0");
     end(server);
 }
 
