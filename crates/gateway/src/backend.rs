@@ -3,6 +3,7 @@
 //! The contract is free of protocol types, so that a backend can be tested without HTTP and the protocol can change
 //! without touching a backend. Its promises are tested by one suite that every backend passes.
 
+pub(crate) mod assembly;
 pub mod condition;
 pub mod content;
 pub mod digest;
@@ -104,6 +105,21 @@ pub struct Attributes {
     /// User metadata, without the `x-amz-meta-` of the protocol.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub user: BTreeMap<String, String>,
+}
+
+impl Attributes {
+    /// Refuses more user metadata than S3 has room for.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let bytes = self
+            .user
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
+        if bytes > MAX_USER_METADATA_BYTES {
+            return Err(Error::MetadataTooLarge { bytes });
+        }
+        Ok(())
+    }
 }
 
 /// An object as readers see it.

@@ -49,8 +49,8 @@ use crate::backend::upload::{
     BegunUpload, CompleteOptions, PartInfo, UploadInfo, UploadOptions, UploadParts,
 };
 use crate::backend::{
-    Attributes, Backend, BucketInfo, Error, MAX_USER_METADATA_BYTES, ObjectInfo, ObjectPath,
-    Opened, Space, Status, Stored, is_bucket_name,
+    Backend, BucketInfo, Error, ObjectInfo, ObjectPath, Opened, Space, Status, Stored,
+    is_bucket_name,
 };
 use crate::backends::Sources;
 
@@ -190,7 +190,7 @@ impl Backend for Local {
             condition,
             ..
         } = options;
-        check_attributes(&attributes)?;
+        attributes.check()?;
         let bucket = path.bucket().to_owned();
         let staged = self
             .run(move |inner| {
@@ -267,7 +267,7 @@ impl Backend for Local {
     ) -> Result<Stored, Error> {
         refuse_version(options.source_version.as_deref())?;
         if let Some(attributes) = &options.attributes {
-            check_attributes(attributes)?;
+            attributes.check()?;
         }
         let (from, to) = (from.clone(), to.clone());
         self.run(move |inner| Ok(inner.volume.copy(&from, &to, &options)?.into()))
@@ -285,7 +285,7 @@ impl Backend for Local {
         path: &ObjectPath,
         options: UploadOptions,
     ) -> Result<BegunUpload, Error> {
-        check_attributes(&options.attributes)?;
+        options.attributes.check()?;
         let path = path.clone();
         let id = self
             .run(move |inner| inner.uploads.begin(&inner.volume, &path, options))
@@ -410,16 +410,4 @@ fn bucket_info(volume: &Volume, name: String) -> Result<BucketInfo, Error> {
         .or_else(|| Timestamp::from_second(stat.st_mtime).ok())
         .unwrap_or(Timestamp::UNIX_EPOCH);
     Ok(BucketInfo { name, created })
-}
-
-fn check_attributes(attributes: &Attributes) -> Result<(), Error> {
-    let bytes = attributes
-        .user
-        .iter()
-        .map(|(name, value)| name.len() + value.len())
-        .sum();
-    if bytes > MAX_USER_METADATA_BYTES {
-        return Err(Error::MetadataTooLarge { bytes });
-    }
-    Ok(())
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::Part;
 use super::journal::Place;
-use crate::backend::digest::{Checksum, multipart_etag};
-use crate::backend::upload::{ChecksumType, CompleteOptions, UploadOptions};
-use crate::backend::{Error, MIN_PART_BYTES};
+use crate::backend::Error;
+use crate::backend::assembly::{Assembly, assemble};
+use crate::backend::digest::Checksum;
+use crate::backend::upload::{CompleteOptions, UploadOptions};
 use crate::backends::local::crc::Crc;
 
 /// How to make an object of parts.
@@ -39,49 +40,20 @@ pub(super) fn plan(
     options: &UploadOptions,
     request: &CompleteOptions,
 ) -> Result<Plan, Error> {
-    let (last, _) = request.parts.split_last().ok_or(Error::NoParts)?;
-    for pair in request.parts.windows(2) {
-        if pair[0].number >= pair[1].number {
-            return Err(Error::InvalidPartOrder {
-                number: pair[1].number,
-            });
-        }
-    }
-    let mut parts = Vec::with_capacity(request.parts.len());
-    for wanted in &request.parts {
-        let part = have
-            .get(&wanted.number)
-            .filter(|part| part.info.etag == wanted.etag)
-            .filter(|part| match (&wanted.checksum, &part.info.checksum) {
-                (Some(wanted), Some(found)) => wanted == found,
-                _ => true,
-            })
-            .ok_or(Error::InvalidPart {
-                number: wanted.number,
-            })?;
-        if part.info.size < MIN_PART_BYTES && wanted.number != last.number {
-            return Err(Error::PartTooSmall {
-                number: wanted.number,
-                size: part.info.size,
-            });
-        }
-        parts.push(part.clone());
-    }
-    let etags = parts.iter().map(|part| part.info.etag.as_str());
-    let etag = multipart_etag(etags).ok_or(Error::InvalidPart {
-        number: last.number,
-    })?;
-    let size = parts.iter().map(|part| part.info.size).sum();
-    let checksum = object_checksum(&parts, options);
-    if let (Some(expected), Some(found)) = (&request.checksum, &checksum)
-        && expected != found
-    {
-        return Err(Error::DigestMismatch {
-            algorithm: expected.algorithm.name(),
-            expected: expected.value.clone(),
-            found: found.value.clone(),
-        });
-    }
+    let Assembly {
+        size,
+        etag,
+        checksum,
+    } = assemble(
+        |number| have.get(&number).map(|part| &part.info),
+        options,
+        request,
+    )?;
+    let parts: Vec<_> = request
+        .parts
+        .iter()
+        .filter_map(|wanted| have.get(&wanted.number).cloned())
+        .collect();
     let in_place = parts.len() == have.len() && lie_in_place(&parts);
     Ok(Plan {
         parts,
@@ -107,28 +79,12 @@ fn lie_in_place(parts: &[Part]) -> bool {
         })
 }
 
-fn object_checksum(parts: &[Part], options: &UploadOptions) -> Option<Checksum> {
-    let (algorithm, kind) = options.checksum?;
-    let checksums: Option<Vec<_>> = parts
-        .iter()
-        .map(|part| part.info.checksum.as_ref())
-        .collect();
-    let checksums = checksums?;
-    match kind {
-        ChecksumType::Composite => Checksum::composite(algorithm, &checksums),
-        ChecksumType::Full => {
-            let sizes = parts.iter().map(|part| part.info.size);
-            let pairs: Vec<_> = checksums.into_iter().zip(sizes).collect();
-            Checksum::joined(algorithm, &pairs)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::backend::MIN_PART_BYTES;
     use crate::backend::relay::Relayed;
     use crate::backend::upload::{CompletedPart, PartInfo};
 
@@ -206,28 +162,5 @@ mod tests {
         let mut have = parts(&[FULL, FULL]);
         have.remove(&1);
         assert!(!plan_of(&have, &[2]).unwrap().in_place);
-    }
-
-    #[test]
-    fn wrong_lists_are_told_apart() {
-        let have = parts(&[FULL, 7, FULL]);
-        assert!(matches!(plan_of(&have, &[]), Err(Error::NoParts)));
-        assert!(matches!(
-            plan_of(&have, &[3, 1]),
-            Err(Error::InvalidPartOrder { number: 1 })
-        ));
-        assert!(matches!(
-            plan_of(&have, &[1, 1]),
-            Err(Error::InvalidPartOrder { number: 1 })
-        ));
-        assert!(matches!(
-            plan_of(&have, &[1, 4]),
-            Err(Error::InvalidPart { number: 4 })
-        ));
-        assert!(matches!(
-            plan_of(&have, &[1, 2, 3]),
-            Err(Error::PartTooSmall { number: 2, .. })
-        ));
-        assert!(plan_of(&have, &[1, 2]).is_ok());
     }
 }
