@@ -1,5 +1,7 @@
 //! Programs from Debian packages, unpacked into the cache; the system's own packages stay as they are.
 
+mod sources;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use crate::cache::Cache;
 use crate::process::run;
 
-/// A package of Debian 12 and the program wanted from it.
+/// A package and the program wanted from it.
 #[derive(Debug, Clone, Copy)]
 pub struct Package {
     pub name: &'static str,
@@ -17,6 +19,8 @@ pub struct Package {
     pub version: &'static str,
     /// Path of the program inside the package.
     pub program: &'static str,
+    /// The suite that has this version, where it is not the machine's own.
+    pub suite: Option<&'static str>,
 }
 
 /// Copies files to and from S3.
@@ -24,6 +28,7 @@ pub const RCLONE: Package = Package {
     name: "rclone",
     version: "1.60.1",
     program: "usr/bin/rclone",
+    suite: None,
 };
 
 /// Keeps its own repository format in S3, and reads it back with checks.
@@ -31,6 +36,7 @@ pub const RESTIC: Package = Package {
     name: "restic",
     version: "0.14.0",
     program: "usr/bin/restic",
+    suite: None,
 };
 
 impl Package {
@@ -47,20 +53,31 @@ impl Package {
         Ok(folder.join(self.program))
     }
 
-    /// Leaves one `.deb` in `folder`. A machine that never updated its lists gets private ones for the moment.
+    /// Leaves one `.deb` in `folder`. A machine that never updated its lists gets private ones for the moment, and so
+    /// does another suite: what the machine itself would install stays as it is.
     fn download(&self, folder: &Path) -> Result<()> {
-        if self.download_with(folder, &[]).is_ok() {
+        if self.suite.is_none() && self.download_with(folder, &[]).is_ok() {
             return Ok(());
         }
         let private = tempfile::tempdir_in(folder)?;
-        let lists = private.path().join("lists");
-        let archives = private.path().join("cache");
-        fs::create_dir_all(lists.join("partial"))?;
-        fs::create_dir_all(archives.join("archives/partial"))?;
-        let options = [
+        let [lists, archives, sources] =
+            ["lists", "cache", "sources"].map(|name| private.path().join(name));
+        for needed in [
+            &lists.join("partial"),
+            &archives.join("archives/partial"),
+            &sources,
+        ] {
+            fs::create_dir_all(needed)?;
+        }
+        let mut options = vec![
             format!("Dir::State::lists={}", lists.display()),
             format!("Dir::Cache={}", archives.display()),
         ];
+        if let Some(suite) = self.suite {
+            sources::describe(suite, &sources)?;
+            options.push("Dir::Etc::sourcelist=/dev/null".to_owned());
+            options.push(format!("Dir::Etc::sourceparts={}", sources.display()));
+        }
         run(apt_get(&options).arg("update"))?;
         self.download_with(folder, &options)
     }

@@ -9,6 +9,7 @@ pub mod debian;
 pub mod environment;
 pub mod go;
 pub mod http;
+pub mod java;
 pub mod load;
 pub mod maven;
 pub mod npm;

@@ -1,7 +1,7 @@
 //! Artifacts of a Maven repository, in pinned versions. Maven checks what it fetches against the checksums beside it;
 //! single files are checked again against a hash that is kept here.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -63,6 +63,36 @@ impl Artifact {
         }
         Ok(file)
     }
+}
+
+/// Leaves a library and all it needs at run time in `folder`. `coordinates` are `group:artifact:version`.
+pub(crate) fn fetch_library(coordinates: &str, folder: &Path, scratch: &Path) -> Result<()> {
+    let [group, artifact, version] = coordinates.split(':').collect::<Vec<_>>()[..] else {
+        bail!("`{coordinates}` is not `group:artifact:version`");
+    };
+    let project = scratch.join("pom.xml");
+    fs::write(
+        &project,
+        format!(
+            "<project>\n\
+             <modelVersion>4.0.0</modelVersion>\n\
+             <groupId>peer</groupId><artifactId>peer</artifactId><version>1</version><packaging>pom</packaging>\n\
+             <dependencies><dependency>\n\
+             <groupId>{group}</groupId><artifactId>{artifact}</artifactId><version>{version}</version>\n\
+             </dependency></dependencies>\n\
+             </project>\n"
+        ),
+    )?;
+    run_within(
+        maven(&format!("{PLUGIN}:copy-dependencies"))
+            .arg("--file")
+            .arg(&project)
+            .arg("-DincludeScope=runtime")
+            .arg(format!("-DoutputDirectory={}", folder.display())),
+        PATIENCE,
+    )?;
+    fs::remove_file(project)?;
+    Ok(())
 }
 
 /// Maven, which prints its errors to stdout and must not wait for anybody.

@@ -7,9 +7,11 @@
 pub mod azurite;
 pub mod lifeboat;
 pub mod minio;
+pub mod opensearch;
 pub mod s3proxy;
 pub mod seaweedfs;
 pub mod versitygw;
+pub mod victoria_metrics;
 
 use std::fs::{self, Permissions};
 use std::net::SocketAddr;
@@ -39,7 +41,7 @@ pub struct Peer {
 }
 
 /// All that the tests of the workspace start, what is quickly there first.
-pub const PEERS: [Peer; 7] = [
+pub const PEERS: [Peer; 12] = [
     Peer {
         name: "Azurite",
         get: || azurite::PACKAGE.folder(),
@@ -57,6 +59,22 @@ pub const PEERS: [Peer; 7] = [
         get: || load::PROGRAM.program(),
     },
     Peer {
+        name: "VictoriaMetrics 1.79",
+        get: || victoria_metrics::Release::V1_79.programs(),
+    },
+    Peer {
+        name: "VictoriaMetrics 1.112",
+        get: || victoria_metrics::Release::V1_112.programs(),
+    },
+    Peer {
+        name: "VictoriaMetrics 1.145",
+        get: || victoria_metrics::Release::V1_145.programs(),
+    },
+    Peer {
+        name: "OpenSearch",
+        get: opensearch::tree,
+    },
+    Peer {
         name: "versitygw",
         get: || versitygw::MODULE.programs(),
     },
@@ -67,6 +85,10 @@ pub const PEERS: [Peer; 7] = [
     Peer {
         name: "MinIO of 2026",
         get: || minio::OF_2026.programs(),
+    },
+    Peer {
+        name: "vmbackup of the platform",
+        get: || victoria_metrics::TOOLS_1_109.programs(),
     },
 ];
 
