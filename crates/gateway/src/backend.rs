@@ -284,10 +284,37 @@ pub trait Backend: Send + Sync + 'static {
     }
     /// What can be said of the store without asking much of it: for health checks and metrics.
     async fn status(&self) -> Result<Status, Error>;
+    /// How much memory one request to `bucket` may take for its content.
+    fn buffers(&self, bucket: &str) -> Buffers {
+        let _ = bucket;
+        Buffers::default()
+    }
     /// Who answers the requests to `bucket` that the gateway has no operation for.
     fn relay(&self, bucket: &str) -> Option<&dyn Relay> {
         let _ = bucket;
         None
+    }
+}
+
+/// The most bytes of one object that a store keeps in memory at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Buffers {
+    /// On its way in, beside what [`Content`] holds.
+    pub write: u64,
+    /// On its way out.
+    pub read: u64,
+    /// While it is copied.
+    pub copy: u64,
+}
+
+/// Nothing on the way in; on the way out one piece that is sent, one that is ready and one that is read.
+impl Default for Buffers {
+    fn default() -> Self {
+        Self {
+            write: 0,
+            read: 3 * 256 * 1024,
+            copy: 0,
+        }
     }
 }
 

@@ -9,6 +9,8 @@ pub mod auth;
 pub mod backend;
 pub mod backends;
 pub mod budget;
+mod health;
+pub mod metrics;
 mod protocol;
 pub mod router;
 pub mod server;

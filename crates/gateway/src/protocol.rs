@@ -2,6 +2,7 @@
 //!
 //! Parsing, signatures and XML are `s3s`; what an operation means is in one file for each group of operations.
 
+mod admission;
 mod body;
 mod broken;
 mod bucket;
@@ -10,6 +11,7 @@ mod content;
 mod convert;
 mod delete;
 mod error;
+mod linger;
 mod list;
 mod multipart;
 mod object;
@@ -17,51 +19,126 @@ mod patience;
 mod payload;
 mod relay;
 mod signing;
+mod story;
 mod xml;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use hyper::Response;
 use hyper::body::Incoming;
+use hyper::header::EXPECT;
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::dto;
 use s3s::service::{S3Service, S3ServiceBuilder};
-use s3s::{HttpError, HttpResponse, S3, S3Request, S3Response, S3Result};
+use s3s::{HttpError, S3, S3Request, S3Response, S3Result};
 
+use self::admission::Admission;
+use self::linger::Expects;
+use self::story::{Answer, Teller};
 use crate::auth::{Credentials, KeyRing};
-use crate::backend::Backend;
+use crate::backend::{self, Backend};
+use crate::budget::Budget;
+use crate::metrics::Metrics;
 
 /// The largest XML body: a list of 10,000 parts with checksums, or of 1,000 keys of 1,024 escaped bytes.
 const MAX_XML_BYTES: usize = 8 * 1024 * 1024;
+/// Odd, so that counting by it meets every number once; far apart, so that ids do not look alike.
+const ID_STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Answers S3 requests from a backend.
 struct Protocol {
     backend: Arc<dyn Backend>,
+    metrics: Arc<Metrics>,
+}
+
+/// What the protocol needs beside a backend.
+pub(crate) struct Options {
+    pub(crate) credentials: Vec<Credentials>,
+    pub(crate) budget: Budget,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Where the ids of requests begin.
+    pub(crate) first_id: u64,
 }
 
 /// The protocol as a function of HTTP requests.
 #[derive(Clone)]
-pub(crate) struct Service(S3Service);
+pub(crate) struct Service {
+    layer: S3Service,
+    metrics: Arc<Metrics>,
+    next_id: Arc<AtomicU64>,
+}
 
 impl Service {
-    pub(crate) fn new(backend: Arc<dyn Backend>, credentials: Vec<Credentials>) -> Self {
+    pub(crate) fn new(backend: Arc<dyn Backend>, options: Options) -> Self {
+        let Options {
+            credentials,
+            budget,
+            metrics,
+            first_id,
+        } = options;
         let mut config = S3Config::default();
         config.xml_max_body_size = MAX_XML_BYTES;
+        // Forms never come so far.
+        config.post_object_max_file_size = 0;
         let mut builder = S3ServiceBuilder::new(Protocol {
             backend: Arc::clone(&backend),
+            metrics: Arc::clone(&metrics),
         });
-        builder.set_route(relay::Onward { backend });
+        let admission = Admission {
+            backend: Arc::clone(&backend),
+            budget,
+        };
+        builder.set_access(admission.clone());
+        builder.set_route(relay::Onward { backend, admission });
         builder.set_auth(KeyRing(credentials));
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
-        Self(builder.build())
+        Self {
+            layer: builder.build(),
+            metrics,
+            next_id: Arc::new(AtomicU64::new(first_id)),
+        }
     }
 
     pub(crate) async fn call(
         &self,
         request: hyper::Request<Incoming>,
-    ) -> Result<HttpResponse, HttpError> {
-        let response = self.0.call(body::prepare(request)).await?;
-        Ok(body::finish(response))
+    ) -> Result<Response<Answer>, HttpError> {
+        let id = self.next_id.fetch_add(ID_STEP, Ordering::Relaxed);
+        let teller = Teller::begin(id, Arc::clone(&self.metrics));
+        let expects = match request.headers().get(EXPECT) {
+            Some(_) => Expects::Continue,
+            None => Expects::Nothing,
+        };
+        let (request, rest) = body::prepare(request, &teller.story);
+        let response = match admission::refuse_unsupported(&request) {
+            Ok(()) => self.layer.call(request).await?,
+            Err(error) => error
+                .to_http_response()
+                .map_err(|error| HttpError::new(Box::new(error)))?,
+        };
+        let response = body::finish(response);
+        if response.status().is_client_error() || response.status().is_server_error() {
+            rest.discard(expects).await;
+        }
+        Ok(teller.answer(response))
+    }
+}
+
+impl Protocol {
+    /// Counts what failed because of the store behind the gateway.
+    fn note<T>(&self, answer: &S3Result<T>) {
+        let cause = answer
+            .as_ref()
+            .err()
+            .and_then(|error| error.source()?.downcast_ref());
+        if let Some(
+            backend::Error::Upstream { status: 500.., .. } | backend::Error::Unreachable { .. },
+        ) = cause
+        {
+            self.metrics.upstream_failed();
+        }
     }
 }
 
@@ -72,7 +149,9 @@ macro_rules! operations {
         impl S3 for Protocol {
             $(
                 async fn $name(&self, request: S3Request<dto::$input>) -> S3Result<S3Response<dto::$output>> {
-                    $module::$name(&*self.backend, request).await
+                    let answer = $module::$name(&*self.backend, request).await;
+                    self.note(&answer);
+                    answer
                 }
             )*
         }

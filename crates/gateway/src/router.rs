@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use self::mapped::Mapped;
-use crate::backend::content::Content;
+use crate::backend::content::{Content, HELD};
 use crate::backend::digest::Expected;
 use crate::backend::listing::{ListQuery, Page};
 use crate::backend::options::{CopyOptions, DeleteOptions, Deleted, PutOptions, ReadOptions};
@@ -21,7 +21,8 @@ use crate::backend::upload::{
     BegunUpload, CompleteOptions, PartInfo, UploadInfo, UploadOptions, UploadParts,
 };
 use crate::backend::{
-    Backend, BucketInfo, Error, ObjectInfo, ObjectPath, Opened, Status, Stored, is_bucket_name,
+    Backend, BucketInfo, Buffers, Error, ObjectInfo, ObjectPath, Opened, Status, Stored,
+    is_bucket_name,
 };
 
 /// Sends each request to the backend that keeps its bucket.
@@ -307,6 +308,22 @@ impl Backend for Router {
             whole.add(store.status().await?);
         }
         Ok(whole)
+    }
+
+    fn buffers(&self, bucket: &str) -> Buffers {
+        let own = self.backend(bucket).buffers(bucket);
+        let stores = self.stores();
+        if stores.len() == 1 {
+            return own;
+        }
+        // A copy may come from another store, through the gateway.
+        let read = stores.iter().map(|store| store.buffers(bucket).read);
+        Buffers {
+            copy: own
+                .copy
+                .max(HELD + own.write + read.max().unwrap_or_default()),
+            ..own
+        }
     }
 
     fn relay(&self, bucket: &str) -> Option<&dyn Relay> {

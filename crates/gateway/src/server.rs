@@ -1,5 +1,7 @@
 //! The gateway as a running server: connections accepted, limited, drained at the end.
 
+mod monitor;
+
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -15,12 +17,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use self::monitor::Monitor;
 use crate::auth::Credentials;
 use crate::backend::{self, Backend};
-use crate::protocol::Service;
+use crate::budget::Budget;
+use crate::metrics::Metrics;
+use crate::protocol::{Options, Service};
 
-/// The most connections served at a time; others wait to be accepted.
-const MAX_CONNECTIONS: usize = 1024;
+/// How long a request waits for its share of the memory.
+const MEMORY_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a client may take to send the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest head of a request: 8 KiB of headers of S3, as much for the signature and a key of 3 KiB.
@@ -42,10 +47,20 @@ pub struct Config {
     pub upload_expiry: Duration,
     /// How long requests may go on after shutdown began.
     pub drain: Duration,
+    /// The most connections served at a time; others wait to be accepted.
+    pub connections: usize,
+    /// What all buffers of requests may take together, in bytes.
+    pub memory: u64,
+    /// How long a request waits for its share of the memory before it is told to slow down.
+    pub memory_patience: Duration,
+    /// Where health and metrics are told, if anywhere.
+    pub monitor: Option<SocketAddr>,
+    /// Where the ids of requests begin: a number of chance, so that those of two runs are not the same.
+    pub first_request: u64,
 }
 
 impl Config {
-    /// A week for uploads, half a minute to drain, and no buckets.
+    /// A week for uploads, half a minute to drain, 1,024 connections, 192 MiB, no buckets and no second port.
     pub fn new(listen: SocketAddr, credentials: Vec<Credentials>) -> Self {
         Self {
             listen,
@@ -53,6 +68,11 @@ impl Config {
             buckets: Vec::new(),
             upload_expiry: Duration::from_hours(7 * 24),
             drain: Duration::from_secs(30),
+            connections: 1024,
+            memory: 192 * 1024 * 1024,
+            memory_patience: MEMORY_PATIENCE,
+            monitor: None,
+            first_request: 0,
         }
     }
 }
@@ -96,6 +116,9 @@ pub struct Server {
     address: SocketAddr,
     service: Service,
     backend: Arc<dyn Backend>,
+    monitor: Monitor,
+    monitor_listener: Option<TcpListener>,
+    connections: usize,
     upload_expiry: Duration,
     drain: Duration,
 }
@@ -117,6 +140,11 @@ impl Server {
             buckets,
             upload_expiry,
             drain,
+            connections,
+            memory,
+            memory_patience,
+            monitor,
+            first_request,
         } = config;
         let usable = |one: &Credentials| !one.access_key.is_empty() && !one.secret_key.is_empty();
         if credentials.is_empty() || !credentials.iter().all(usable) {
@@ -129,18 +157,31 @@ impl Server {
             }
         }
         sweep(&*backend, upload_expiry).await;
-        let wrap = |source| Error::Listen {
-            address: listen,
-            source,
+        let listener = open(listen).await?;
+        let monitor_listener = match monitor {
+            Some(address) => Some(open(address).await?),
+            None => None,
         };
-        let listener = TcpListener::bind(listen).await.map_err(wrap)?;
-        let address = listener.local_addr().map_err(wrap)?;
-        let service = Service::new(Arc::clone(&backend), credentials);
+        let budget = Budget::new(memory, memory_patience);
+        let monitor = Monitor {
+            health: Arc::default(),
+            metrics: Arc::default(),
+            budget: budget.clone(),
+        };
+        let options = Options {
+            credentials,
+            budget,
+            metrics: Arc::clone(&monitor.metrics),
+            first_id: first_request,
+        };
         Ok(Self {
+            address: address_of(&listener, listen)?,
             listener,
-            address,
-            service,
+            service: Service::new(Arc::clone(&backend), options),
             backend,
+            monitor,
+            monitor_listener,
+            connections,
             upload_expiry,
             drain,
         })
@@ -151,18 +192,45 @@ impl Server {
         self.address
     }
 
-    /// Serves until `shutdown` is ready, then lets the requests under way come to their end.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+    /// Where health and metrics are told.
+    pub fn monitor_addr(&self) -> Option<SocketAddr> {
+        self.monitor_listener.as_ref()?.local_addr().ok()
+    }
+
+    /// Serves until `shutdown` is ready, then lets the requests under way come to their end, unless `at_once`, which is
+    /// looked at from then on, is ready before.
+    pub async fn run(
+        self,
+        shutdown: impl Future<Output = ()>,
+        at_once: impl Future<Output = ()>,
+    ) -> Result<(), Error> {
         let Self {
             listener,
             address,
             service,
             backend,
+            monitor,
+            monitor_listener,
+            connections: most,
             upload_expiry,
             drain,
         } = self;
         let mut shutdown = pin!(shutdown);
-        let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let Monitor {
+            health, metrics, ..
+        } = monitor.clone();
+        // What runs beside ends when this is dropped.
+        let mut beside = JoinSet::new();
+        let watched = (
+            Arc::clone(&backend),
+            Arc::clone(&health),
+            Arc::clone(&metrics),
+        );
+        beside.spawn(monitor::watch(watched.0, watched.1, watched.2));
+        if let Some(listener) = monitor_listener {
+            beside.spawn(monitor.serve(listener));
+        }
+        let slots = Arc::new(Semaphore::new(most));
         let (drained, draining) = watch::channel(false);
         let mut connections = JoinSet::new();
         let mut sweeps =
@@ -183,9 +251,10 @@ impl Server {
                 (accepted, slot) = accepting => match accepted {
                     Ok((stream, _)) => {
                         let connection = serve(stream, service.clone(), draining.clone());
+                        let counted = Connected::new(&metrics);
                         connections.spawn(async move {
                             connection.await;
-                            drop(slot);
+                            drop((slot, counted));
                         });
                     }
                     // Out of file descriptors, or the client has gone: neither ends the gateway.
@@ -196,16 +265,47 @@ impl Server {
                 },
             }
         }
+        health.drain();
         drop(listener);
         drained.send_replace(true);
         let rest = async { while connections.join_next().await.is_some() {} };
-        if tokio::time::timeout(drain, rest).await.is_err() {
+        let whole = tokio::select! {
+            ended = tokio::time::timeout(drain, rest) => ended.is_ok(),
+            () = at_once => false,
+        };
+        if !whole {
             tracing::warn!(
                 connections = connections.len(),
                 "requests were cut off by the end of the gateway"
             );
         }
         Ok(())
+    }
+}
+
+async fn open(address: SocketAddr) -> Result<TcpListener, Error> {
+    let wrap = |source| Error::Listen { address, source };
+    TcpListener::bind(address).await.map_err(wrap)
+}
+
+fn address_of(listener: &TcpListener, address: SocketAddr) -> Result<SocketAddr, Error> {
+    let wrap = |source| Error::Listen { address, source };
+    listener.local_addr().map_err(wrap)
+}
+
+/// Counts a connection while it lives.
+struct Connected(Arc<Metrics>);
+
+impl Connected {
+    fn new(metrics: &Arc<Metrics>) -> Self {
+        metrics.connected();
+        Self(Arc::clone(metrics))
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.disconnected();
     }
 }
 

@@ -11,8 +11,9 @@ pub(crate) fn start(quiet: bool, verbose: u8) {
         (false, 0) => {
             "warn,lifeboat_gateway=info,s3s::ops=off,s3s::http::de=off,hyper::proto::h1::conn=error"
         }
-        (false, 1) => "info",
-        (false, _) => "debug",
+        (false, 1) => "info,lifeboat_gateway::access=debug",
+        // The protocol layer would say there which signature it expected.
+        (false, _) => "debug,s3s::ops::signature=info",
     };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(level))

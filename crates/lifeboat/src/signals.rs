@@ -2,7 +2,7 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Resolves at the first SIGINT or SIGTERM.
+/// Resolves at the first SIGINT or SIGTERM that comes after it has begun to wait.
 pub(crate) async fn stop_requested() {
     let interrupt = signal(SignalKind::interrupt());
     let terminate = signal(SignalKind::terminate());

@@ -117,7 +117,7 @@ fn values_file(address: SocketAddr, volume: &Path, store: &Path) -> String {
         "backup:\n  enabled: true\n\
          minio:\n  accessKey: \"{}\"\n  secretKey: \"{}\"\n  persistence:\n    enabled: true\n\
          lifeboat:\n  endpoint: \"http://{address}\"\n\
-         \x20 gateway:\n    listen: \"{address}\"\n    volume: {}\n\
+         \x20 gateway:\n    listen: \"{address}\"\n    metricsListen: \"\"\n    volume: {}\n\
          \x20 stackgraph:\n    path: {}\n",
         key(20),
         key(40),
@@ -159,6 +159,7 @@ mod tests {
           endpoint: "http://127.0.0.1:9000"
           gateway:
             listen: "127.0.0.1:9000"
+            metricsListen: ""
             volume: "/a \"b\"/volume"
           stackgraph:
             path: "/store"

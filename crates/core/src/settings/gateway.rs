@@ -4,11 +4,18 @@ use std::net::SocketAddr;
 
 use super::error::Problem;
 use super::resolve::Resolver;
+use crate::size::ByteSize;
 
 /// How the gateway serves, beside where it stores.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gateway {
     pub listen: SocketAddr,
+    /// Where health and metrics are told.
+    pub metrics_listen: Option<SocketAddr>,
+    /// The most connections served at a time.
+    pub connections: u64,
+    /// What all buffers of requests may take together.
+    pub memory: ByteSize,
     /// The folder of the local storage.
     pub volume: String,
     /// Buckets that lie elsewhere than all others; no bucket twice.
@@ -40,10 +47,25 @@ impl Gateway {
     pub(super) fn resolve(resolver: &mut Resolver) -> Self {
         Self {
             listen: resolver.listen("lifeboat.gateway.listen"),
+            metrics_listen: resolver.optional_listen("lifeboat.gateway.metricsListen"),
+            connections: connections(resolver),
+            memory: resolver.size("lifeboat.gateway.memory"),
             volume: resolver.text("lifeboat.gateway.volume"),
             routes: routes(resolver),
         }
     }
+}
+
+fn connections(resolver: &mut Resolver) -> u64 {
+    let path = "lifeboat.gateway.connections";
+    let origin = resolver.resolve(path).origin;
+    let count = resolver.count(path);
+    if count == 0 {
+        let path = path.to_owned();
+        let reason = "must be at least 1: nobody would be served".to_owned();
+        resolver.fail(origin, Problem::Rule { path, reason });
+    }
+    count
 }
 
 fn routes(resolver: &mut Resolver) -> Vec<Route> {

@@ -70,6 +70,8 @@ pub(super) enum Kind {
     Prefix,
     Url,
     Listen,
+    /// An address that may be empty, which means nowhere.
+    OptionalListen,
     Schedule(Dialect),
     /// A schedule that may be empty, which means never.
     OptionalSchedule(Dialect),

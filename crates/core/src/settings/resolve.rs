@@ -105,6 +105,11 @@ impl Resolver {
     }
 
     pub(super) fn listen(&mut self, path: &str) -> SocketAddr {
+        self.optional_listen(path)
+            .expect("only an optional address may be empty")
+    }
+
+    pub(super) fn optional_listen(&mut self, path: &str) -> Option<SocketAddr> {
         self.pick(path, |parsed| match parsed {
             Parsed::Listen(address) => Some(address),
             _ => None,

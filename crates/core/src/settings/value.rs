@@ -24,7 +24,7 @@ pub(super) enum Parsed {
     Text(String),
     Count(u64),
     Size(ByteSize),
-    Listen(SocketAddr),
+    Listen(Option<SocketAddr>),
     Schedule(Option<Schedule>),
     Age(Age),
     List(Vec<String>),
@@ -102,7 +102,11 @@ fn content(key: &Key, node: &Node, scalar: &Scalar) -> Result<Parsed, Error> {
             count.map(Parsed::Count).ok_or_else(wrong)
         }
         Kind::Size => text.parse().map(Parsed::Size).map_err(|_| wrong()),
-        Kind::Listen => text.parse().map(Parsed::Listen).map_err(|_| wrong()),
+        Kind::OptionalListen if text.trim().is_empty() => Ok(Parsed::Listen(None)),
+        Kind::Listen | Kind::OptionalListen => text
+            .parse()
+            .map(|address| Parsed::Listen(Some(address)))
+            .map_err(|_| wrong()),
         Kind::OptionalSchedule(_) if text.trim().is_empty() => Ok(Parsed::Schedule(None)),
         Kind::Schedule(dialect) | Kind::OptionalSchedule(dialect) => Schedule::parse(dialect, text)
             .map(|schedule| Parsed::Schedule(Some(schedule)))
@@ -265,7 +269,7 @@ pub(super) fn expected(kind: Kind) -> String {
         Kind::Bucket => "the name of a bucket",
         Kind::Prefix => "a prefix",
         Kind::Url => "an address such as `http://stackstate-minio:9000`",
-        Kind::Listen => "an address and port such as `0.0.0.0:9000`",
+        Kind::Listen | Kind::OptionalListen => "an address and port such as `0.0.0.0:9000`",
         Kind::Schedule(Dialect::Kubernetes) | Kind::OptionalSchedule(Dialect::Kubernetes) => {
             "a schedule in Kubernetes cron syntax"
         }

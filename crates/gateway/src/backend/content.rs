@@ -19,6 +19,9 @@ use super::seal::{Guard, Piece, Pieces, Seals};
 
 /// How many bytes are collected before they are hashed and handed on.
 pub const BATCH: usize = 256 * 1024;
+/// The most bytes of one content that are in memory at a time: a batch being collected, one being hashed, one being handed
+/// on, one being written.
+pub const HELD: u64 = 4 * 256 * 1024;
 /// A batch of at most so many bytes is hashed where it is: handing it to another thread would take longer.
 const SMALL: usize = 32 * 1024;
 

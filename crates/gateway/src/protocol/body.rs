@@ -19,9 +19,10 @@ use s3s::{Body, HttpRequest, HttpResponse};
 
 use super::broken::Broken;
 use super::chunks::Decoder;
-use super::content;
+use super::linger::{self, Kept, Rest};
 use super::patience::Patient;
-use super::{MAX_XML_BYTES, xml};
+use super::story::Story;
+use super::{MAX_XML_BYTES, content, xml};
 use crate::backend::content::BodyError;
 use crate::backend::digest::{Digests, Hasher};
 
@@ -45,21 +46,31 @@ impl Seen {
 
 /// The body of a request as it arrives, in the request's extensions. Whoever takes it has it alone.
 #[derive(Clone)]
-pub(super) struct Arriving(Arc<Mutex<Option<Patient<Incoming>>>>);
+pub(super) struct Arriving(Arc<Mutex<Option<Raw>>>);
+
+/// A body as it comes from the network.
+pub(super) type Raw = Patient<Counted>;
 
 impl Arriving {
-    pub(super) fn take(&self) -> Option<Patient<Incoming>> {
+    pub(super) fn take(&self) -> Option<Raw> {
         self.body().take()
     }
 
-    fn body(&self) -> MutexGuard<'_, Option<Patient<Incoming>>> {
+    fn body(&self) -> MutexGuard<'_, Option<Raw>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-pub(super) fn prepare(request: hyper::Request<Incoming>) -> HttpRequest {
+/// Returns the request as the protocol layer takes it, and what will be left of its body when that is done.
+pub(super) fn prepare(
+    request: hyper::Request<Incoming>,
+    story: &Arc<Story>,
+) -> (HttpRequest, Rest<Incoming>) {
     let (mut parts, body) = request.into_parts();
-    let body = Patient::new(body, SILENCE);
+    parts.extensions.insert(Arc::clone(story));
+    let (body, rest) = linger::keep(body);
+    let story = Arc::clone(story);
+    let body = Patient::new(Counted { body, story }, SILENCE);
     let arriving = Arriving(Arc::new(Mutex::new(Some(body))));
     parts.extensions.insert(arriving.clone());
     let deletes = parts.method == Method::POST
@@ -82,7 +93,8 @@ pub(super) fn prepare(request: hyper::Request<Incoming>) -> HttpRequest {
         chunks: chunked.map(Decoder::new),
         seen,
     };
-    HttpRequest::from_parts(parts, Body::http_body(lent))
+    let request = HttpRequest::from_parts(parts, Body::http_body(lent));
+    (request, rest)
 }
 
 fn announced(headers: &HeaderMap) -> Option<crate::backend::digest::Algorithm> {
@@ -113,6 +125,36 @@ pub(super) fn finish(mut response: HttpResponse) -> HttpResponse {
         *response.body_mut() = Body::from(escaped);
     }
     response
+}
+
+/// A body whose bytes are counted as they come.
+pub(super) struct Counted {
+    body: Kept<Incoming>,
+    story: Arc<Story>,
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &frame {
+            self.story.received(frame.data_ref().map_or(0, Bytes::len));
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// A body lent to the protocol layer until somebody takes it away.

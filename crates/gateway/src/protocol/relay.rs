@@ -10,6 +10,8 @@ use s3s::{Body, S3Request, S3Response, S3Result, s3_error};
 use std::sync::Arc;
 
 use super::MAX_XML_BYTES;
+use super::admission::{Admission, Asked};
+use super::story::Story;
 use crate::backend::relay::{Relayed, Request};
 use crate::backend::{Backend, Error, ObjectPath};
 
@@ -107,6 +109,7 @@ pub(super) fn answer<T>(output: T, relayed: &Relayed) -> S3Response<T> {
 /// Passes requests on that the gateway has no operation for, where the bucket is in a store that speaks S3.
 pub(super) struct Onward {
     pub(super) backend: Arc<dyn Backend>,
+    pub(super) admission: Admission,
 }
 
 #[async_trait::async_trait]
@@ -119,6 +122,22 @@ impl S3Route for Onward {
             .iter()
             .any(|(name, _)| SUBRESOURCES.contains(&name.as_str()) || name == "versions");
         special && self.backend.relay(&bucket).is_some()
+    }
+
+    async fn check_access(&self, request: &mut S3Request<Body>) -> S3Result<()> {
+        let story = request.extensions.get::<Arc<Story>>().cloned();
+        let (bucket, key) = target(&request.uri).unwrap_or_default();
+        let asked = Asked {
+            operation: "Relay",
+            access_key: request
+                .credentials
+                .as_ref()
+                .map(|keys| keys.access_key.as_str()),
+            bucket: Some(&bucket),
+            key: key.as_deref(),
+            headers: &request.headers,
+        };
+        self.admission.admit(story.as_deref(), asked).await
     }
 
     async fn call(&self, request: S3Request<Body>) -> S3Result<S3Response<Body>> {
@@ -192,7 +211,7 @@ fn target(uri: &Uri) -> Option<(String, Option<String>)> {
 }
 
 /// The pairs of a query, decoded.
-fn pairs(uri: &Uri) -> Vec<(String, String)> {
+pub(super) fn pairs(uri: &Uri) -> Vec<(String, String)> {
     let decode = |text: &str| {
         let text = text.replace('+', " ");
         percent_decode_str(&text).decode_utf8_lossy().into_owned()

@@ -33,9 +33,31 @@ pub(super) fn escape_controls(document: &Bytes) -> Option<Bytes> {
     Some(escaped.freeze())
 }
 
+/// Returns the code in a document that tells of an error.
+pub(super) fn error_code(document: &[u8]) -> Option<String> {
+    let text = str::from_utf8(document).ok()?;
+    let (_, rest) = text.split_once("<Error><Code>")?;
+    let (code, _) = rest.split_once("</Code>")?;
+    Some(code.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
+    use s3s::{S3ErrorCode, s3_error};
+
     use super::*;
+
+    #[test]
+    fn the_code_of_an_error_is_found_as_the_protocol_layer_writes_it() {
+        let response = s3_error!(NoSuchKey, "no <Code> of a key").to_http_response();
+        let document = response.unwrap().body().bytes().unwrap();
+        assert_eq!(error_code(&document).unwrap(), "NoSuchKey");
+        let own = S3ErrorCode::Custom("InsufficientStorage".into());
+        let response = s3s::S3Error::new(own).to_http_response();
+        let document = response.unwrap().body().bytes().unwrap();
+        assert_eq!(error_code(&document).unwrap(), "InsufficientStorage");
+        assert_eq!(error_code(b"<ListBucketResult/>"), None);
+    }
 
     #[test]
     fn what_readers_would_change_or_refuse_becomes_a_reference() {

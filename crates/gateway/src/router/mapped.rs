@@ -14,7 +14,9 @@ use crate::backend::relay::{self, Relay, Relayed};
 use crate::backend::upload::{
     BegunUpload, CompleteOptions, PartInfo, UploadInfo, UploadOptions, UploadParts,
 };
-use crate::backend::{Backend, BucketInfo, Error, ObjectInfo, ObjectPath, Opened, Status, Stored};
+use crate::backend::{
+    Backend, BucketInfo, Buffers, Error, ObjectInfo, ObjectPath, Opened, Status, Stored,
+};
 
 /// One bucket of the clients, kept at a place in a store.
 pub(super) struct Mapped {
@@ -286,6 +288,10 @@ impl Backend for Mapped {
 
     async fn status(&self) -> Result<Status, Error> {
         self.store.status().await
+    }
+
+    fn buffers(&self, _: &str) -> Buffers {
+        self.store.buffers(&self.place.bucket)
     }
 
     fn relay(&self, _: &str) -> Option<&dyn Relay> {

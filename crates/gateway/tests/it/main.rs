@@ -9,8 +9,11 @@
 mod contract;
 mod damage;
 mod full;
+mod gateway;
+mod limits;
 mod listing;
 mod local;
+mod monitor;
 mod recovery;
 mod router;
 mod server;

@@ -2,110 +2,20 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::net::TcpStream;
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
-use lifeboat_gateway::backends::local::Local;
 use lifeboat_gateway::server::Error;
-use lifeboat_gateway::{Config, Credentials, Server};
-use object_store::aws::{AmazonS3, AmazonS3Builder, Checksum, S3ConditionalPut};
-use object_store::path::Path;
+use lifeboat_gateway::{Config, Server};
+use object_store::aws::Checksum;
 use object_store::{
     Attribute, AttributeValue, Attributes, GetOptions, GetRange, ObjectStore, ObjectStoreExt as _,
     PutMode, PutOptions, PutPayload, WriteMultipart,
 };
 use tempfile::TempDir;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
-use crate::support::sources;
-
-const SECRET: &str = "a-secret-of-forty-characters-0123456789a";
-
-struct Gateway {
-    volume: TempDir,
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    running: JoinHandle<Result<(), Error>>,
-}
-
-fn config() -> Config {
-    let credentials = Credentials {
-        access_key: "lifeboat".to_owned(),
-        secret_key: SECRET.to_owned(),
-    };
-    let listen = "127.0.0.1:0".parse().unwrap();
-    let mut config = Config::new(listen, vec![credentials]);
-    config.buckets = vec!["bucket".to_owned()];
-    config
-}
-
-fn local(volume: &TempDir) -> Arc<Local> {
-    Arc::new(Local::open(volume.path(), sources(1)).unwrap())
-}
-
-impl Gateway {
-    async fn start() -> Self {
-        let volume = TempDir::new().unwrap();
-        let server = Server::bind(config(), local(&volume)).await.unwrap();
-        let address = server.local_addr();
-        let (stop, stopped) = oneshot::channel();
-        let running = tokio::spawn(server.run(async move { drop(stopped.await) }));
-        Self {
-            volume,
-            address,
-            stop,
-            running,
-        }
-    }
-
-    fn builder(&self) -> AmazonS3Builder {
-        AmazonS3Builder::new()
-            .with_endpoint(format!("http://{}", self.address))
-            .with_allow_http(true)
-            .with_virtual_hosted_style_request(false)
-            .with_region("minio")
-            .with_bucket_name("bucket")
-            .with_access_key_id("lifeboat")
-            .with_secret_access_key(SECRET)
-            .with_conditional_put(S3ConditionalPut::ETagMatch)
-    }
-
-    fn client(&self) -> AmazonS3 {
-        self.builder().build().unwrap()
-    }
-
-    async fn stop(self) {
-        drop(self.stop_keeping_volume().await);
-    }
-
-    async fn stop_keeping_volume(self) -> TempDir {
-        self.stop.send(()).unwrap();
-        self.running.await.unwrap().unwrap();
-        self.volume
-    }
-
-    /// Sends a request as it stands and returns the whole answer.
-    async fn raw(&self, request: &str) -> String {
-        let address = self.address;
-        let request = request.replace("{host}", &address.to_string());
-        tokio::task::spawn_blocking(move || {
-            let mut stream = TcpStream::connect(address).unwrap();
-            stream.write_all(request.as_bytes()).unwrap();
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).unwrap();
-            answer
-        })
-        .await
-        .unwrap()
-    }
-}
-
-fn path(key: &str) -> Path {
-    Path::parse(key).unwrap()
-}
+use crate::gateway::{Gateway, config, local, path};
 
 #[tokio::test]
 async fn a_client_puts_reads_lists_and_deletes() {

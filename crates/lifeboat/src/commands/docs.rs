@@ -28,6 +28,7 @@ pub(crate) fn run(args: &DocsArgs) -> Result<Exit, Failure> {
         ("settings.md", settings::reference::markdown()),
         ("commands.md", commands()),
         ("exit-codes.md", exit_codes()),
+        ("metrics.md", lifeboat_gateway::metrics::reference()),
     ] {
         fs::write(args.out.join(name), text)?;
     }

@@ -41,7 +41,8 @@ pub(crate) async fn run(ctx: &Context, args: &GatewayArgs) -> Result<Exit, Failu
     let settings = &ctx.settings;
     let keys = settings.gateway_credentials()?;
     let gateway = &settings.lifeboat.gateway;
-    let backend = backends::open(ctx, args.volume.as_deref(), &sources(ctx)).await?;
+    let sources = sources(ctx);
+    let backend = backends::open(ctx, args.volume.as_deref(), &sources).await?;
     let mut config = Config::new(
         args.listen.unwrap_or(gateway.listen),
         vec![Credentials {
@@ -49,6 +50,10 @@ pub(crate) async fn run(ctx: &Context, args: &GatewayArgs) -> Result<Exit, Failu
             secret_key: keys.secret_key.expose().to_owned(),
         }],
     );
+    config.monitor = gateway.metrics_listen;
+    config.connections = usize::try_from(gateway.connections).unwrap_or(usize::MAX);
+    config.memory = gateway.memory.0;
+    config.first_request = (sources.random)();
     let routed = gateway.routes.iter().map(|route| route.bucket.as_str());
     config.buckets = settings
         .buckets()
@@ -57,12 +62,18 @@ pub(crate) async fn run(ctx: &Context, args: &GatewayArgs) -> Result<Exit, Failu
         .map(str::to_owned)
         .collect();
     let server = Server::bind(config, backend).await?;
+    if let Some(address) = server.monitor_addr() {
+        ctx.out
+            .text(&format!("health and metrics on http://{address}\n"))?;
+    }
     // For people, and for whoever waits until it is ready; the log goes to stderr.
     ctx.out.text(&format!(
         "gateway listening on http://{}\n",
         server.local_addr()
     ))?;
-    server.run(signals::stop_requested()).await?;
+    server
+        .run(signals::stop_requested(), signals::stop_requested())
+        .await?;
     Ok(Exit::Success)
 }
 

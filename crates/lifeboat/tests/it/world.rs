@@ -55,7 +55,7 @@ impl World {
         format!(
             "backup: {{enabled: true}}\n\
              minio:\n  accessKey: {ACCESS_KEY}\n  secretKey: {SECRET_KEY}\n  persistence: {{enabled: true}}\n\
-             lifeboat:\n  timeZone: UTC\n  gateway: {{listen: '127.0.0.1:0', volume: {}}}\n  \
+             lifeboat:\n  timeZone: UTC\n  gateway: {{listen: '127.0.0.1:0', metricsListen: '127.0.0.1:0', volume: {}}}\n  \
              stackgraph: {{path: {}}}\n",
             self.volume().display(),
             self.store().display()

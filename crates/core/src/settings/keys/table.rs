@@ -2,8 +2,8 @@
 
 use super::Era::{Both, Current, Lifeboat, Seed};
 use super::Kind::{
-    Age, Bucket, Choice, Count, Flag, Listen, Name, OptionalSchedule, Patterns, Prefix, Routes,
-    Schedule, Secret, Size, Text, Url,
+    Age, Bucket, Choice, Count, Flag, Listen, Name, OptionalListen, OptionalSchedule, Patterns,
+    Prefix, Routes, Schedule, Secret, Size, Text, Url,
 };
 use super::{Era, Key, Kind};
 use crate::schedule::Dialect::{Cronexpr, Elasticsearch, Kubernetes};
@@ -259,6 +259,9 @@ const LIFEBOAT: &[Key] = &[
     Key::new("lifeboat.endpoint", Lifeboat, Url, "http://stackstate-minio:9000", "Where the commands reach the gateway."),
     Key::new("lifeboat.timeZone", Lifeboat, Text, "", "Time zone of schedules and backup names, such as `Europe/Amsterdam`; empty: the system's."),
     Key::new("lifeboat.gateway.listen", Lifeboat, Listen, "0.0.0.0:9000", "Address and port the gateway listens on."),
+    Key::new("lifeboat.gateway.metricsListen", Lifeboat, OptionalListen, "0.0.0.0:9464", "Address and port for `/-/healthy`, `/-/ready` and `/metrics`; empty: none."),
+    Key::new("lifeboat.gateway.connections", Lifeboat, Count, "1024", "Connections served at a time; others wait."),
+    Key::new("lifeboat.gateway.memory", Lifeboat, Size, "192Mi", "Memory that all buffers of requests may take together; a request that finds none left is told to slow down."),
     Key::new("lifeboat.gateway.volume", Lifeboat, Name, "/export", "Folder in which the gateway stores backups."),
     Key::new("lifeboat.gateway.routes", Lifeboat, Routes, "", "Buckets that lie elsewhere than the others: a list of `BUCKET=volume:FOLDER` (a volume of its own) or `BUCKET=storage:BUCKET/PREFIX` (another name in the same storage)."),
     Key::new("lifeboat.stackgraph.driver", Lifeboat, Choice(&["embedded"]), "embedded", "Which kind of store holds the topology."),

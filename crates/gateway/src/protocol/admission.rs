@@ -1,0 +1,158 @@
+//! What every request passes before its operation begins: what it may not be, who signed it, and its share of the memory.
+//!
+//! The share is taken after the signature has been checked and before the body is read, so that strangers take nothing and
+//! nothing is taken twice.
+
+use async_trait::async_trait;
+use hyper::header::{
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+};
+use hyper::{HeaderMap, Method};
+use s3s::access::{S3Access, S3AccessContext};
+use s3s::path::S3Path;
+use s3s::{HttpRequest, S3Error, S3Result, s3_error};
+use std::sync::Arc;
+
+use super::relay::pairs;
+use super::story::Story;
+use super::{MAX_XML_BYTES, content};
+use crate::backend::content::HELD;
+use crate::backend::{Backend, Buffers};
+use crate::budget::{Budget, Spent};
+
+/// The most bytes of one PUT, as in S3: more must come in parts.
+const MAX_PUT_BYTES: u64 = 5 * 1024 * 1024 * 1024;
+/// What any request costs beside its content: its head, its state, a small answer.
+const SMALL: u64 = 16 * 1024;
+/// What a page of a listing costs while it is written: 1,000 keys, most of them far from the longest.
+const LISTING: u64 = 1024 * 1024;
+/// An XML body is there as bytes, as what the protocol layer reads from it, and as what the backend is asked.
+const XML_COPIES: u64 = 3;
+/// In how many seconds a client that was refused for lack of memory should come again.
+const RETRY_SECONDS: &str = "1";
+
+/// Refuses what the protocol layer would take and the gateway does not: Signature Version 2, which it compares byte by byte,
+/// and forms, whose file it collects in memory before it asks who sends it.
+pub(super) fn refuse_unsupported(request: &HttpRequest) -> S3Result<()> {
+    let text = |name: HeaderName| content::text(request.headers(), name.as_str());
+    let form = text(CONTENT_TYPE).is_some_and(|kind| {
+        let begin = "multipart/".len();
+        kind.trim_start()
+            .get(..begin)
+            .is_some_and(|kind| kind.eq_ignore_ascii_case("multipart/"))
+    });
+    if form && request.method() == Method::POST {
+        return Err(s3_error!(NotImplemented, "forms are not supported"));
+    }
+    let old_header = text(AUTHORIZATION).is_some_and(|text| text.trim_start().starts_with("AWS "));
+    let old_query = pairs(request.uri())
+        .iter()
+        .any(|(name, _)| name == "Signature");
+    if old_header || old_query {
+        return Err(s3_error!(
+            InvalidRequest,
+            "the signature must be of version 4: AWS4-HMAC-SHA256"
+        ));
+    }
+    Ok(())
+}
+
+/// Lets requests in, one by one.
+#[derive(Clone)]
+pub(super) struct Admission {
+    pub(super) backend: Arc<dyn Backend>,
+    pub(super) budget: Budget,
+}
+
+#[async_trait]
+impl S3Access for Admission {
+    async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
+        let story = context.extensions_mut().get::<Arc<Story>>().cloned();
+        let operation = context.s3_op().name();
+        let (bucket, key) = match context.s3_path() {
+            S3Path::Root => (None, None),
+            S3Path::Bucket { bucket } => (Some(bucket), None),
+            S3Path::Object { bucket, key } => (Some(bucket), Some(key)),
+        };
+        let asked = Asked {
+            operation,
+            access_key: context.credentials().map(|keys| keys.access_key.as_str()),
+            bucket: bucket.map(AsRef::as_ref),
+            key: key.map(AsRef::as_ref),
+            headers: context.headers(),
+        };
+        self.admit(story.as_deref(), asked).await
+    }
+}
+
+/// What a request asks for, as far as its head says.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) operation: &'a str,
+    pub(super) access_key: Option<&'a str>,
+    pub(super) bucket: Option<&'a str>,
+    pub(super) key: Option<&'a str>,
+    pub(super) headers: &'a HeaderMap,
+}
+
+impl Admission {
+    pub(super) async fn admit(&self, story: Option<&Story>, asked: Asked<'_>) -> S3Result<()> {
+        let story = story.ok_or_else(|| s3_error!(InternalError, "the request has no story"))?;
+        {
+            let mut details = story.details();
+            details.operation = Some(asked.operation.to_owned());
+            details.access_key = asked.access_key.map(str::to_owned);
+            details.bucket = asked.bucket.map(str::to_owned);
+            details.key = asked.key.map(str::to_owned);
+        }
+        if asked.access_key.is_none() {
+            return Err(s3_error!(AccessDenied, "a signature is required"));
+        }
+        let length = length(asked.headers);
+        if length > Some(MAX_PUT_BYTES) {
+            return Err(s3_error!(
+                EntityTooLarge,
+                "more than 5 GiB in one request: use a multipart upload"
+            ));
+        }
+        let buffers = self.backend.buffers(asked.bucket.unwrap_or_default());
+        let share = share(asked.operation, length, buffers);
+        let permit = self.budget.take(share).await.map_err(slow_down)?;
+        story.details().permit = Some(permit);
+        Ok(())
+    }
+}
+
+fn slow_down(spent: Spent) -> S3Error {
+    let mut error = s3_error!(SlowDown, "{spent}");
+    let after = HeaderValue::from_static(RETRY_SECONDS);
+    error.set_headers(HeaderMap::from_iter([(RETRY_AFTER, after)]));
+    error
+}
+
+/// How many bytes of content come, without what signs them on their way.
+fn length(headers: &HeaderMap) -> Option<u64> {
+    content::text(headers, "x-amz-decoded-content-length")
+        .or_else(|| content::text(headers, CONTENT_LENGTH.as_str()))?
+        .parse()
+        .ok()
+}
+
+/// The most memory that a request uses at a time, in bytes. `length` is that of its body, where it says so.
+fn share(operation: &str, length: Option<u64>, buffers: Buffers) -> u64 {
+    let content = |held: u64| length.map_or(held, |length| length.min(held));
+    SMALL
+        + match operation {
+            "PutObject" | "UploadPart" => content(HELD + buffers.write),
+            "UploadPartCopy" => HELD + buffers.write + buffers.read,
+            "CopyObject" => buffers.copy,
+            "GetObject" => buffers.read,
+            "ListObjects" | "ListObjectsV2" | "ListMultipartUploads" | "ListParts" => LISTING,
+            _ => xml(length),
+        }
+}
+
+fn xml(length: Option<u64>) -> u64 {
+    let most = u64::try_from(MAX_XML_BYTES).expect("sizes fit in 64 bits");
+    XML_COPIES * length.map_or(0, |length| length.min(most))
+}
