@@ -319,9 +319,11 @@ mod tests {
             let (body, events) = body(framing, &sizes);
             // All but the two bytes that end the body.
             let whole = body.len() - 2;
+            // One byte more is half a line, where trailers may stand.
+            let half_a_line = cut == whole + 1;
             match decode(framing, &body[..cut.min(body.len())], 100) {
                 Ok(found) => { prop_assert!(cut >= whole); prop_assert_eq!(found, events); }
-                Err(error) => { prop_assert!(cut < whole); prop_assert_eq!(error, Malformed::Cut); }
+                Err(error) => { prop_assert!(cut < whole || half_a_line); prop_assert_eq!(error, Malformed::Cut); }
             }
         }
 
