@@ -13,12 +13,14 @@
 
 mod copies;
 mod crc;
+mod foreign;
 mod list;
 mod objects;
 mod path;
 mod read;
 mod receive;
 mod record;
+mod records;
 mod stage;
 mod switch;
 mod tree;
@@ -158,9 +160,10 @@ impl Backend for Local {
             let wrap = Error::io("deleting the bucket");
             let volume = &inner.volume;
             let directory = volume.bucket(&bucket)?;
-            if list::holds_objects(&directory).map_err(&wrap)? {
+            if volume.holds_objects(&bucket)? {
                 return Err(Error::BucketNotEmpty { bucket });
             }
+            volume.remove_leftovers(&bucket)?;
             objects::remove_empty_directories(&directory).map_err(&wrap)?;
             match volume.root.remove_directory(&bucket) {
                 Ok(()) => {}
@@ -171,6 +174,7 @@ impl Backend for Local {
             }
             volume.root.sync().map_err(&wrap)?;
             inner.uploads.abort_all(volume, &bucket);
+            volume.foreign.forget_bucket(&bucket).map_err(&wrap)?;
             match volume.records.remove_tree(&bucket) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(wrap(error)),
                 _ => Ok(()),

@@ -6,6 +6,7 @@
     reason = "what tests share may fail as tests do; the lints exempt only the tests themselves"
 )]
 
+mod adoption;
 mod contract;
 mod damage;
 mod full;

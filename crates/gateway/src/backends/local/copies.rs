@@ -1,18 +1,16 @@
 //! Copies: one more name for the same bytes, with a record of its own. Everything here blocks.
 //!
-//! The names of a file share its attribute, so what differs between them lies in `.lifeboat/records`, one file for each
-//! key and id of bytes. Such a record counts only while the key holds just those bytes: one that was written before its
-//! link, or outlived it, is not looked at.
+//! A file that another program wrote and will not change in place becomes ours with its first copy: it gets a record of ours
+//! beside that program's, which says the same. A file put there by hand is copied byte by byte.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 
-use rustix::fs::Stat;
 use rustix::io::Errno;
 
 use super::crc::{Crc, Running};
-use super::objects::{Decision, Found, is_absent};
-use super::record::{NamedRecord, Record};
+use super::objects::{Decision, Found, Lies};
+use super::record::{Origin, Record};
 use super::stage::{Staged, get_record, set_record};
 use super::volume::Volume;
 use crate::backend::options::CopyOptions;
@@ -26,19 +24,24 @@ impl Volume {
         to: &ObjectPath,
         options: &CopyOptions,
     ) -> Result<ObjectInfo, Error> {
-        let source = self.find(from)?;
+        let mut source = self.find(from)?;
         options
             .source
             .judge(from.key(), &source.info())
             .map_err(Error::not_modified_means_refused)?;
+        if source.lies != Lies::AsFolder
+            && matches!(source.record.origin, Origin::S3Proxy | Origin::Minio)
+        {
+            source = self.make_ours(from, source)?;
+        }
         let mut record = source.record.clone();
         record.set_modified(self.sources.now());
+        record.storage_class = None;
         if let Some(attributes) = options.attributes.clone() {
             record.attributes = attributes;
         }
         let size = source.size();
-        if source.record.is_foreign() {
-            // Whoever put the file there may change it in place: its bytes must not be shared.
+        if source.record.origin != Origin::Ours {
             return self.copy_bytes(&source, to, record, options);
         }
         mark_shared(&source)?;
@@ -86,6 +89,32 @@ impl Volume {
         }
     }
 
+    /// Gives an object of another program a record of ours, so that its bytes can be shared. Where that is impossible the
+    /// object stays as it is.
+    fn make_ours(&self, path: &ObjectPath, source: Found) -> Result<Found, Error> {
+        let _guard = self.lock(path.bucket(), path.key());
+        let now = self.find(path)?;
+        let same = (now.stat.st_dev, now.stat.st_ino) == (source.stat.st_dev, source.stat.st_ino);
+        if !same || now.record.origin == Origin::Ours {
+            // Replaced, or made ours by another copy.
+            return Ok(if same { now } else { source });
+        }
+        let mut record = now.record;
+        record.origin = Origin::Ours;
+        record.id = self.sources.id();
+        match set_record(&now.file, &record) {
+            Ok(()) => {}
+            Err(error) => {
+                tracing::debug!(%path, %error, "an object of another program gets no record of ours");
+                return Ok(source);
+            }
+        }
+        now.file
+            .sync_all()
+            .map_err(Error::io("copying the object"))?;
+        Ok(Found { record, ..now })
+    }
+
     fn copy_bytes(
         &self,
         source: &Found,
@@ -96,8 +125,11 @@ impl Volume {
         let wrap = Error::io("copying the object");
         let mut staged = self.stage().map_err(&wrap)?;
         let mut reader = &source.file;
-        io::Seek::rewind(&mut reader).map_err(&wrap)?;
-        let copied = if record.crc.is_some() {
+        let copied = if source.lies == Lies::AsFolder {
+            record.crc = Some(Running::default().finish());
+            0
+        } else if record.crc.is_some() {
+            io::Seek::rewind(&mut reader).map_err(&wrap)?;
             io::copy(&mut reader, &mut staged.file).map_err(&wrap)?
         } else {
             let (copied, crc) = copy_counting(reader, &staged.file).map_err(&wrap)?;
@@ -105,90 +137,11 @@ impl Volume {
             copied
         };
         record.id = self.sources.id();
+        record.origin = Origin::Ours;
         record.shared = false;
         staged.seal(&record)?;
         self.publish(to, &options.destination, &mut staged)?;
         Ok(record.info(copied))
-    }
-
-    /// Returns the record that counts for this name of the file.
-    pub(super) fn record(
-        &self,
-        file: &File,
-        stat: &Stat,
-        path: &ObjectPath,
-    ) -> Result<Record, Error> {
-        let wrap = Error::io("reading the record of the object");
-        let damaged = |source| Error::DamagedRecord {
-            key: path.key().to_owned(),
-            source,
-        };
-        let Some(bytes) = get_record(file).map_err(&wrap)? else {
-            return Ok(Record::of_foreign_file(stat));
-        };
-        let own = Record::from_bytes(&bytes).map_err(damaged)?;
-        if !own.shared {
-            return Ok(own);
-        }
-        let (parent, name) = record_place(path, &own.id);
-        let read = self
-            .records
-            .walk(&parent)
-            .and_then(|directory| directory.open_file(&name))
-            .and_then(|mut file| {
-                let mut bytes = Vec::new();
-                file.read_to_end(&mut bytes)?;
-                Ok(bytes)
-            });
-        match read {
-            Ok(bytes) => {
-                let named: NamedRecord = serde_json::from_slice(&bytes).map_err(damaged)?;
-                let counts = named.key == path.key() && named.record.id == own.id;
-                Ok(if counts { named.record } else { own })
-            }
-            Err(error) if is_absent(&error) => Ok(own),
-            Err(error) => Err(wrap(error)),
-        }
-    }
-
-    /// Writes the record of one name of a shared file. Durable when it returns.
-    fn remember_record(&self, path: &ObjectPath, record: &Record) -> Result<(), Error> {
-        let wrap = Error::io("writing the record of the object");
-        let named = NamedRecord {
-            key: path.key().to_owned(),
-            record: record.clone(),
-        };
-        let bytes = serde_json::to_vec(&named).expect("a record is plain text and numbers");
-        let (parent, name) = record_place(path, &record.id);
-        let mut directory = self.records.make(&parent[0]).map_err(&wrap)?;
-        directory = directory.make(&parent[1]).map_err(&wrap)?;
-        let mut staged = self.stage().map_err(&wrap)?;
-        staged.file.write_all(&bytes).map_err(&wrap)?;
-        staged.file.sync_all().map_err(&wrap)?;
-        let old = match directory.open_file(&name) {
-            Ok(old) => Some(old),
-            Err(error) if is_absent(&error) => None,
-            Err(error) => return Err(wrap(error)),
-        };
-        self.switch(&directory, &name, old.as_ref(), &mut staged)
-            .map_err(&wrap)
-    }
-
-    /// Removes what was kept for a key that held `old`. One that stays is harmless: it counts only for those bytes.
-    pub(super) fn forget_record(&self, path: &ObjectPath, old: &Record) {
-        if !old.shared {
-            return;
-        }
-        let (parent, name) = record_place(path, &old.id);
-        let removed = self
-            .records
-            .walk(&parent)
-            .and_then(|directory| directory.remove_file(&name));
-        if let Err(error) = removed
-            && !is_absent(&error)
-        {
-            tracing::debug!(%error, "cannot remove the record of a removed object");
-        }
     }
 }
 
@@ -227,13 +180,6 @@ fn mark_shared(source: &Found) -> Result<(), Error> {
     own.shared = true;
     set_record(&source.file, &own)?;
     source.file.sync_all().map_err(&wrap)
-}
-
-/// Where the record of one name of the file with this id lies: directories below `records`, and a file name.
-fn record_place(path: &ObjectPath, id: &str) -> ([String; 2], String) {
-    let hash = blake3::hash(path.key().as_bytes()).to_hex();
-    let parents = [path.bucket().to_owned(), hash[..2].to_owned()];
-    (parents, format!("{hash}.{id}"))
 }
 
 /// Whether the file system refuses one more name for a file.

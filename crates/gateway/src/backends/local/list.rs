@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
+use super::foreign::Foreign;
 use super::objects::is_absent;
 use super::path::{Decoded, SELF_NAME, decode, encode_directory};
 use super::record::Record;
@@ -24,6 +25,8 @@ const BATCH: usize = 1024;
 enum Step {
     /// An object: names from the directory of the walk to its file.
     Object(Vec<String>),
+    /// The object that the directory of the walk itself is, as other programs have it.
+    Folder,
     /// A directory with keys that begin with the step's text.
     Inner(Vec<String>),
 }
@@ -41,6 +44,7 @@ struct Frame {
 
 /// Walks the keys of one bucket in order.
 struct Walk<'a> {
+    foreign: &'a Foreign,
     query: &'a ListQuery,
     frames: Vec<Frame>,
     /// Keys beginning with this have been rolled up already.
@@ -53,10 +57,17 @@ impl Volume {
         let wrap = Error::io("listing the bucket");
         let root = self.bucket(bucket)?;
         let mut page = Page::default();
-        let Some(mut walk) = Walk::new(&root, query).map_err(&wrap)? else {
+        let Some(mut walk) = Walk::new(&self.foreign, &root, query).map_err(&wrap)? else {
             return Ok(page);
         };
-        while let Some((key, names)) = walk.next().map_err(&wrap)? {
+        while let Some((key, step)) = walk.next().map_err(&wrap)? {
+            let leftover = self.foreign.may_be_leftover(&key)
+                && self
+                    .describe(bucket, &key, walk.directory(), &step)?
+                    .is_none();
+            if leftover {
+                continue;
+            }
             if page.entries.len() == query.limit {
                 page.truncated = true;
                 break;
@@ -69,7 +80,7 @@ impl Volume {
                     }
                 }
                 None => {
-                    if let Some(info) = self.describe(bucket, &key, walk.directory(), &names)? {
+                    if let Some(info) = self.describe(bucket, &key, walk.directory(), &step)? {
                         page.entries.push(Entry::Object { key, info });
                     }
                 }
@@ -78,16 +89,55 @@ impl Volume {
         Ok(page)
     }
 
+    /// Whether a bucket holds any object.
+    pub(super) fn holds_objects(&self, bucket: &str) -> Result<bool, Error> {
+        let query = ListQuery {
+            limit: 1,
+            ..ListQuery::default()
+        };
+        Ok(!self.list(bucket, &query)?.entries.is_empty())
+    }
+
+    /// Removes the files of a bucket that are no objects because another program did not finish them.
+    pub(super) fn remove_leftovers(&self, bucket: &str) -> Result<(), Error> {
+        let wrap = Error::io("removing what another program left in the bucket");
+        let root = self.bucket(bucket)?;
+        let query = ListQuery::default();
+        let Some(mut walk) = Walk::new(&self.foreign, &root, &query).map_err(&wrap)? else {
+            return Ok(());
+        };
+        while let Some((key, step)) = walk.next().map_err(&wrap)? {
+            let Step::Object(names) = &step else { continue };
+            let leftover = self.foreign.may_be_leftover(&key)
+                && self
+                    .describe(bucket, &key, walk.directory(), &step)?
+                    .is_none();
+            if let (true, Some((last, parents))) = (leftover, names.split_last()) {
+                let parent = walk.directory().walk(parents).map_err(&wrap)?;
+                parent.remove_file(last).map_err(&wrap)?;
+            }
+        }
+        Ok(())
+    }
+
     fn describe(
         &self,
         bucket: &str,
         key: &str,
         directory: &Directory,
-        names: &[String],
+        step: &Step,
     ) -> Result<Option<ObjectInfo>, Error> {
         let wrap = Error::io("listing the bucket");
         let Ok(path) = ObjectPath::new(bucket, key) else {
             return Ok(None);
+        };
+        let names = match step {
+            Step::Object(names) => names,
+            Step::Folder => {
+                let record = self.foreign.folder(directory).map_err(wrap)?;
+                return Ok(record.map(|record| record.info(0)));
+            }
+            Step::Inner(_) => return Ok(None),
         };
         let (last, parents) = names.split_last().expect("an object has a name");
         let opened = if parents.is_empty() {
@@ -114,29 +164,20 @@ impl Volume {
         let size = u64::try_from(stat.st_size).unwrap_or(0);
         let record = match self.record(&file, &stat, &path) {
             Ok(record) => record,
-            Err(error @ Error::DamagedRecord { .. }) => {
+            Err(error @ (Error::DamagedRecord { .. } | Error::NotSupported { .. })) => {
                 // One damaged object must not hide all others; reading it says what is wrong.
                 let bytes = get_record(&file)
                     .map_err(&wrap)?
                     .map_or(0, |bytes| bytes.len());
-                tracing::warn!(%path, %error, bytes, "damaged record of an object");
-                Record::of_foreign_file(&stat)
+                tracing::warn!(%path, %error, bytes, "unreadable record of an object");
+                Record::of_bare_file(&stat)
             }
             Err(error) => return Err(error),
         };
+        if self.foreign.is_leftover(key, &record) {
+            return Ok(None);
+        }
         Ok(Some(record.info(size)))
-    }
-}
-
-/// Whether a bucket holds any object. Cheaper than a listing.
-pub(super) fn holds_objects(root: &Directory) -> io::Result<bool> {
-    let query = ListQuery {
-        limit: 1,
-        ..ListQuery::default()
-    };
-    match Walk::new(root, &query)? {
-        Some(mut walk) => Ok(walk.next()?.is_some()),
-        None => Ok(false),
     }
 }
 
@@ -150,7 +191,11 @@ fn common_prefix<'a>(query: &ListQuery, key: &'a str) -> Option<&'a str> {
 
 impl<'a> Walk<'a> {
     /// Starts in the deepest directory that holds every key wanted; nothing if there is none.
-    fn new(root: &Directory, query: &'a ListQuery) -> io::Result<Option<Self>> {
+    fn new(
+        foreign: &'a Foreign,
+        root: &Directory,
+        query: &'a ListQuery,
+    ) -> io::Result<Option<Self>> {
         let end = query.prefix.rfind('/').map_or(0, |slash| slash + 1);
         let prefix = &query.prefix[..end];
         let directory = match root.walk(&encode_directory(prefix)) {
@@ -159,6 +204,7 @@ impl<'a> Walk<'a> {
             Err(error) => return Err(error),
         };
         let mut walk = Self {
+            foreign,
             query,
             frames: Vec::new(),
             rolled_up: None,
@@ -233,6 +279,10 @@ impl<'a> Walk<'a> {
             }
             Ok(())
         };
+        if !frame.prefix.is_empty() {
+            let itself = || Ok(self.foreign.folder(&frame.directory)?.map(|_| Step::Folder));
+            keep(frame.prefix.clone(), false, &itself)?;
+        }
         gather(&frame.directory, &frame.prefix, &mut Vec::new(), &mut keep)?;
         frame.batch = first.into_iter().collect();
         Ok(())
@@ -247,8 +297,8 @@ impl<'a> Walk<'a> {
         &frame.directory
     }
 
-    /// Returns the next key with the names that lead from [`Walk::directory`] to its file.
-    fn next(&mut self) -> io::Result<Option<(String, Vec<String>)>> {
+    /// Returns the next key with the step to it from [`Walk::directory`].
+    fn next(&mut self) -> io::Result<Option<(String, Step)>> {
         while let Some(mut frame) = self.frames.pop() {
             let Some((text, step)) = frame.batch.pop_front() else {
                 continue;
@@ -268,8 +318,8 @@ impl<'a> Walk<'a> {
             self.frames.push(frame);
             if let Some(inner) = inner {
                 self.enter(inner, text)?;
-            } else if let (true, Step::Object(names)) = (wanted, step) {
-                return Ok(Some((text, names)));
+            } else if wanted && !matches!(step, Step::Inner(_)) {
+                return Ok(Some((text, step)));
             }
         }
         Ok(None)

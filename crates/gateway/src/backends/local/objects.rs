@@ -4,12 +4,14 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd as _;
 use std::sync::PoisonError;
 
 use rustix::fs::{RenameFlags, Stat};
 use rustix::io::Errno;
 
-use super::path::{SELF_NAME, encode};
+use super::foreign::s3proxy;
+use super::path::{EMPTY, SELF_NAME, encode};
 use super::record::Record;
 use super::stage::{Staged, link};
 use super::tree::{Directory, NameKind};
@@ -25,8 +27,17 @@ pub(super) struct Found {
     pub(super) file: File,
     pub(super) record: Record,
     pub(super) stat: Stat,
-    /// It lies in the directory of its own name.
-    inside: bool,
+    pub(super) lies: Lies,
+}
+
+/// Where the file of an object lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lies {
+    AtItsName,
+    /// In the directory of its own name.
+    Inside,
+    /// It is no file but the directory that other programs have for a key ending in `/`. It has no bytes.
+    AsFolder,
 }
 
 /// What a record that cannot be read means to whoever looks.
@@ -49,7 +60,10 @@ pub(super) enum Decision {
 
 impl Found {
     pub(super) fn size(&self) -> u64 {
-        u64::try_from(self.stat.st_size).unwrap_or(0)
+        match self.lies {
+            Lies::AtItsName | Lies::Inside => u64::try_from(self.stat.st_size).unwrap_or(0),
+            Lies::AsFolder => 0,
+        }
     }
 
     pub(super) fn info(&self) -> ObjectInfo {
@@ -78,18 +92,23 @@ impl Volume {
     /// Opens an object.
     pub(super) fn find(&self, path: &ObjectPath) -> Result<Found, Error> {
         let bucket = self.bucket(path.bucket())?;
-        self.find_in(&bucket, path)?
+        self.find_in(&bucket, path, OnDamage::Refuse)?
             .ok_or_else(|| Error::NoSuchKey {
                 key: path.key().to_owned(),
             })
     }
 
-    fn find_in(&self, bucket: &Directory, path: &ObjectPath) -> Result<Option<Found>, Error> {
+    fn find_in(
+        &self,
+        bucket: &Directory,
+        path: &ObjectPath,
+        on_damage: OnDamage,
+    ) -> Result<Option<Found>, Error> {
         let names = encode(path.key());
         let (last, parents) = names.split_last().expect("a key has a name");
         let wrap = Error::io("reading the object");
         match bucket.walk(parents) {
-            Ok(parent) => self.find_at(&parent, last, path, OnDamage::Refuse),
+            Ok(parent) => self.find_at(&parent, last, path, on_damage),
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(wrap(error)),
         }
@@ -103,10 +122,10 @@ impl Volume {
         on_damage: OnDamage,
     ) -> Result<Option<Found>, Error> {
         let wrap = Error::io("reading the object");
-        let mut inside = false;
+        let mut lies = Lies::AtItsName;
         let opened = match parent.open_file(name) {
             Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
-                inside = true;
+                lies = Lies::Inside;
                 parent
                     .open(name)
                     .and_then(|itself| itself.open_file(SELF_NAME))
@@ -115,6 +134,9 @@ impl Volume {
         };
         let file = match opened {
             Ok(file) => file,
+            Err(error) if is_absent(&error) && name == EMPTY => {
+                return self.find_folder(parent).map_err(wrap);
+            }
             Err(error) if is_absent(&error) || error.kind() == io::ErrorKind::IsADirectory => {
                 return Ok(None);
             }
@@ -122,16 +144,34 @@ impl Volume {
         };
         let stat = rustix::fs::fstat(&file).map_err(|error| wrap(error.into()))?;
         let record = match self.record(&file, &stat, path) {
-            Err(Error::DamagedRecord { .. }) if on_damage == OnDamage::Overlook => {
-                Record::of_foreign_file(&stat)
+            Err(Error::DamagedRecord { .. } | Error::NotSupported { .. })
+                if on_damage == OnDamage::Overlook =>
+            {
+                Record::of_bare_file(&stat)
             }
             read => read?,
         };
+        if self.foreign.is_leftover(path.key(), &record) {
+            return Ok(None);
+        }
         Ok(Some(Found {
             file,
             record,
             stat,
-            inside,
+            lies,
+        }))
+    }
+
+    /// Returns the object that a directory is, where another program keeps keys that end in `/` so.
+    fn find_folder(&self, folder: &Directory) -> io::Result<Option<Found>> {
+        let Some(record) = self.foreign.folder(folder)? else {
+            return Ok(None);
+        };
+        Ok(Some(Found {
+            file: folder.as_fd().try_clone_to_owned()?.into(),
+            record,
+            stat: rustix::fs::fstat(folder)?,
+            lies: Lies::AsFolder,
         }))
     }
 
@@ -189,9 +229,20 @@ impl Volume {
                 Some(itself) => (itself, SELF_NAME),
                 None => (&parent, last.as_str()),
             };
+            if current.is_none() && self.foreign.may_be_leftover(path.key()) {
+                match directory.remove_file(name) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(wrap(error));
+                    }
+                    _ => {}
+                }
+            }
             let done = decide(current.as_ref()).and_then(|decision| {
                 if decision == Decision::Publish {
-                    let old = current.as_ref().map(|found| &found.file);
+                    let old = current
+                        .as_ref()
+                        .filter(|found| found.lies != Lies::AsFolder)
+                        .map(|found| &found.file);
                     self.switch(directory, name, old, staged).map_err(&wrap)?;
                 }
                 Ok(decision)
@@ -207,6 +258,9 @@ impl Volume {
             // Only now: before the change was durable, a crash could have brought the old bytes back.
             if let (Decision::Publish, Some(old)) = (decision, &current) {
                 self.forget_record(path, &old.record);
+            }
+            if last == EMPTY {
+                s3proxy::forget_folder(directory).map_err(&wrap)?;
             }
             drop(guard);
             return Ok(());
@@ -335,7 +389,8 @@ impl Volume {
         let (last, parents) = names.split_last().expect("a key has a name");
         let directories = {
             let _guard = self.lock(path.bucket(), path.key());
-            let found = self.find_in(&bucket, path)?;
+            // What cannot be read can still be removed.
+            let found = self.find_in(&bucket, path, OnDamage::Overlook)?;
             condition.judge(
                 path.key(),
                 found.as_ref().map(|found| found.record.etag.as_str()),
@@ -343,31 +398,58 @@ impl Volume {
             let Some(found) = found else {
                 return Ok(());
             };
-            let directories = if found.inside {
-                names.as_slice()
-            } else {
-                parents
+            let (directories, name) = match found.lies {
+                Lies::AtItsName => (parents, last.as_str()),
+                Lies::Inside => (names.as_slice(), SELF_NAME),
+                Lies::AsFolder => (parents, ""),
             };
-            let name = if found.inside { SELF_NAME } else { last };
             let directory = bucket.walk(directories).map_err(&wrap)?;
-            self.take_out(&directory, name).map_err(&wrap)?;
+            if last == EMPTY {
+                // Before the file, which hides it: the folder would be the object again.
+                s3proxy::forget_folder(&directory).map_err(&wrap)?;
+            }
+            if found.lies == Lies::AsFolder {
+                remove_folder(&bucket, directories).map_err(&wrap)?;
+            } else {
+                self.take_out(&directory, name).map_err(&wrap)?;
+            }
             self.forget_record(path, &found.record);
-            directories
+            match found.lies {
+                Lies::AsFolder => directories
+                    .split_last()
+                    .map_or(directories, |(_, above)| above),
+                Lies::AtItsName | Lies::Inside => directories,
+            }
         };
         prune(&bucket, directories);
         Ok(())
     }
 }
 
-/// Removes the directories at the end of `names` as long as they are empty, never the bucket's own.
+/// Removes the directories at the end of `names` as long as they are empty and no objects, never the bucket's own.
 pub(super) fn prune(bucket: &Directory, names: &[String]) {
     for depth in (0..names.len()).rev() {
-        let removed = bucket
-            .walk(&names[..depth])
-            .and_then(|parent| parent.remove_directory(&names[depth]));
+        let removed = bucket.walk(&names[..depth]).and_then(|parent| {
+            if s3proxy::is_object(parent.open(&names[depth])?)? {
+                return Err(io::ErrorKind::DirectoryNotEmpty.into());
+            }
+            parent.remove_directory(&names[depth])
+        });
         if removed.is_err() {
             return;
         }
+    }
+}
+
+/// Removes the directory at the end of `names` if it is empty. Durable when it returns.
+fn remove_folder(bucket: &Directory, names: &[String]) -> io::Result<()> {
+    let Some((last, parents)) = names.split_last() else {
+        return Ok(());
+    };
+    let parent = bucket.walk(parents)?;
+    match parent.remove_directory(last) {
+        Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => Err(error),
+        _ => parent.sync(),
     }
 }
 

@@ -18,7 +18,8 @@
 const RESERVED: &str = ".lifeboat.";
 /// The object that has the name of the directory it lies in.
 pub(super) const SELF_NAME: &str = ".lifeboat.self";
-const EMPTY: &str = ".lifeboat.empty";
+/// The file of a key that ends in `/`, in the directory that the `/` stands for.
+pub(super) const EMPTY: &str = ".lifeboat.empty";
 const DOT: &str = ".lifeboat.dot";
 const DOTS: &str = ".lifeboat.dots";
 const ESCAPED: &str = ".lifeboat.as.";

@@ -1,8 +1,8 @@
 //! What is remembered of an object besides its bytes, and how it is written down.
 //!
-//! It is the one extended attribute [`ATTRIBUTE`] of the object's file: JSON, so that `getfattr` shows it to a person. A
-//! file without it, put there by hand, is an object too: its etag is made of what the file system knows and has a `-`,
-//! so that no client takes it for an MD5.
+//! It is the one extended attribute [`ATTRIBUTE`] of the object's file: JSON, so that `getfattr` shows it to a person. Other
+//! programs write theirs elsewhere ([`super::foreign`]). A file without any, put there by hand, is an object too: its etag is
+//! made of what the file system knows and has a `-`, so that no client takes it for an MD5.
 
 use jiff::Timestamp;
 use md5::{Digest as _, Md5};
@@ -18,6 +18,20 @@ use crate::backend::{Attributes, ObjectInfo};
 pub(super) const ATTRIBUTE: &str = "user.lifeboat";
 /// The newest form of the record that this version writes, and the only one it reads.
 const VERSION: u32 = 1;
+
+/// Who wrote a record.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// This gateway.
+    #[default]
+    Ours,
+    /// s3proxy, which never changes an object's file in place.
+    S3Proxy,
+    /// MinIO, which never does either.
+    Minio,
+    /// Nobody: whoever put the file there may change it in place.
+    Nobody,
+}
 
 /// The record of one object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +54,11 @@ pub(super) struct Record {
     /// The file has had a second name, so a name may have a record of its own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) shared: bool,
+    /// What the program that wrote the object says of it; not acted upon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) storage_class: Option<String>,
+    #[serde(skip)]
+    pub(super) origin: Origin,
 }
 
 impl Record {
@@ -59,11 +78,26 @@ impl Record {
             parts: None,
             crc: None,
             shared: false,
+            storage_class: None,
+            origin: Origin::Ours,
+        }
+    }
+
+    /// A record that another program wrote, or what stands for one.
+    pub(super) fn foreign(
+        origin: Origin,
+        etag: String,
+        modified: Timestamp,
+        attributes: Attributes,
+    ) -> Self {
+        Self {
+            origin,
+            ..Self::new(String::new(), etag, modified, attributes)
         }
     }
 
     /// Describes a file that nobody wrote a record for. The same file, unchanged, always gives the same record.
-    pub(super) fn of_foreign_file(stat: &Stat) -> Self {
+    pub(super) fn of_bare_file(stat: &Stat) -> Self {
         let mut md5 = Md5::new();
         for value in [
             stat.st_ino.to_le_bytes(),
@@ -73,18 +107,12 @@ impl Record {
         ] {
             md5.update(value);
         }
-        let modified = Timestamp::from_second(stat.st_mtime).unwrap_or(Timestamp::UNIX_EPOCH);
-        Self::new(
-            String::new(),
+        Self::foreign(
+            Origin::Nobody,
             format!("{}-1", hex::encode(md5.finalize())),
-            modified,
+            modified(stat),
             Attributes::default(),
         )
-    }
-
-    /// Whether a file without a record of ours is described.
-    pub(super) fn is_foreign(&self) -> bool {
-        self.id.is_empty()
     }
 
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, serde_json::Error> {
@@ -112,6 +140,8 @@ impl Record {
 
     /// `size` in bytes.
     pub(super) fn info(self, size: u64) -> ObjectInfo {
+        let storage_class = self.storage_class.clone().into_iter();
+        let relayed = storage_class.map(|class| ("x-amz-storage-class".to_owned(), class));
         ObjectInfo {
             size,
             modified: self.modified(),
@@ -120,9 +150,15 @@ impl Record {
             checksum: self.checksum,
             parts: self.parts,
             version: None,
-            relayed: Relayed::default(),
+            relayed: relayed.collect::<Relayed>(),
         }
     }
+}
+
+/// When a file was last changed.
+pub(super) fn modified(stat: &Stat) -> Timestamp {
+    let nanos = i32::try_from(stat.st_mtime_nsec).unwrap_or(0);
+    Timestamp::new(stat.st_mtime, nanos).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 /// The record of one name of a file that has several, kept apart from the file.

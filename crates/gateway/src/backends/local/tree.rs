@@ -144,6 +144,17 @@ impl Directory {
         Ok(())
     }
 
+    /// Whether nothing at all is in here, ours or not.
+    pub(super) fn is_empty(&self) -> io::Result<bool> {
+        let mut entries = Dir::read_from(self)?;
+        while let Some(entry) = entries.read() {
+            if !matches!(entry?.file_name().to_bytes(), b"." | b"..") {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     pub(super) fn names(&self) -> io::Result<Vec<Name>> {
         let mut names = Vec::new();
         self.for_each(|name| {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use lifeboat_core::error::Kind;
 use rustix::fs::FlockOperation;
 
+use super::foreign::{Foreign, Refusal};
 use super::record::{ATTRIBUTE, Record};
 use super::stage::{Anonymous, Staged, get_record, set_record};
 use super::tree::{Directory, NameKind};
@@ -55,6 +56,12 @@ pub enum OpenError {
     },
     #[error("volume `{path}` keeps no extended attributes: use a file system that does, such as ext4 or XFS", path = path.display())]
     NoAttributes { path: PathBuf },
+    #[error(
+        "volume `{path}` holds objects in MinIO's format `{format}`, in which they are no plain files: start MinIO on it and \
+         copy them through a client",
+        path = path.display()
+    )]
+    Format { path: PathBuf, format: String },
     #[error("volume `{path}` is served by another gateway, process {process}", path = path.display())]
     InUse { path: PathBuf, process: String },
     #[error("`{obstacle}` is in the way: the gateway needs a directory of this name", obstacle = obstacle.display())]
@@ -75,6 +82,7 @@ impl OpenError {
             | Self::ReadOnly { .. }
             | Self::Forbidden { .. }
             | Self::NoAttributes { .. }
+            | Self::Format { .. }
             | Self::Obstacle { .. } => Kind::Invalid,
             Self::InUse { .. } => Kind::Conflict,
             Self::Full { .. } | Self::Io { .. } => Kind::Unavailable,
@@ -108,6 +116,8 @@ pub(super) struct Volume {
     pub(super) uploads: Directory,
     /// One directory for each bucket, with the records of names that share their bytes.
     pub(super) records: Directory,
+    /// What other programs kept here.
+    pub(super) foreign: Foreign,
     pub(super) anonymous: Anonymous,
     pub(super) sources: Sources,
     locks: Vec<Mutex<()>>,
@@ -131,12 +141,20 @@ impl Volume {
         }
         let temporary = Arc::new(make(&home, "tmp", &home_path)?);
         let anonymous = Anonymous::probe(&temporary).map_err(|error| wrap(error.into()))?;
+        let foreign = Foreign::find(&root, &home, &lock).map_err(|refusal| match refusal {
+            Refusal::Format(format) => OpenError::Format {
+                path: path.to_owned(),
+                format,
+            },
+            Refusal::Io(error) => wrap(error),
+        })?;
         let volume = Self {
             path: path.to_owned(),
             uploads: make(&home, "uploads", &home_path)?,
             records: make(&home, "records", &home_path)?,
             root,
             temporary,
+            foreign,
             anonymous,
             sources,
             locks: (0..LOCKS).map(|_| Mutex::default()).collect(),
