@@ -5,11 +5,14 @@ mod sources;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
 use crate::cache::Cache;
-use crate::process::run;
+use crate::process::{run, run_within};
+
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// A package and the program wanted from it.
 #[derive(Debug, Clone, Copy)]
@@ -78,15 +81,18 @@ impl Package {
             options.push("Dir::Etc::sourcelist=/dev/null".to_owned());
             options.push(format!("Dir::Etc::sourceparts={}", sources.display()));
         }
-        run(apt_get(&options).arg("update"))?;
+        run_within(apt_get(&options).arg("update"), PATIENCE)?;
         self.download_with(folder, &options)
     }
 
     fn download_with(&self, folder: &Path, options: &[String]) -> Result<()> {
-        run(apt_get(options)
-            .current_dir(folder)
-            .arg("download")
-            .arg(format!("{}={}*", self.name, self.version)))?;
+        run_within(
+            apt_get(options)
+                .current_dir(folder)
+                .arg("download")
+                .arg(format!("{}={}*", self.name, self.version)),
+            PATIENCE,
+        )?;
         Ok(())
     }
 }

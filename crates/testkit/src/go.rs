@@ -16,7 +16,7 @@ use crate::process::{run, run_within};
 use crate::{progress, workspace};
 
 /// The largest of them takes eleven minutes on two busy cores.
-const PATIENCE: Duration = Duration::from_mins(30);
+const PATIENCE: Duration = Duration::from_mins(20);
 
 /// A module in a version, and its programs.
 #[derive(Debug, Clone, Copy)]

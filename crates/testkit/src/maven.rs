@@ -14,7 +14,7 @@ use crate::cache::Cache;
 use crate::process::run_within;
 use crate::progress;
 
-const PATIENCE: Duration = Duration::from_mins(15);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// The version of the plugin that fetches, too.
 const PLUGIN: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1";

@@ -13,7 +13,7 @@ use crate::cache::Cache;
 use crate::process::run_within;
 use crate::progress;
 
-const PATIENCE: Duration = Duration::from_mins(15);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// A package with its lock file.
 #[derive(Debug, Clone, Copy)]

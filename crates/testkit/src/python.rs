@@ -6,12 +6,15 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
 use crate::cache::Cache;
 use crate::environment;
-use crate::process::run;
+use crate::process::{run, run_within};
+
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// A list of packages that are installed together, all of them named: nothing is chosen by the index.
 #[derive(Debug, Clone, Copy)]
@@ -123,11 +126,14 @@ fn make(base: &Base, folder: &Path, packages: Packages) -> Result<()> {
     run(Command::new(&base.program)
         .args(["-m", "venv", "--symlinks"])
         .arg(folder))?;
-    run(Command::new(folder.join("bin/python"))
-        .args(["-m", "pip", "install", "--quiet", "--no-input"])
-        .args(["--disable-pip-version-check", "--no-warn-script-location"])
-        .args(["--only-binary", ":all:", "--no-deps"])
-        .args(packages.pins))?;
+    run_within(
+        Command::new(folder.join("bin/python"))
+            .args(["-m", "pip", "install", "--quiet", "--no-input"])
+            .args(["--disable-pip-version-check", "--no-warn-script-location"])
+            .args(["--only-binary", ":all:", "--no-deps"])
+            .args(packages.pins),
+        PATIENCE,
+    )?;
     Ok(())
 }
 

@@ -286,3 +286,60 @@ fn found_its_port_taken(log: &Path) -> bool {
         .to_lowercase()
         .contains("address already in use")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Starts what prints a line and ends, and returns how often that was tried and the last error.
+    fn attempts(line: &str) -> (usize, String) {
+        let work = tempfile::tempdir().unwrap();
+        let launch = Launch {
+            name: "echo",
+            work: work.path(),
+            keys: KEYS,
+            ready: |_| false,
+        };
+        let mut count = 0;
+        let error = launch
+            .start(|_| {
+                count += 1;
+                let mut command = command("echo", work.path());
+                command.arg(line);
+                Ok(command)
+            })
+            .unwrap_err();
+        (count, format!("{error:#}"))
+    }
+
+    #[test]
+    fn a_port_that_somebody_took_is_replaced_by_another() {
+        let (count, error) = attempts("listen 127.0.0.1:9: bind: Address already in use");
+        assert_eq!(count, ATTEMPTS);
+        assert!(error.contains("Address already in use"), "{error}");
+    }
+
+    #[test]
+    fn any_other_end_is_told_at_once_with_what_was_printed() {
+        let (count, error) = attempts("no such flag");
+        assert_eq!(count, 1);
+        assert_eq!(
+            error,
+            "cannot start echo: `echo` did not answer; it ended; it printed:\nno such flag"
+        );
+    }
+
+    #[test]
+    fn a_secret_is_not_in_what_a_failing_test_prints() {
+        assert_eq!(format!("{KEYS:?}"), r#"Keys { access: "backupkey", .. }"#);
+    }
+
+    #[test]
+    fn what_a_server_leaves_elsewhere_is_removed() {
+        let work = tempfile::tempdir().unwrap();
+        let left = work.path().join("socket");
+        fs::write(&left, "").unwrap();
+        drop(Litter(vec![left.clone(), work.path().join("none")]));
+        assert!(!left.exists());
+    }
+}
