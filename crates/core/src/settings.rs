@@ -23,6 +23,7 @@ mod stores;
 #[cfg(test)]
 mod tests;
 mod tree;
+pub mod users;
 mod value;
 mod yaml;
 

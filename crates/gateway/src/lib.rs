@@ -15,5 +15,5 @@ mod protocol;
 pub mod router;
 pub mod server;
 
-pub use auth::Credentials;
+pub use auth::{Credentials, User};
 pub use server::{Config, Server};

@@ -10,6 +10,7 @@ mod chunks;
 mod content;
 mod convert;
 mod delete;
+mod door;
 mod error;
 mod linger;
 mod list;
@@ -35,9 +36,10 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{HttpError, S3, S3Request, S3Response, S3Result};
 
 use self::admission::Admission;
+use self::door::Door;
 use self::linger::Expects;
 use self::story::{Answer, Teller};
-use crate::auth::{Credentials, KeyRing};
+use crate::auth::KeyRing;
 use crate::backend::{self, Backend};
 use crate::budget::Budget;
 use crate::metrics::Metrics;
@@ -49,13 +51,13 @@ const ID_STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Answers S3 requests from a backend.
 struct Protocol {
-    backend: Arc<dyn Backend>,
+    door: Door,
     metrics: Arc<Metrics>,
 }
 
 /// What the protocol needs beside a backend.
 pub(crate) struct Options {
-    pub(crate) credentials: Vec<Credentials>,
+    pub(crate) keys: KeyRing,
     pub(crate) budget: Budget,
     pub(crate) metrics: Arc<Metrics>,
     /// Where the ids of requests begin.
@@ -73,7 +75,7 @@ pub(crate) struct Service {
 impl Service {
     pub(crate) fn new(backend: Arc<dyn Backend>, options: Options) -> Self {
         let Options {
-            credentials,
+            keys,
             budget,
             metrics,
             first_id,
@@ -82,17 +84,18 @@ impl Service {
         config.xml_max_body_size = MAX_XML_BYTES;
         // Forms never come so far.
         config.post_object_max_file_size = 0;
+        let door = Door::new(backend, keys.clone());
         let mut builder = S3ServiceBuilder::new(Protocol {
-            backend: Arc::clone(&backend),
+            door: door.clone(),
             metrics: Arc::clone(&metrics),
         });
         let admission = Admission {
-            backend: Arc::clone(&backend),
+            door: door.clone(),
             budget,
         };
         builder.set_access(admission.clone());
-        builder.set_route(relay::Onward { backend, admission });
-        builder.set_auth(KeyRing(credentials));
+        builder.set_route(relay::Onward { door, admission });
+        builder.set_auth(keys);
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
         Self {
             layer: builder.build(),
@@ -149,7 +152,8 @@ macro_rules! operations {
         impl S3 for Protocol {
             $(
                 async fn $name(&self, request: S3Request<dto::$input>) -> S3Result<S3Response<dto::$output>> {
-                    let answer = $module::$name(&*self.backend, request).await;
+                    let backend = self.door.open(request.credentials.as_ref())?;
+                    let answer = $module::$name(&backend, request).await;
                     self.note(&answer);
                     answer
                 }

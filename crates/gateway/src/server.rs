@@ -2,6 +2,7 @@
 
 mod monitor;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -18,7 +19,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use self::monitor::Monitor;
-use crate::auth::Credentials;
+use crate::auth::{Credentials, KeyRing, User};
 use crate::backend::{self, Backend};
 use crate::budget::Budget;
 use crate::metrics::Metrics;
@@ -39,8 +40,10 @@ const SWEEP_INTERVAL: Duration = Duration::from_hours(1);
 pub struct Config {
     /// Port 0 lets the system choose; see [`Server::local_addr`].
     pub listen: SocketAddr,
-    /// Whoever signs with one of these may do everything, others nothing. Not empty.
+    /// Whoever signs with one of these may do everything. Not empty.
     pub credentials: Vec<Credentials>,
+    /// Who may do less.
+    pub users: Vec<User>,
     /// Created at start where they do not exist.
     pub buckets: Vec<String>,
     /// Uploads in which nothing happened for so long are aborted.
@@ -65,6 +68,7 @@ impl Config {
         Self {
             listen,
             credentials,
+            users: Vec::new(),
             buckets: Vec::new(),
             upload_expiry: Duration::from_hours(7 * 24),
             drain: Duration::from_secs(30),
@@ -82,6 +86,8 @@ impl Config {
 pub enum Error {
     #[error("no credentials: set `minio.accessKey` and `minio.secretKey`")]
     NoCredentials,
+    #[error("access key `{access_key}` belongs to two key pairs")]
+    SameKey { access_key: String },
     #[error("cannot listen on `{address}`")]
     Listen {
         address: SocketAddr,
@@ -99,7 +105,7 @@ pub enum Error {
 impl Error {
     pub fn kind(&self) -> Kind {
         match self {
-            Self::NoCredentials => Kind::Invalid,
+            Self::NoCredentials | Self::SameKey { .. } => Kind::Invalid,
             Self::Listen { source, .. } => match source.kind() {
                 io::ErrorKind::AddrInUse => Kind::Conflict,
                 io::ErrorKind::PermissionDenied | io::ErrorKind::AddrNotAvailable => Kind::Invalid,
@@ -137,6 +143,7 @@ impl Server {
         let Config {
             listen,
             credentials,
+            users,
             buckets,
             upload_expiry,
             drain,
@@ -146,10 +153,7 @@ impl Server {
             monitor,
             first_request,
         } = config;
-        let usable = |one: &Credentials| !one.access_key.is_empty() && !one.secret_key.is_empty();
-        if credentials.is_empty() || !credentials.iter().all(usable) {
-            return Err(Error::NoCredentials);
-        }
+        let everybody = everybody(credentials, users)?;
         for bucket in buckets {
             match backend.create_bucket(&bucket).await {
                 Ok(()) | Err(backend::Error::BucketExists { .. }) => {}
@@ -169,7 +173,7 @@ impl Server {
             budget: budget.clone(),
         };
         let options = Options {
-            credentials,
+            keys: KeyRing::new(everybody),
             budget,
             metrics: Arc::clone(&monitor.metrics),
             first_id: first_request,
@@ -281,6 +285,25 @@ impl Server {
         }
         Ok(())
     }
+}
+
+/// Everybody who may use the gateway, each with a key of their own.
+fn everybody(credentials: Vec<Credentials>, users: Vec<User>) -> Result<Vec<User>, Error> {
+    let usable = |one: &Credentials| !one.access_key.is_empty() && !one.secret_key.is_empty();
+    if credentials.is_empty() || !credentials.iter().all(usable) {
+        return Err(Error::NoCredentials);
+    }
+    let admins = credentials.into_iter().map(User::admin);
+    let everybody: Vec<User> = admins.chain(users).collect();
+    let mut seen = BTreeSet::new();
+    for user in &everybody {
+        let access_key = user.credentials.access_key.as_str();
+        if !seen.insert(access_key) {
+            let access_key = access_key.to_owned();
+            return Err(Error::SameKey { access_key });
+        }
+    }
+    Ok(everybody)
 }
 
 async fn open(address: SocketAddr) -> Result<TcpListener, Error> {

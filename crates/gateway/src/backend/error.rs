@@ -5,10 +5,13 @@ use std::io;
 use lifeboat_core::error::Kind;
 
 use super::content::BodyError;
+use crate::auth::policy::Refusal;
 
 /// Nothing has changed when one of these is returned, unless a variant says otherwise.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    #[error(transparent)]
+    Denied { refusal: Refusal },
     #[error("no bucket `{bucket}`")]
     NoSuchBucket { bucket: String },
     #[error("no object `{key}`")]
@@ -135,7 +138,8 @@ impl Error {
             | Self::NoSuchUpload { .. }
             | Self::NoSuchVersion { .. }
             | Self::Upstream { status: 404, .. } => Kind::NotFound,
-            Self::InvalidBucketName { .. }
+            Self::Denied { .. }
+            | Self::InvalidBucketName { .. }
             | Self::InvalidKey { .. }
             | Self::KeyTooLong { .. }
             | Self::RangeNotSatisfiable { .. }

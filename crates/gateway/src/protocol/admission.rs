@@ -13,11 +13,12 @@ use s3s::path::S3Path;
 use s3s::{HttpRequest, S3Error, S3Result, s3_error};
 use std::sync::Arc;
 
+use super::door::Door;
 use super::relay::pairs;
 use super::story::Story;
 use super::{MAX_XML_BYTES, content};
+use crate::backend::Buffers;
 use crate::backend::content::HELD;
-use crate::backend::{Backend, Buffers};
 use crate::budget::{Budget, Spent};
 
 /// The most bytes of one PUT, as in S3: more must come in parts.
@@ -60,7 +61,7 @@ pub(super) fn refuse_unsupported(request: &HttpRequest) -> S3Result<()> {
 /// Lets requests in, one by one.
 #[derive(Clone)]
 pub(super) struct Admission {
-    pub(super) backend: Arc<dyn Backend>,
+    pub(super) door: Door,
     pub(super) budget: Budget,
 }
 
@@ -115,7 +116,7 @@ impl Admission {
                 "more than 5 GiB in one request: use a multipart upload"
             ));
         }
-        let buffers = self.backend.buffers(asked.bucket.unwrap_or_default());
+        let buffers = self.door.buffers(asked.bucket.unwrap_or_default());
         let share = share(asked.operation, length, buffers);
         let permit = self.budget.take(share).await.map_err(slow_down)?;
         story.details().permit = Some(permit);

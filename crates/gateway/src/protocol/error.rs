@@ -14,6 +14,7 @@ use crate::backend::content::BodyError;
 impl From<Error> for S3Error {
     fn from(error: Error) -> Self {
         let code = match &error {
+            Error::Denied { .. } => S3ErrorCode::AccessDenied,
             Error::NoSuchBucket { .. } => S3ErrorCode::NoSuchBucket,
             Error::NoSuchKey { .. } => S3ErrorCode::NoSuchKey,
             Error::NoSuchUpload { .. } => S3ErrorCode::NoSuchUpload,

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::MAX_XML_BYTES;
 use super::admission::{Admission, Asked};
+use super::door::Door;
 use super::story::Story;
 use crate::backend::relay::{Relayed, Request};
 use crate::backend::{Backend, Error, ObjectPath};
@@ -108,7 +109,7 @@ pub(super) fn answer<T>(output: T, relayed: &Relayed) -> S3Response<T> {
 
 /// Passes requests on that the gateway has no operation for, where the bucket is in a store that speaks S3.
 pub(super) struct Onward {
-    pub(super) backend: Arc<dyn Backend>,
+    pub(super) door: Door,
     pub(super) admission: Admission,
 }
 
@@ -121,7 +122,7 @@ impl S3Route for Onward {
         let special = pairs(uri)
             .iter()
             .any(|(name, _)| SUBRESOURCES.contains(&name.as_str()) || name == "versions");
-        special && self.backend.relay(&bucket).is_some()
+        special && self.door.leads_onward(&bucket)
     }
 
     async fn check_access(&self, request: &mut S3Request<Body>) -> S3Result<()> {
@@ -146,8 +147,8 @@ impl S3Route for Onward {
         if let Some(key) = &key {
             ObjectPath::new(bucket.as_str(), key.as_str())?;
         }
-        let relay = self
-            .backend
+        let backend = self.door.open(request.credentials.as_ref())?;
+        let relay = backend
             .relay(&bucket)
             .ok_or_else(|| s3_error!(NotImplemented))?;
         let mut body = request.input;

@@ -1,0 +1,44 @@
+//! The one way from the protocol to the backend.
+//!
+//! The backend itself is in here and does not come out: a request gets it as its key pair may use it, or not at all.
+
+use std::sync::Arc;
+
+use s3s::auth::Credentials;
+use s3s::{S3Result, s3_error};
+
+use crate::auth::KeyRing;
+use crate::auth::guard::Guarded;
+use crate::backend::{Backend, Buffers};
+
+#[derive(Clone)]
+pub(super) struct Door {
+    backend: Arc<dyn Backend>,
+    keys: KeyRing,
+}
+
+impl Door {
+    pub(super) fn new(backend: Arc<dyn Backend>, keys: KeyRing) -> Self {
+        Self { backend, keys }
+    }
+
+    /// Opens to whoever signed, if they are still on the ring.
+    pub(super) fn open(&self, credentials: Option<&Credentials>) -> S3Result<Guarded> {
+        let credentials =
+            credentials.ok_or_else(|| s3_error!(AccessDenied, "a signature is required"))?;
+        let user = self
+            .keys
+            .find(&credentials.access_key)
+            .ok_or_else(|| s3_error!(InvalidAccessKeyId))?;
+        Ok(Guarded::new(Arc::clone(&self.backend), user))
+    }
+
+    /// Whether there is a store for requests that the gateway has no operation for.
+    pub(super) fn leads_onward(&self, bucket: &str) -> bool {
+        self.backend.relay(bucket).is_some()
+    }
+
+    pub(super) fn buffers(&self, bucket: &str) -> Buffers {
+        self.backend.buffers(bucket)
+    }
+}
