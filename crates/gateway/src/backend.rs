@@ -346,6 +346,16 @@ pub struct Space {
     pub total: u64,
     /// What the gateway may still use.
     pub free: u64,
+    /// What lies in its trash; nothing while that is being counted.
+    pub trash: Option<Tally>,
+}
+
+/// A number of objects and their size.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub objects: u64,
+    /// Of each by itself, whether or not others share them.
+    pub bytes: u64,
 }
 
 #[cfg(test)]

@@ -42,6 +42,8 @@ pub struct Metrics {
     open_uploads: Bytes,
     volume_size: Family<Volume, Bytes>,
     volume_free: Family<Volume, Bytes>,
+    trash_objects: Family<Volume, Bytes>,
+    trash_size: Family<Volume, Bytes>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -101,6 +103,8 @@ impl Default for Metrics {
             open_uploads: Bytes::default(),
             volume_size: Family::default(),
             volume_free: Family::default(),
+            trash_objects: Family::default(),
+            trash_size: Family::default(),
         };
         let mut registry = Registry::default();
         let mut add = Adding(&mut registry);
@@ -120,6 +124,8 @@ impl Default for Metrics {
         add.metric(table::OPEN_UPLOADS, &metrics.open_uploads);
         add.metric(table::VOLUME_SIZE, &metrics.volume_size);
         add.metric(table::VOLUME_FREE, &metrics.volume_free);
+        add.metric(table::TRASH_OBJECTS, &metrics.trash_objects);
+        add.metric(table::TRASH_SIZE, &metrics.trash_size);
         metrics.registry = registry;
         metrics
     }
@@ -195,6 +201,10 @@ impl Metrics {
             };
             self.volume_size.get_or_create(&volume).set(space.total);
             self.volume_free.get_or_create(&volume).set(space.free);
+            if let Some(trash) = space.trash {
+                self.trash_objects.get_or_create(&volume).set(trash.objects);
+                self.trash_size.get_or_create(&volume).set(trash.bytes);
+            }
         }
     }
 
@@ -245,7 +255,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::backend::Space;
+    use crate::backend::{Space, Tally};
 
     fn filled() -> Metrics {
         let metrics = Metrics::default();
@@ -263,6 +273,10 @@ mod tests {
                 volume: "/export".into(),
                 total: 9,
                 free: 4,
+                trash: Some(Tally {
+                    objects: 3,
+                    bytes: 8,
+                }),
             }],
             uploads: Some(2),
         }));
@@ -318,6 +332,8 @@ mod tests {
             "lifeboat_gateway_open_uploads 2",
             "lifeboat_gateway_volume_size_bytes{volume=\"/export\"} 9",
             "lifeboat_gateway_volume_free_bytes{volume=\"/export\"} 4",
+            "lifeboat_gateway_trash_objects{volume=\"/export\"} 3",
+            "lifeboat_gateway_trash_size_bytes{volume=\"/export\"} 8",
             "lifeboat_gateway_memory_limit_bytes 4096",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");

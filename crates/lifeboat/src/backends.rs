@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use lifeboat_core::error::Kind;
 use lifeboat_core::settings::{Storage, Target};
 use lifeboat_gateway::backend::{self, Backend};
@@ -23,7 +24,7 @@ pub(crate) async fn open(
     let main: Arc<dyn Backend> = match ctx.settings.require_storage()? {
         Storage::Local => {
             let volume = volume.map_or_else(|| PathBuf::from(&gateway.volume), Path::to_owned);
-            open_volume(volume, sources).await?
+            open_volume(ctx, volume, sources).await?
         }
         Storage::S3(_) | Storage::Azure(_) | Storage::None => {
             let error = "this version serves a volume only, not yet AWS S3 or Azure Blob Storage";
@@ -38,7 +39,7 @@ pub(crate) async fn open(
     for route in &gateway.routes {
         match &route.target {
             Target::Volume(folder) => {
-                let store = open_volume(PathBuf::from(folder), sources).await?;
+                let store = open_volume(ctx, PathBuf::from(folder), sources).await?;
                 router.route(&route.bucket, store);
             }
             Target::Storage { bucket, prefix } => {
@@ -55,14 +56,38 @@ pub(crate) async fn open(
     Ok(Arc::new(router))
 }
 
-async fn open_volume(folder: PathBuf, sources: &Sources) -> Result<Arc<dyn Backend>, Failure> {
+/// Takes a volume into service, and has it looked after as long as the process runs.
+async fn open_volume(
+    ctx: &Context,
+    folder: PathBuf,
+    sources: &Sources,
+) -> Result<Arc<dyn Backend>, Failure> {
     let sources = sources.clone();
-    blocking(move || {
-        let local = Local::open(&folder, sources)
-            .map_err(|error| Failure::from(error).context("cannot serve the volume"))?;
-        Ok(Arc::new(local) as Arc<dyn Backend>)
+    let term = trash_term(ctx)?;
+    let local = blocking(move || {
+        let opened = Local::open(&folder, sources).and_then(|local| {
+            if let Some(term) = term {
+                local.keep_trash(term)?;
+            }
+            Ok(local)
+        });
+        opened.map_err(|error| Failure::from(error).context("cannot serve the volume"))
     })
-    .await
+    .await?;
+    tokio::spawn(local.clone().attend());
+    Ok(Arc::new(local))
+}
+
+/// How long deleted and replaced objects are kept, if they are.
+fn trash_term(ctx: &Context) -> Result<Option<SignedDuration>, Failure> {
+    let Some(age) = &ctx.settings.lifeboat.gateway.trash else {
+        return Ok(None);
+    };
+    let now = ctx.clock.local_now();
+    let cutoff = age.cutoff(&now).map_err(|error| {
+        Failure::new(Kind::Invalid, error).context("`lifeboat.gateway.trash` is too long")
+    })?;
+    Ok(Some(now.timestamp().duration_since(cutoff.timestamp())))
 }
 
 fn misplaced(error: backend::Error, bucket: &str) -> Failure {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::error::Problem;
 use super::resolve::Resolver;
+use crate::age::Age;
 use crate::size::ByteSize;
 
 /// How the gateway serves, beside where it stores.
@@ -18,6 +19,8 @@ pub struct Gateway {
     pub memory: ByteSize,
     /// The folder of the local storage.
     pub volume: String,
+    /// How long the volume keeps what is deleted or replaced.
+    pub trash: Option<Age>,
     /// Buckets that lie elsewhere than all others; no bucket twice.
     pub routes: Vec<Route>,
 }
@@ -51,6 +54,7 @@ impl Gateway {
             connections: connections(resolver),
             memory: resolver.size("lifeboat.gateway.memory"),
             volume: resolver.text("lifeboat.gateway.volume"),
+            trash: resolver.optional_age("lifeboat.gateway.trash"),
             routes: routes(resolver),
         }
     }

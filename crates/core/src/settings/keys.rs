@@ -76,6 +76,8 @@ pub(super) enum Kind {
     /// A schedule that may be empty, which means never.
     OptionalSchedule(Dialect),
     Age,
+    /// An age that may be empty, which means not at all.
+    OptionalAge,
     /// Index patterns: a list, a JSON array in a text, or texts separated by commas.
     Patterns,
     /// Routes of the gateway, as [`Kind::Patterns`] are written; may be empty.

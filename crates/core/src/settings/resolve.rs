@@ -117,6 +117,11 @@ impl Resolver {
     }
 
     pub(super) fn age(&mut self, path: &str) -> Age {
+        self.optional_age(path)
+            .expect("only an optional age may be empty")
+    }
+
+    pub(super) fn optional_age(&mut self, path: &str) -> Option<Age> {
         self.pick(path, |parsed| match parsed {
             Parsed::Age(age) => Some(age),
             _ => None,

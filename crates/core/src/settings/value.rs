@@ -26,7 +26,7 @@ pub(super) enum Parsed {
     Size(ByteSize),
     Listen(Option<SocketAddr>),
     Schedule(Option<Schedule>),
-    Age(Age),
+    Age(Option<Age>),
     List(Vec<String>),
 }
 
@@ -114,10 +114,13 @@ fn content(key: &Key, node: &Node, scalar: &Scalar) -> Result<Parsed, Error> {
                 let column = error.column;
                 unreadable(key, node, scalar, column, error)
             }),
-        Kind::Age => Age::parse(text).map(Parsed::Age).map_err(|error| {
-            let column = error.column;
-            unreadable(key, node, scalar, column, error)
-        }),
+        Kind::OptionalAge if text.trim().is_empty() => Ok(Parsed::Age(None)),
+        Kind::Age | Kind::OptionalAge => Age::parse(text)
+            .map(|age| Parsed::Age(Some(age)))
+            .map_err(|error| {
+                let column = error.column;
+                unreadable(key, node, scalar, column, error)
+            }),
         Kind::Text
         | Kind::Name
         | Kind::Secret
@@ -279,7 +282,7 @@ pub(super) fn expected(kind: Kind) -> String {
         Kind::Schedule(Dialect::Cronexpr) | Kind::OptionalSchedule(Dialect::Cronexpr) => {
             "a schedule in cronexpr syntax"
         }
-        Kind::Age => "an age such as `days = 30`, `30 days ago` or `30d`",
+        Kind::Age | Kind::OptionalAge => "an age such as `days = 30`, `30 days ago` or `30d`",
         Kind::Patterns => "index patterns",
         Kind::Routes => "routes such as `local-settings-backup=volume:/settings`",
         Kind::Choice(choices) => return format!("`{}`", choices.join("` or `")),

@@ -10,6 +10,7 @@
 //! | `tmp/` | files on their way, where the file system has none without a name; emptied at start |
 //! | `uploads/<id>/` | a multipart upload: its journal, and its parts where the object will have them |
 //! | `records/<bucket>/` | records of names that share their bytes with another |
+//! | `trash/` | what was removed or replaced, until its term is over |
 
 mod copies;
 mod crc;
@@ -23,8 +24,11 @@ mod record;
 mod records;
 mod stage;
 mod switch;
+pub mod trash;
 mod tree;
+mod upkeep;
 mod upload;
+mod visit;
 mod volume;
 
 use std::fs::File;
@@ -41,6 +45,7 @@ use self::receive::Sink;
 use self::record::Record;
 use self::stage::Staged;
 use self::upload::{PartSink, Uploads};
+pub use self::visit::Visit;
 pub use self::volume::OpenError;
 use self::volume::Volume;
 use crate::backend::content::Content;
@@ -72,10 +77,12 @@ impl Local {
     /// Takes a volume into service: finds out that it can be used, locks it, and removes what a crash left. Blocks.
     pub fn open(path: &Path, sources: Sources) -> Result<Self, OpenError> {
         let volume = Volume::open(path, sources)?;
-        let uploads = Uploads::recover(&volume).map_err(|source| OpenError::Io {
+        let wrap = |source| OpenError::Io {
             path: path.to_owned(),
             source,
-        })?;
+        };
+        volume.recover_trash().map_err(wrap)?;
+        let uploads = Uploads::recover(&volume).map_err(wrap)?;
         Ok(Self {
             inner: Arc::new(Inner { volume, uploads }),
         })
@@ -371,6 +378,7 @@ impl Backend for Local {
                     volume: inner.volume.path.clone(),
                     total: space.f_blocks.saturating_mul(space.f_frsize),
                     free: space.f_bavail.saturating_mul(space.f_frsize),
+                    trash: inner.volume.trash.tally(),
                 }],
                 uploads: u64::try_from(inner.uploads.count()).ok(),
             })

@@ -43,4 +43,6 @@ rows! {
     OPEN_UPLOADS: gauge "open_uploads" [] "Multipart uploads neither completed nor aborted, where the gateway keeps them";
     VOLUME_SIZE: gauge "volume_size_bytes" ["volume"] "Room on a volume, by the folder that is served";
     VOLUME_FREE: gauge "volume_free_bytes" ["volume"] "Room on a volume that the gateway may still use";
+    TRASH_OBJECTS: gauge "trash_objects" ["volume"] "Deleted and replaced objects that the trash of a volume keeps";
+    TRASH_SIZE: gauge "trash_size_bytes" ["volume"] "Their size, each counted by itself; copies that share their bytes take less room";
 }

@@ -21,3 +21,4 @@ mod roles;
 mod router;
 mod server;
 mod support;
+mod trash;

@@ -2,8 +2,8 @@
 
 use super::Era::{Both, Current, Lifeboat, Seed};
 use super::Kind::{
-    Age, Bucket, Choice, Count, Flag, Listen, Name, OptionalListen, OptionalSchedule, Patterns,
-    Prefix, Routes, Schedule, Secret, Size, Text, Url,
+    Age, Bucket, Choice, Count, Flag, Listen, Name, OptionalAge, OptionalListen, OptionalSchedule,
+    Patterns, Prefix, Routes, Schedule, Secret, Size, Text, Url,
 };
 use super::{Era, Key, Kind};
 use crate::schedule::Dialect::{Cronexpr, Elasticsearch, Kubernetes};
@@ -263,6 +263,7 @@ const LIFEBOAT: &[Key] = &[
     Key::new("lifeboat.gateway.connections", Lifeboat, Count, "1024", "Connections served at a time; others wait."),
     Key::new("lifeboat.gateway.memory", Lifeboat, Size, "192Mi", "Memory that all buffers of requests may take together; a request that finds none left is told to slow down."),
     Key::new("lifeboat.gateway.volume", Lifeboat, Name, "/export", "Folder in which the gateway stores backups."),
+    Key::new("lifeboat.gateway.trash", Lifeboat, OptionalAge, "", "How long the volume keeps what is deleted or replaced, such as `7d`; empty: not at all. See `lifeboat gateway trash`."),
     Key::new("lifeboat.gateway.routes", Lifeboat, Routes, "", "Buckets that lie elsewhere than the others: a list of `BUCKET=volume:FOLDER` (a volume of its own) or `BUCKET=storage:BUCKET/PREFIX` (another name in the same storage)."),
     Key::new("lifeboat.stackgraph.driver", Lifeboat, Choice(&["embedded"]), "embedded", "Which kind of store holds the topology."),
     Key::new("lifeboat.stackgraph.path", Lifeboat, Name, "/var/lib/lifeboat/stackgraph", "Folder of the embedded store."),

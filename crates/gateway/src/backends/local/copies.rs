@@ -12,6 +12,7 @@ use super::crc::{Crc, Running};
 use super::objects::{Decision, Found, Lies};
 use super::record::{Origin, Record};
 use super::stage::{Staged, get_record, set_record};
+use super::trash::Keeping;
 use super::volume::Volume;
 use crate::backend::options::CopyOptions;
 use crate::backend::{Error, ObjectInfo, ObjectPath};
@@ -73,7 +74,7 @@ impl Volume {
             Ok(if same {
                 Decision::Leave
             } else {
-                Decision::Publish
+                Decision::Publish(Keeping::AsSet)
             })
         });
         match linked {
@@ -183,7 +184,7 @@ fn mark_shared(source: &Found) -> Result<(), Error> {
 }
 
 /// Whether the file system refuses one more name for a file.
-fn cannot_link(error: &io::Error) -> bool {
+pub(super) fn cannot_link(error: &io::Error) -> bool {
     [Errno::MLINK, Errno::PERM, Errno::OPNOTSUPP, Errno::XDEV]
         .iter()
         .any(|refusal| error.raw_os_error() == Some(refusal.raw_os_error()))

@@ -14,6 +14,7 @@ use super::foreign::s3proxy;
 use super::path::{EMPTY, SELF_NAME, encode};
 use super::record::Record;
 use super::stage::{Staged, link};
+use super::trash::{Keeping, Why};
 use super::tree::{Directory, NameKind};
 use super::volume::Volume;
 use crate::backend::condition::WriteCondition;
@@ -52,8 +53,8 @@ enum OnDamage {
 /// What becomes of a file for whose key there may be an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// It takes the place of whatever is there.
-    Publish,
+    /// It takes the place of whatever is there, which may go to the trash.
+    Publish(Keeping),
     /// Its bytes are there already.
     Leave,
 }
@@ -184,7 +185,7 @@ impl Volume {
     ) -> Result<(), Error> {
         self.place(path, staged, |current| {
             condition.judge(path.key(), current.map(|found| found.record.etag.as_str()))?;
-            Ok(Decision::Publish)
+            Ok(Decision::Publish(Keeping::AsSet))
         })
     }
 
@@ -238,12 +239,20 @@ impl Volume {
                 }
             }
             let done = decide(current.as_ref()).and_then(|decision| {
-                if decision == Decision::Publish {
-                    let old = current
-                        .as_ref()
-                        .filter(|found| found.lies != Lies::AsFolder)
-                        .map(|found| &found.file);
-                    self.switch(directory, name, old, staged).map_err(&wrap)?;
+                if let Decision::Publish(keeping) = decision {
+                    let old = current.as_ref();
+                    let kept = match old {
+                        Some(old) => self.keep(path, old, Why::Replaced, keeping)?,
+                        None => None,
+                    };
+                    let file = old
+                        .filter(|old| old.lies != Lies::AsFolder)
+                        .map(|old| &old.file);
+                    let switched = self.switch(directory, name, file, staged);
+                    if let (Some(kept), Some(old)) = (kept, old) {
+                        self.resolve(kept, old, directory, name, &switched);
+                    }
+                    switched.map_err(&wrap)?;
                 }
                 Ok(decision)
             });
@@ -256,7 +265,7 @@ impl Volume {
                 Err(error) => return Err(error),
             };
             // Only now: before the change was durable, a crash could have brought the old bytes back.
-            if let (Decision::Publish, Some(old)) = (decision, &current) {
+            if let (Decision::Publish(_), Some(old)) = (decision, &current) {
                 self.forget_record(path, &old.record);
             }
             if last == EMPTY {
@@ -404,15 +413,19 @@ impl Volume {
                 Lies::AsFolder => (parents, ""),
             };
             let directory = bucket.walk(directories).map_err(&wrap)?;
+            let kept = self.keep(path, &found, Why::Deleted, Keeping::AsSet)?;
             if last == EMPTY {
                 // Before the file, which hides it: the folder would be the object again.
                 s3proxy::forget_folder(&directory).map_err(&wrap)?;
             }
-            if found.lies == Lies::AsFolder {
-                remove_folder(&bucket, directories).map_err(&wrap)?;
-            } else {
-                self.take_out(&directory, name).map_err(&wrap)?;
+            let taken = match found.lies {
+                Lies::AsFolder => remove_folder(&bucket, directories),
+                Lies::AtItsName | Lies::Inside => self.take_out(&directory, name),
+            };
+            if let Some(kept) = kept {
+                self.resolve(kept, &found, &directory, name, &taken);
             }
+            taken.map_err(&wrap)?;
             self.forget_record(path, &found.record);
             match found.lies {
                 Lies::AsFolder => directories

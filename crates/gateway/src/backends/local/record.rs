@@ -115,6 +115,17 @@ impl Record {
         )
     }
 
+    /// Whether readers of the object learn the same from both.
+    pub(super) fn says_the_same(&self, other: &Self) -> bool {
+        let blank = |record: &Self| Self {
+            id: String::new(),
+            shared: false,
+            origin: Origin::Ours,
+            ..record.clone()
+        };
+        blank(self) == blank(other)
+    }
+
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, serde_json::Error> {
         let record: Self = serde_json::from_slice(bytes)?;
         if record.version != VERSION {

@@ -6,7 +6,7 @@
 //! object until the restart shows which of the two the disk has. Everything here blocks.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use super::stage::{Staged, link};
@@ -39,6 +39,24 @@ impl Spare {
 }
 
 impl Volume {
+    /// Writes a small file of ours, in place of one of that name. Durable when it returns, undone when it fails.
+    pub(super) fn write_file(
+        &self,
+        directory: &Directory,
+        name: &str,
+        bytes: &[u8],
+    ) -> io::Result<()> {
+        let mut staged = self.stage()?;
+        staged.file.write_all(bytes)?;
+        staged.file.sync_all()?;
+        let old = match directory.open_file(name) {
+            Ok(old) => Some(old),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        self.switch(directory, name, old.as_ref(), &mut staged)
+    }
+
     /// Makes `staged` the file `name` of `directory` in place of `old`. Durable when it returns, undone when it fails.
     pub(super) fn switch(
         &self,

@@ -4,7 +4,7 @@
 //! no limit on the length of a path: a key of 1,024 slashes is 1,025 names deep.
 
 use std::ffi::CStr;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RawMode};
@@ -100,6 +100,13 @@ impl Directory {
         }
     }
 
+    /// Reads a small file of ours.
+    pub(super) fn read_file(&self, name: &str) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.open_file(name)?.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
     /// Makes a file that must not exist yet, for reading and writing.
     pub(super) fn create_file(&self, name: &str) -> io::Result<std::fs::File> {
         let flags =
@@ -193,6 +200,15 @@ impl Directory {
             }
         }
         self.remove_directory(name)
+    }
+}
+
+/// Nothing for what is not there, instead of an error.
+pub(super) fn present<T>(opened: io::Result<T>) -> io::Result<Option<T>> {
+    match opened {
+        Ok(there) => Ok(Some(there)),
+        Err(error) if super::objects::is_absent(&error) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

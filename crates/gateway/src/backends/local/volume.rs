@@ -9,15 +9,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use lifeboat_core::error::Kind;
 use rustix::fs::FlockOperation;
 
+use super::copies::cannot_link;
 use super::foreign::{Foreign, Refusal};
 use super::record::{ATTRIBUTE, Record};
-use super::stage::{Anonymous, Staged, get_record, set_record};
+use super::stage::{Anonymous, Staged, get_record, link, set_record};
+use super::trash::Trash;
 use super::tree::{Directory, NameKind};
 use crate::backend::Attributes;
 use crate::backends::Sources;
 
 /// Everything of ours that is not an object lies below this directory. It cannot be a bucket's name.
-const HOME: &str = ".lifeboat";
+pub(super) const HOME: &str = ".lifeboat";
 /// Keys share this many locks.
 const LOCKS: usize = 1024;
 
@@ -62,6 +64,8 @@ pub enum OpenError {
         path = path.display()
     )]
     Format { path: PathBuf, format: String },
+    #[error("volume `{path}` lets no file have two names, which the trash is made of: use a file system that does, or leave `lifeboat.gateway.trash` empty", path = path.display())]
+    NoLinks { path: PathBuf },
     #[error("volume `{path}` is served by another gateway, process {process}", path = path.display())]
     InUse { path: PathBuf, process: String },
     #[error("`{obstacle}` is in the way: the gateway needs a directory of this name", obstacle = obstacle.display())]
@@ -83,13 +87,14 @@ impl OpenError {
             | Self::Forbidden { .. }
             | Self::NoAttributes { .. }
             | Self::Format { .. }
+            | Self::NoLinks { .. }
             | Self::Obstacle { .. } => Kind::Invalid,
             Self::InUse { .. } => Kind::Conflict,
             Self::Full { .. } | Self::Io { .. } => Kind::Unavailable,
         }
     }
 
-    fn new(path: &Path, source: io::Error) -> Self {
+    pub(super) fn new(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         match source.kind() {
             io::ErrorKind::NotFound => Self::Missing { path, source },
@@ -118,6 +123,7 @@ pub(super) struct Volume {
     pub(super) records: Directory,
     /// What other programs kept here.
     pub(super) foreign: Foreign,
+    pub(super) trash: Trash,
     pub(super) anonymous: Anonymous,
     pub(super) sources: Sources,
     locks: Vec<Mutex<()>>,
@@ -152,6 +158,7 @@ impl Volume {
             path: path.to_owned(),
             uploads: make(&home, "uploads", &home_path)?,
             records: make(&home, "records", &home_path)?,
+            trash: Trash::open(&home, sources.now()).map_err(wrap)?,
             root,
             temporary,
             foreign,
@@ -201,6 +208,22 @@ impl Volume {
         staged.publish_new(&self.temporary, &name).map_err(wrap)?;
         self.temporary.sync().map_err(wrap)?;
         self.temporary.remove_file(&name).map_err(wrap)
+    }
+
+    /// Finds out by trying whether a file can have two names.
+    pub(super) fn probe_links(&self) -> Result<(), OpenError> {
+        let wrap = |source| OpenError::new(&self.path, source);
+        let [one, other] = [(), ()].map(|()| self.sources.id());
+        let file = self.temporary.create_file(&one).map_err(wrap)?;
+        let linked = link(&file, &self.temporary, &other);
+        self.temporary.remove_file(&one).map_err(wrap)?;
+        match linked {
+            Ok(()) => self.temporary.remove_file(&other).map_err(wrap),
+            Err(error) if cannot_link(&error) => Err(OpenError::NoLinks {
+                path: self.path.clone(),
+            }),
+            Err(error) => Err(wrap(error)),
+        }
     }
 
     /// Makes a file that no key leads to.

@@ -5,9 +5,11 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
+use jiff::SignedDuration;
 use lifeboat_gateway::backend::options::CopyOptions;
 use lifeboat_gateway::backend::{Attributes, Backend as _, Error};
-use lifeboat_gateway::backends::local::{Local, OpenError};
+use lifeboat_gateway::backends::local::trash::{Entry, Filter, Occupied};
+use lifeboat_gateway::backends::local::{Local, OpenError, Visit};
 use rustix::fs::XattrFlags;
 use tempfile::TempDir;
 
@@ -256,4 +258,48 @@ fn a_volume_on_which_files_are_no_objects_is_not_taken_over() {
     let error = Local::open(volume.path(), sources(1)).unwrap_err();
     assert!(matches!(error, OpenError::Format { .. }), "{error:?}");
     assert!(error.to_string().contains("xl-single"), "{error}");
+}
+
+#[tokio::test]
+async fn objects_of_other_programs_come_back_from_the_trash_as_they_were() {
+    let with_folder = of_s3proxy();
+    let folder = with_folder.path().join("bucket/folder");
+    fs::create_dir(&folder).unwrap();
+    attach(&folder, "content-md5", &[0xd4; 16]);
+    let volumes = [
+        (with_folder, vec!["folder/", "known"]),
+        (of_minio(), vec!["dir/known"]),
+    ];
+    for (volume, keys) in volumes {
+        let local = open(&volume);
+        local.keep_trash(SignedDuration::from_hours(24)).unwrap();
+        for key in keys {
+            let before = head(&local, key).await.unwrap();
+            delete(&local, key).await.unwrap();
+            assert!(head(&local, key).await.is_err(), "{key}");
+            let visit = Visit::open(volume.path()).unwrap();
+            let only = || {
+                let filter = Filter {
+                    prefix: key.to_owned(),
+                    ..Filter::default()
+                };
+                let [entry] = visit.trash(&filter).unwrap().try_into().unwrap();
+                entry
+            };
+            let entry: Entry = only();
+            local
+                .restore(entry.place(), Occupied::Refuse)
+                .await
+                .unwrap();
+            assert_eq!(head(&local, key).await.unwrap(), before, "{key}");
+            put(&local, key, "new").await.unwrap();
+            let entry = only();
+            local
+                .restore(entry.place(), Occupied::Replace)
+                .await
+                .unwrap();
+            assert_eq!(head(&local, key).await.unwrap(), before, "{key}");
+            assert_eq!(only().size, 3);
+        }
+    }
 }

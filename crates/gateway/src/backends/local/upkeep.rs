@@ -1,0 +1,58 @@
+//! What a volume in service needs beside requests.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use lifeboat_core::size::ByteSize;
+use tokio::time::MissedTickBehavior;
+
+use super::trash::{Entry, Occupied, Place, RestoreError};
+use super::{Local, OpenError};
+use crate::backend::Error;
+
+/// How often the volume is looked after.
+const TEND_EVERY: Duration = Duration::from_mins(1);
+
+impl Local {
+    /// Keeps what is deleted or replaced from now on for `term`; the first call counts. Blocks.
+    pub fn keep_trash(&self, term: SignedDuration) -> Result<(), OpenError> {
+        let volume = &self.inner.volume;
+        volume.probe_links()?;
+        volume.trash.switch_on(term);
+        Ok(())
+    }
+
+    /// Does what is due: counts the trash and removes what has lain there for its term.
+    pub async fn tend(&self) -> Result<(), Error> {
+        self.run(|inner| {
+            let removed = inner
+                .volume
+                .tend_trash()
+                .map_err(Error::io("looking after the trash"))?;
+            if removed.objects > 0 {
+                let size = ByteSize(removed.bytes);
+                tracing::info!(objects = removed.objects, %size, "trash whose term is over is gone");
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Looks after the volume until it is dropped, which it may be at any time.
+    pub async fn attend(self) {
+        let mut ticks = tokio::time::interval(TEND_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = self.tend().await {
+                tracing::warn!(%error, "the trash cannot be looked after; it is tried again");
+            }
+        }
+    }
+
+    /// Gives an object in the trash its key again. A bucket that is gone is made again. If it fails, the entry stays.
+    pub async fn restore(&self, place: Place, occupied: Occupied) -> Result<Entry, RestoreError> {
+        self.run(move |inner| Ok(inner.volume.restore(&place, occupied)))
+            .await?
+    }
+}
