@@ -80,6 +80,24 @@ fn versitygw_keeps_objects_as_files() {
 }
 
 #[test]
+fn a_server_that_was_killed_goes_on_with_what_it_had() {
+    let work = work();
+    let Some(server) = started("versitygw", versitygw::start(work.path())) else {
+        return;
+    };
+    let Some(_seen) = ask(&server) else { return };
+    let Some(_program) = or_skip("load program", load::PROGRAM.program()) else {
+        return;
+    };
+    assert!(!server.kill().unwrap().success());
+    let server = versitygw::start(work.path()).unwrap();
+    let mut list = load::command(&server, "list").unwrap();
+    let listed = process::run(list.args(["-bucket", "witness", "-prefix", "dir/"])).unwrap();
+    assert!(listed.contains(r#""operations":3,"#), "{listed}");
+    end(server);
+}
+
+#[test]
 fn the_load_program_reads_back_what_it_wrote_and_notices_other_bytes() {
     let work = work();
     let Some(server) = started("versitygw", versitygw::start(work.path())) else {
