@@ -10,12 +10,16 @@
 //! | `tmp/` | files on their way, where the file system has none without a name; emptied at start |
 //! | `uploads/<id>/` | a multipart upload: its journal, and its parts where the object will have them |
 //! | `records/<bucket>/` | records of names that share their bytes with another |
+//! | `beside/<bucket>/` | records of all objects, where the file system has no attributes |
+//! | `moves/` | objects on their way into the directory of their name, where that takes two steps |
 //! | `trash/` | what was removed or replaced, until its term is over |
 
+mod capabilities;
 mod copies;
 mod crc;
 mod foreign;
 mod list;
+mod moves;
 mod objects;
 mod path;
 mod read;
@@ -41,6 +45,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::task::spawn_blocking;
 
+pub use self::capabilities::{Capabilities, Capability};
 use self::receive::Sink;
 use self::record::Record;
 use self::stage::Staged;
@@ -76,7 +81,16 @@ struct Inner {
 impl Local {
     /// Takes a volume into service: finds out that it can be used, locks it, and removes what a crash left. Blocks.
     pub fn open(path: &Path, sources: Sources) -> Result<Self, OpenError> {
-        let volume = Volume::open(path, sources)?;
+        Self::open_lacking(path, sources, &[])
+    }
+
+    /// Like [`Local::open`], without using what is `lacking` even where the file system has it.
+    pub fn open_lacking(
+        path: &Path,
+        sources: Sources,
+        lacking: &[Capability],
+    ) -> Result<Self, OpenError> {
+        let volume = Volume::open(path, sources, lacking)?;
         let wrap = |source| OpenError::Io {
             path: path.to_owned(),
             source,
@@ -86,6 +100,11 @@ impl Local {
         Ok(Self {
             inner: Arc::new(Inner { volume, uploads }),
         })
+    }
+
+    /// What its file system can do.
+    pub fn capabilities(&self) -> Capabilities {
+        self.inner.volume.can
     }
 
     /// Runs `act` where it may block. It runs to its end even if nobody waits for it.
@@ -181,11 +200,7 @@ impl Backend for Local {
             }
             volume.root.sync().map_err(&wrap)?;
             inner.uploads.abort_all(volume, &bucket);
-            volume.foreign.forget_bucket(&bucket).map_err(&wrap)?;
-            match volume.records.remove_tree(&bucket) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(wrap(error)),
-                _ => Ok(()),
-            }
+            volume.forget_records(&bucket).map_err(wrap)
         })
         .await
     }
@@ -226,7 +241,7 @@ impl Backend for Local {
                 Record::new(volume.sources.id(), etag, volume.sources.now(), attributes);
             record.checksum = received.digests.checksum;
             record.crc = Some(crc.finish());
-            staged.seal(&record)?;
+            volume.seal(&mut staged, &record)?;
             volume.publish(&path, &condition, &mut staged)?;
             Ok(record.info(received.size).into())
         })

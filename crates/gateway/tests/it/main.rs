@@ -7,6 +7,7 @@
 )]
 
 mod adoption;
+mod capabilities;
 mod contract;
 mod damage;
 mod full;

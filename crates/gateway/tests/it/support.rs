@@ -16,7 +16,7 @@ use lifeboat_gateway::backend::relay::Relayed;
 use lifeboat_gateway::backend::upload::{PartInfo, UploadOptions};
 use lifeboat_gateway::backend::{Attributes, Backend, Error, ObjectInfo, ObjectPath, Stored};
 use lifeboat_gateway::backends::Sources;
-use lifeboat_gateway::backends::local::Local;
+use lifeboat_gateway::backends::local::{Capability, Local};
 use tempfile::TempDir;
 
 /// A clock that is one second later whenever it is asked, and numbers that do not repeat.
@@ -39,14 +39,24 @@ pub(crate) fn sources(seed: u64) -> Sources {
 pub(crate) struct Volume {
     pub(crate) directory: TempDir,
     pub(crate) local: Local,
+    pub(crate) lacking: &'static [Capability],
 }
 
 impl Volume {
     pub(crate) async fn new() -> Self {
+        Self::lacking(&[]).await
+    }
+
+    /// One on a file system that cannot do everything.
+    pub(crate) async fn lacking(lacking: &'static [Capability]) -> Self {
         let directory = TempDir::new().unwrap();
-        let local = Local::open(directory.path(), sources(1)).unwrap();
+        let local = Local::open_lacking(directory.path(), sources(1), lacking).unwrap();
         local.create_bucket("bucket").await.unwrap();
-        Self { directory, local }
+        Self {
+            directory,
+            local,
+            lacking,
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -55,10 +65,18 @@ impl Volume {
 
     /// Ends the service as a crash would, and opens the volume again.
     pub(crate) fn reopen(self) -> Self {
-        let Self { directory, local } = self;
+        let Self {
+            directory,
+            local,
+            lacking,
+        } = self;
         drop(local);
-        let local = Local::open(directory.path(), sources(2)).unwrap();
-        Self { directory, local }
+        let local = Local::open_lacking(directory.path(), sources(2), lacking).unwrap();
+        Self {
+            directory,
+            local,
+            lacking,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use lifeboat_gateway::backend::upload::{CompleteOptions, CompletedPart};
 use lifeboat_gateway::backend::{Attributes, Backend as _, Tally};
 use lifeboat_gateway::backends::Sources;
 use lifeboat_gateway::backends::local::trash::{Entry, Filter, Occupied, RestoreError, Why};
-use lifeboat_gateway::backends::local::{Local, Visit};
+use lifeboat_gateway::backends::local::{Capability, Local, Visit};
 use tempfile::TempDir;
 
 use crate::support::{
@@ -53,6 +53,28 @@ fn attributes(name: &str, value: &str) -> Attributes {
         user: [(name.to_owned(), value.to_owned())].into(),
         ..Attributes::default()
     }
+}
+
+#[tokio::test]
+async fn what_comes_back_on_a_volume_without_attributes_is_as_it_was() {
+    let volume = Volume::lacking(&[Capability::Attributes]).await;
+    volume.local.keep_trash(WEEK).unwrap();
+    let options = PutOptions {
+        attributes: attributes("name", "value"),
+        ..PutOptions::default()
+    };
+    let put_it = volume.local.put(&at("key"), options, content("text")).await;
+    put_it.unwrap();
+    let known = head(&volume.local, "key").await.unwrap();
+    put(&volume.local, "key", "new!").await.unwrap();
+    delete(&volume.local, "key").await.unwrap();
+    let first = trash(volume.path()).into_iter().next().unwrap();
+    let volume = volume.reopen();
+    let place = first.place();
+    volume.local.restore(place, Occupied::Refuse).await.unwrap();
+    assert_eq!(head(&volume.local, "key").await.unwrap(), known);
+    assert_eq!(read(&volume.local, "key").await.unwrap(), "text");
+    assert_eq!(kept(volume.path()), [("key".to_owned(), Why::Deleted)]);
 }
 
 #[tokio::test]
@@ -244,7 +266,11 @@ impl Timed {
         let clock = Arc::new(AtomicI64::new(1_700_000_000));
         let local = Self::open(directory.path(), &clock);
         local.create_bucket("bucket").await.unwrap();
-        let volume = Volume { directory, local };
+        let volume = Volume {
+            directory,
+            local,
+            lacking: &[],
+        };
         Self { volume, clock }
     }
 
@@ -260,10 +286,16 @@ impl Timed {
 
     fn reopen(self) -> Self {
         let Self { volume, clock } = self;
-        let Volume { directory, local } = volume;
+        let Volume {
+            directory, local, ..
+        } = volume;
         drop(local);
         let local = Self::open(directory.path(), &clock);
-        let volume = Volume { directory, local };
+        let volume = Volume {
+            directory,
+            local,
+            lacking: &[],
+        };
         Self { volume, clock }
     }
 

@@ -8,6 +8,7 @@ use std::io::{self, Read as _, Write as _};
 
 use rustix::io::Errno;
 
+use super::capabilities::Capability;
 use super::crc::{Crc, Running};
 use super::objects::{Decision, Found, Lies};
 use super::record::{Origin, Record};
@@ -30,9 +31,9 @@ impl Volume {
             .source
             .judge(from.key(), &source.info())
             .map_err(Error::not_modified_means_refused)?;
-        if source.lies != Lies::AsFolder
-            && matches!(source.record.origin, Origin::S3Proxy | Origin::Minio)
-        {
+        let never_changed_in_place =
+            matches!(source.record.origin, Origin::S3Proxy | Origin::Minio);
+        if source.lies != Lies::AsFolder && never_changed_in_place {
             source = self.make_ours(from, source)?;
         }
         let mut record = source.record.clone();
@@ -42,17 +43,22 @@ impl Volume {
             record.attributes = attributes;
         }
         let size = source.size();
-        if source.record.origin != Origin::Ours {
+        if source.record.origin != Origin::Ours || !self.can.has(Capability::Links) {
             return self.copy_bytes(&source, to, record, options);
         }
-        mark_shared(&source)?;
-        record.shared = true;
+        let with_file = self.can.has(Capability::Attributes);
+        if with_file {
+            mark_shared(&source)?;
+            record.shared = true;
+        }
         let mut staged = Staged::linking(
             source
                 .file
                 .try_clone()
                 .map_err(Error::io("copying the object"))?,
+            self.can,
         );
+        staged.record = (!with_file).then(|| record.clone());
         let linked = self.place(to, &mut staged, |current| {
             options
                 .destination
@@ -66,7 +72,9 @@ impl Volume {
                     key: from.key().to_owned(),
                 });
             }
-            self.remember_record(to, &record)?;
+            if with_file {
+                self.remember_record(to, &record)?;
+            }
             // The same bytes under the same name: the record was all that changes.
             let same = current.is_some_and(|old| {
                 (old.stat.st_dev, old.stat.st_ino) == (source.stat.st_dev, source.stat.st_ino)
@@ -103,6 +111,10 @@ impl Volume {
         let mut record = now.record;
         record.origin = Origin::Ours;
         record.id = self.sources.id();
+        if !self.can.has(Capability::Attributes) {
+            // Each name has a record of its own anyway.
+            return Ok(Found { record, ..now });
+        }
         match set_record(&now.file, &record) {
             Ok(()) => {}
             Err(error) => {
@@ -140,7 +152,7 @@ impl Volume {
         record.id = self.sources.id();
         record.origin = Origin::Ours;
         record.shared = false;
-        staged.seal(&record)?;
+        self.seal(&mut staged, &record)?;
         self.publish(to, &options.destination, &mut staged)?;
         Ok(record.info(copied))
     }

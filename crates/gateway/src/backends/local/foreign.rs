@@ -13,6 +13,7 @@ use rustix::fs::Stat;
 use serde::{Deserialize, Serialize};
 
 use self::minio::Reading;
+use super::capabilities::keeps_removed_files;
 use super::record::{Record, modified};
 use super::tree::{Directory, NameKind};
 use crate::backend::{Error, ObjectPath, is_bucket_name};
@@ -27,6 +28,8 @@ const LOOKED_AT: usize = 1000;
 pub(super) struct Foreign {
     adopted: Adopted,
     minio: Option<minio::Records>,
+    /// The file system has names of its own for removed files.
+    keeps_removed_files: bool,
     /// When the volume was taken into service, by its own clock: seconds and nanoseconds since 1970.
     since: (i64, u64),
 }
@@ -76,6 +79,7 @@ impl Foreign {
         Ok(Self {
             adopted,
             minio,
+            keeps_removed_files: keeps_removed_files(root)?,
             since: (stat.st_mtime, stat.st_mtime_nsec),
         })
     }
@@ -122,14 +126,16 @@ impl Foreign {
         Ok(None)
     }
 
-    /// Whether a key can be something that another program left unfinished.
+    /// Whether a key can be something that is no object because another program has not finished it.
     pub(super) fn may_be_leftover(&self, key: &str) -> bool {
-        self.adopted.s3proxy && s3proxy::may_be_leftover(key)
+        (self.adopted.s3proxy && s3proxy::may_be_leftover(key))
+            || (self.keeps_removed_files && is_removed_file(key))
     }
 
-    /// Whether a file with this record is something that another program left unfinished, and no object.
+    /// Whether a file with this record is no object because another program has not finished it.
     pub(super) fn is_leftover(&self, key: &str, record: &Record) -> bool {
-        self.adopted.s3proxy && s3proxy::is_leftover(key, record.origin)
+        (self.adopted.s3proxy && s3proxy::is_leftover(key, record.origin))
+            || (self.keeps_removed_files && is_removed_file(key))
     }
 
     /// Removes what is said elsewhere of an object that has been removed or replaced.
@@ -144,6 +150,14 @@ impl Foreign {
             .as_ref()
             .map_or(Ok(()), |minio| minio.forget_bucket(bucket))
     }
+}
+
+/// Whether a key ends in the name that NFS gives a file which is removed while somebody reads it.
+fn is_removed_file(key: &str) -> bool {
+    let name = key.rsplit_once('/').map_or(key, |(_, name)| name);
+    name.strip_prefix(".nfs").is_some_and(|number| {
+        number.len() == 24 && number.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
 }
 
 fn read_adopted(home: &Directory) -> io::Result<Option<Adopted>> {
@@ -199,4 +213,23 @@ fn holds_object_of_s3proxy(directory: &Directory, left: &mut usize) -> io::Resul
         }
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_nfs_gives_are_those_of_removed_files() {
+        assert!(is_removed_file(".nfs00000000012ab3c400000001"));
+        assert!(is_removed_file("a/.nfs00000000012ab3c400000001"));
+        for key in [
+            ".nfs",
+            ".nfs0000",
+            "a.nfs00000000012ab3c400000001",
+            ".nfs00000000012ab3c400000001/a",
+        ] {
+            assert!(!is_removed_file(key), "{key}");
+        }
+    }
 }

@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::sync::PoisonError;
 
-use super::foreign::Foreign;
 use super::objects::is_absent;
 use super::path::{Decoded, SELF_NAME, decode, encode_directory};
 use super::record::Record;
@@ -44,7 +44,7 @@ struct Frame {
 
 /// Walks the keys of one bucket in order.
 struct Walk<'a> {
-    foreign: &'a Foreign,
+    volume: &'a Volume,
     query: &'a ListQuery,
     frames: Vec<Frame>,
     /// Keys beginning with this have been rolled up already.
@@ -57,7 +57,7 @@ impl Volume {
         let wrap = Error::io("listing the bucket");
         let root = self.bucket(bucket)?;
         let mut page = Page::default();
-        let Some(mut walk) = Walk::new(&self.foreign, &root, query).map_err(&wrap)? else {
+        let Some(mut walk) = Walk::new(self, &root, query).map_err(&wrap)? else {
             return Ok(page);
         };
         while let Some((key, step)) = walk.next().map_err(&wrap)? {
@@ -103,7 +103,7 @@ impl Volume {
         let wrap = Error::io("removing what another program left in the bucket");
         let root = self.bucket(bucket)?;
         let query = ListQuery::default();
-        let Some(mut walk) = Walk::new(&self.foreign, &root, &query).map_err(&wrap)? else {
+        let Some(mut walk) = Walk::new(self, &root, &query).map_err(&wrap)? else {
             return Ok(());
         };
         while let Some((key, step)) = walk.next().map_err(&wrap)? {
@@ -150,8 +150,8 @@ impl Volume {
         let file = match opened {
             Ok(file) => file,
             // Removed since its name was read, or moved into a directory of its name.
-            Err(error) if is_absent(&error) => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+            Err(error) if is_absent(&error) && !self.moves_in_steps() => return Ok(None),
+            Err(error) if is_absent(&error) || error.kind() == io::ErrorKind::IsADirectory => {
                 return match self.find(&path) {
                     Ok(found) => Ok(Some(found.info())),
                     Err(Error::NoSuchKey { .. }) => Ok(None),
@@ -191,11 +191,7 @@ fn common_prefix<'a>(query: &ListQuery, key: &'a str) -> Option<&'a str> {
 
 impl<'a> Walk<'a> {
     /// Starts in the deepest directory that holds every key wanted; nothing if there is none.
-    fn new(
-        foreign: &'a Foreign,
-        root: &Directory,
-        query: &'a ListQuery,
-    ) -> io::Result<Option<Self>> {
+    fn new(volume: &'a Volume, root: &Directory, query: &'a ListQuery) -> io::Result<Option<Self>> {
         let end = query.prefix.rfind('/').map_or(0, |slash| slash + 1);
         let prefix = &query.prefix[..end];
         let directory = match root.walk(&encode_directory(prefix)) {
@@ -204,7 +200,7 @@ impl<'a> Walk<'a> {
             Err(error) => return Err(error),
         };
         let mut walk = Self {
-            foreign,
+            volume,
             query,
             frames: Vec::new(),
             rolled_up: None,
@@ -258,6 +254,11 @@ impl<'a> Walk<'a> {
     fn fill(&self, frame: &mut Frame, passed: Option<&str>) -> io::Result<()> {
         let mut first = BTreeMap::new();
         frame.more = false;
+        let volume = self.volume;
+        let _settled = volume.moves_in_steps().then(|| {
+            let settled = volume.directories.read();
+            settled.unwrap_or_else(PoisonError::into_inner)
+        });
         // Most names of a large directory are not of this batch, so nothing is made of those.
         let mut keep = |text: String,
                         directory: bool,
@@ -280,7 +281,13 @@ impl<'a> Walk<'a> {
             Ok(())
         };
         if !frame.prefix.is_empty() {
-            let itself = || Ok(self.foreign.folder(&frame.directory)?.map(|_| Step::Folder));
+            let itself = || {
+                Ok(self
+                    .volume
+                    .foreign
+                    .folder(&frame.directory)?
+                    .map(|_| Step::Folder))
+            };
             keep(frame.prefix.clone(), false, &itself)?;
         }
         gather(&frame.directory, &frame.prefix, &mut Vec::new(), &mut keep)?;

@@ -10,10 +10,11 @@ use std::sync::PoisonError;
 use rustix::fs::{RenameFlags, Stat};
 use rustix::io::Errno;
 
+use super::capabilities::Capability;
 use super::foreign::s3proxy;
 use super::path::{EMPTY, SELF_NAME, encode};
 use super::record::Record;
-use super::stage::{Staged, link};
+use super::stage::Staged;
 use super::trash::{Keeping, Why};
 use super::tree::{Directory, NameKind};
 use super::volume::Volume;
@@ -93,10 +94,22 @@ impl Volume {
     /// Opens an object.
     pub(super) fn find(&self, path: &ObjectPath) -> Result<Found, Error> {
         let bucket = self.bucket(path.bucket())?;
-        self.find_in(&bucket, path, OnDamage::Refuse)?
-            .ok_or_else(|| Error::NoSuchKey {
-                key: path.key().to_owned(),
-            })
+        let mut found = self.find_in(&bucket, path, OnDamage::Refuse)?;
+        if found.is_none() && self.moves_in_steps() {
+            let _settled = self
+                .directories
+                .read()
+                .unwrap_or_else(PoisonError::into_inner);
+            found = self.find_in(&bucket, path, OnDamage::Refuse)?;
+        }
+        found.ok_or_else(|| Error::NoSuchKey {
+            key: path.key().to_owned(),
+        })
+    }
+
+    /// Whether an object may be nowhere to be found for a moment while it moves.
+    pub(super) fn moves_in_steps(&self) -> bool {
+        !self.can.has(Capability::Links) || !self.can.has(Capability::RenameExchange)
     }
 
     fn find_in(
@@ -239,6 +252,7 @@ impl Volume {
                 }
             }
             let done = decide(current.as_ref()).and_then(|decision| {
+                self.settle(path, staged, current.as_ref())?;
                 if let Decision::Publish(keeping) = decision {
                     let old = current.as_ref();
                     let kept = match old {
@@ -266,7 +280,7 @@ impl Volume {
             };
             // Only now: before the change was durable, a crash could have brought the old bytes back.
             if let (Decision::Publish(_), Some(old)) = (decision, &current) {
-                self.forget_record(path, &old.record);
+                self.forget_record(path, old, Some(&staged.file));
             }
             if last == EMPTY {
                 s3proxy::forget_folder(directory).map_err(&wrap)?;
@@ -370,9 +384,13 @@ impl Volume {
             }
             Err(error) => return Err(wrap(error)),
         };
+        if self.moves_in_steps() {
+            let moved = self.move_in_steps(path.bucket(), &parents[..=depth], &parent, name);
+            return moved.map_err(wrap);
+        }
         let between = self.sources.id();
         let holder = self.temporary.make(&between).map_err(&wrap)?;
-        link(&file, &holder, SELF_NAME).map_err(&wrap)?;
+        self.link(&file, &holder, SELF_NAME).map_err(&wrap)?;
         holder.sync().map_err(&wrap)?;
         rustix::fs::renameat_with(
             &*self.temporary,
@@ -426,7 +444,7 @@ impl Volume {
                 self.resolve(kept, &found, &directory, name, &taken);
             }
             taken.map_err(&wrap)?;
-            self.forget_record(path, &found.record);
+            self.forget_record(path, &found, None);
             match found.lies {
                 Lies::AsFolder => directories
                     .split_last()

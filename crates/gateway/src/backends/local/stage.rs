@@ -8,38 +8,22 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, CWD, OFlags, RenameFlags, XattrFlags};
 use rustix::io::Errno;
 
+use super::capabilities::{Capabilities, Capability};
 use super::record::{ATTRIBUTE, Record};
 use super::tree::{Directory, FILE_MODE};
 use crate::backend::Error;
-
-/// How files without a name are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Anonymous {
-    /// The file system makes them; nothing is left of them after a crash.
-    Supported,
-    /// It does not: they have a name in the directory for temporary files, which is emptied at start.
-    Named,
-}
-
-impl Anonymous {
-    /// Finds out by trying.
-    pub(super) fn probe(directory: &Directory) -> Result<Self, Errno> {
-        match open_anonymous(directory) {
-            Ok(_) => Ok(Self::Supported),
-            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => Ok(Self::Named),
-            Err(error) => Err(error),
-        }
-    }
-}
 
 /// A file that no key leads to yet. Dropping it removes it.
 #[derive(Debug)]
 pub(super) struct Staged {
     pub(super) file: File,
+    can: Capabilities,
     /// The directory and name it has, unless it is anonymous.
     name: Option<(Arc<Directory>, String)>,
     /// Where it was before it was published, if whoever lent it goes on with it when publishing fails.
     home: Option<(Arc<Directory>, String)>,
+    /// What is to be remembered of it apart from the file, once its key is known.
+    pub(super) record: Option<Record>,
 }
 
 impl Drop for Staged {
@@ -55,43 +39,40 @@ impl Drop for Staged {
 impl Staged {
     /// Makes an empty file. `name` is used where the file system has no files without one.
     pub(super) fn new(
-        anonymous: Anonymous,
+        can: Capabilities,
         temporary: &Arc<Directory>,
         name: impl FnOnce() -> String,
     ) -> io::Result<Self> {
-        match anonymous {
-            Anonymous::Supported => Ok(Self {
-                file: open_anonymous(temporary)?.into(),
-                name: None,
-                home: None,
-            }),
-            Anonymous::Named => {
-                let name = name();
-                let file = temporary.create_file(&name)?;
-                Ok(Self {
-                    file,
-                    name: Some((Arc::clone(temporary), name)),
-                    home: None,
-                })
-            }
+        if can.has(Capability::AnonymousFiles) {
+            return Ok(Self::linking(open_anonymous(temporary)?.into(), can));
         }
+        let name = name();
+        let mut staged = Self::linking(temporary.create_file(&name)?, can);
+        staged.name = Some((Arc::clone(temporary), name));
+        Ok(staged)
     }
 
     /// Takes a file over that has a name already; publishing it moves it.
-    pub(super) fn adopt(file: File, directory: Arc<Directory>, name: String) -> Self {
-        Self {
-            file,
-            name: Some((Arc::clone(&directory), name.clone())),
-            home: Some((directory, name)),
-        }
+    pub(super) fn adopt(
+        file: File,
+        directory: Arc<Directory>,
+        name: String,
+        can: Capabilities,
+    ) -> Self {
+        let mut staged = Self::linking(file, can);
+        staged.name = Some((Arc::clone(&directory), name.clone()));
+        staged.home = Some((directory, name));
+        staged
     }
 
     /// Publishing gives the file one more name.
-    pub(super) fn linking(file: File) -> Self {
+    pub(super) fn linking(file: File, can: Capabilities) -> Self {
         Self {
             file,
+            can,
             name: None,
             home: None,
+            record: None,
         }
     }
 
@@ -100,7 +81,7 @@ impl Staged {
         let Some((directory, name)) = self.home.clone() else {
             return;
         };
-        match link(&self.file, &directory, &name) {
+        match self.link(&directory, &name) {
             Ok(()) => self.name = Some((directory, name)),
             Err(error) => tracing::warn!(%error, "cannot give a file its former name back"),
         }
@@ -111,32 +92,35 @@ impl Staged {
         self.name = None;
     }
 
-    /// Writes the record and waits until bytes and record are on the disk.
-    pub(super) fn seal(&self, record: &Record) -> Result<(), Error> {
-        set_record(&self.file, record)?;
-        self.file
-            .sync_all()
-            .map_err(Error::io("writing the object"))
+    fn link(&self, directory: &Directory, name: &str) -> io::Result<()> {
+        if self.can.has(Capability::Links) {
+            link(&self.file, directory, name)
+        } else {
+            Err(Errno::OPNOTSUPP.into())
+        }
     }
 
     /// Gives the file the name `name` in `directory`, where there must be none: `AlreadyExists` otherwise. The name is
     /// durable after [`Directory::sync`].
     pub(super) fn publish_new(&mut self, directory: &Directory, name: &str) -> io::Result<()> {
-        match &self.name {
-            Some((from, old)) => {
-                let flags = RenameFlags::NOREPLACE;
-                match rustix::fs::renameat_with(from, old, directory, name, flags) {
-                    Err(Errno::INVAL | Errno::NOSYS) => {
-                        // No such rename here: a second name that must be new, then one fewer.
-                        rustix::fs::linkat(from, old, directory, name, AtFlags::empty())?;
-                        from.remove_file(old)?;
-                    }
-                    other => other?,
-                }
-                self.name = None;
+        let Some((from, old)) = &self.name else {
+            return self.link(directory, name);
+        };
+        if self.can.has(Capability::RenameNew) {
+            let flags = RenameFlags::NOREPLACE;
+            rustix::fs::renameat_with(from, old, directory, name, flags)?;
+        } else if self.can.has(Capability::Links) {
+            // A second name that must be new, then one fewer.
+            rustix::fs::linkat(from, old, directory, name, AtFlags::empty())?;
+            from.remove_file(old)?;
+        } else {
+            // Whoever publishes holds the lock of the key: nobody but a person makes the name now.
+            if directory.has(name)? {
+                return Err(io::ErrorKind::AlreadyExists.into());
             }
-            None => link(&self.file, directory, name)?,
+            rustix::fs::renameat(from, old, directory, name)?;
         }
+        self.name = None;
         Ok(())
     }
 
@@ -150,7 +134,7 @@ impl Staged {
     ) -> io::Result<()> {
         if self.name.is_none() {
             let between = temporary_name();
-            link(&self.file, temporary, &between)?;
+            self.link(temporary, &between)?;
             self.name = Some((Arc::clone(temporary), between));
         }
         if let Some((from, old)) = &self.name {
@@ -161,7 +145,7 @@ impl Staged {
     }
 }
 
-fn open_anonymous(directory: &Directory) -> Result<rustix::fd::OwnedFd, Errno> {
+pub(super) fn open_anonymous(directory: &Directory) -> Result<rustix::fd::OwnedFd, Errno> {
     let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
     rustix::fs::openat(directory, c".", flags, FILE_MODE)
 }
@@ -211,27 +195,18 @@ pub(super) fn get_record(file: impl AsFd) -> io::Result<Option<Vec<u8>>> {
 mod tests {
     use std::io::{Read as _, Write as _};
 
-    use jiff::Timestamp;
-
     use super::*;
-    use crate::backend::Attributes;
 
     /// Publishes twice under one name and returns what is there, and how many names are left beside it.
-    fn publish_twice(anonymous: Anonymous) -> (String, usize) {
+    fn publish_twice(lacking: &[Capability]) -> (String, usize) {
         let volume = tempfile::tempdir().unwrap();
         let root = Directory::open_root(volume.path()).unwrap();
         let temporary = Arc::new(root.make("tmp").unwrap());
+        let can = Capabilities::probe(&temporary, lacking).unwrap();
         let target = root.make("target").unwrap();
         let stage = |text: &str| {
-            let staged = Staged::new(anonymous, &temporary, || text.to_owned()).unwrap();
+            let staged = Staged::new(can, &temporary, || text.to_owned()).unwrap();
             (&staged.file).write_all(text.as_bytes()).unwrap();
-            let record = Record::new(
-                text.to_owned(),
-                String::new(),
-                Timestamp::UNIX_EPOCH,
-                Attributes::default(),
-            );
-            staged.seal(&record).unwrap();
             staged
         };
         stage("first").publish_new(&target, "object").unwrap();
@@ -247,20 +222,23 @@ mod tests {
             .unwrap()
             .read_to_string(&mut text)
             .unwrap();
-        let record = get_record(target.open_file("object").unwrap())
-            .unwrap()
-            .unwrap();
-        assert_eq!(Record::from_bytes(&record).unwrap().id, text);
         (text, temporary.names().unwrap().len())
     }
 
     #[test]
-    fn files_with_and_without_a_name_are_published_alike() {
-        for anonymous in [Anonymous::Supported, Anonymous::Named] {
+    fn files_are_published_alike_whatever_the_file_system_can_do() {
+        use Capability::{AnonymousFiles, Links, RenameNew};
+        for lacking in [
+            &[][..],
+            &[AnonymousFiles],
+            &[AnonymousFiles, RenameNew],
+            &[Links],
+            &[Links, RenameNew],
+        ] {
             assert_eq!(
-                publish_twice(anonymous),
+                publish_twice(lacking),
                 ("third".to_owned(), 0),
-                "{anonymous:?}"
+                "{lacking:?}"
             );
         }
     }

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
-use super::stage::{Staged, link};
+use super::stage::Staged;
 use super::tree::Directory;
 use super::volume::Volume;
 
@@ -109,7 +109,7 @@ impl Volume {
             directory: Arc::clone(&self.temporary),
             name: self.sources.id(),
         };
-        match link(old, &spare.directory, &spare.name) {
+        match self.link(old, &spare.directory, &spare.name) {
             Ok(()) => Some(spare),
             Err(error) => {
                 tracing::debug!(%error, "no second name for an object about to be replaced");

@@ -31,7 +31,7 @@ use super::copies::cannot_link;
 use super::objects::{Found, Lies, is_absent};
 use super::path::{SELF_NAME, encode};
 use super::record::Record;
-use super::stage::{get_record, link, set_record};
+use super::stage::{get_record, set_record};
 use super::tree::{Directory, NameKind, present};
 use super::volume::Volume;
 use crate::backend::{Error, ObjectPath, Tally};
@@ -199,7 +199,7 @@ impl Volume {
             hour: Hour::of(trash.time(removed)),
             record: old.record.clone(),
         };
-        let made = match link(&old.file, &trash.pending, &entry.object()) {
+        let made = match self.link(&old.file, &trash.pending, &entry.object()) {
             Err(error) if cannot_link(&error) => self.copy_aside(old, &entry.object()),
             other => other,
         };

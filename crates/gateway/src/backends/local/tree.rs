@@ -129,6 +129,15 @@ impl Directory {
         }
     }
 
+    /// Whether anything has the name, ours or not.
+    pub(super) fn has(&self, name: &str) -> io::Result<bool> {
+        match rustix::fs::statat(self, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Calls `each` for every name of a file or directory, in no order. Names that are not UTF-8 are not ours.
     pub(super) fn for_each(&self, mut each: impl FnMut(Name) -> io::Result<()>) -> io::Result<()> {
         let mut entries = Dir::read_from(self)?;

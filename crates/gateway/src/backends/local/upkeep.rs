@@ -7,7 +7,7 @@ use lifeboat_core::size::ByteSize;
 use tokio::time::MissedTickBehavior;
 
 use super::trash::{Entry, Occupied, Place, RestoreError};
-use super::{Local, OpenError};
+use super::{Capability, Local, OpenError};
 use crate::backend::Error;
 
 /// How often the volume is looked after.
@@ -17,7 +17,10 @@ impl Local {
     /// Keeps what is deleted or replaced from now on for `term`; the first call counts. Blocks.
     pub fn keep_trash(&self, term: SignedDuration) -> Result<(), OpenError> {
         let volume = &self.inner.volume;
-        volume.probe_links()?;
+        if !volume.can.has(Capability::Links) {
+            let path = volume.path.clone();
+            return Err(OpenError::NoLinks { path });
+        }
         volume.trash.switch_on(term);
         Ok(())
     }

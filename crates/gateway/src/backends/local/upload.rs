@@ -353,16 +353,17 @@ impl Upload {
         if plan.in_place {
             self.data.set_len(plan.size).map_err(&wrap)?;
             let file = self.data.try_clone().map_err(&wrap)?;
-            let mut staged = Staged::adopt(file, Arc::clone(&self.directory), DATA.to_owned());
-            let published = staged
-                .seal(&record)
+            let directory = Arc::clone(&self.directory);
+            let mut staged = Staged::adopt(file, directory, DATA.to_owned(), volume.can);
+            let published = volume
+                .seal(&mut staged, &record)
                 .and_then(|()| volume.publish(&self.path, &request.condition, &mut staged));
             staged.release();
             published?;
         } else {
             let mut staged = volume.stage().map_err(&wrap)?;
             self.join(plan, &staged.file).map_err(&wrap)?;
-            staged.seal(&record)?;
+            volume.seal(&mut staged, &record)?;
             volume.publish(&self.path, &request.condition, &mut staged)?;
         }
         Ok(record.info(plan.size))

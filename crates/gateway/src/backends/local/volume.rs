@@ -8,18 +8,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use lifeboat_core::error::Kind;
 use rustix::fs::FlockOperation;
+use rustix::io::Errno;
 
-use super::copies::cannot_link;
+use super::capabilities::{Capabilities, Capability};
 use super::foreign::{Foreign, Refusal};
-use super::record::{ATTRIBUTE, Record};
-use super::stage::{Anonymous, Staged, get_record, link, set_record};
+use super::moves;
+use super::stage::{Staged, link};
 use super::trash::Trash;
 use super::tree::{Directory, NameKind};
-use crate::backend::Attributes;
 use crate::backends::Sources;
 
 /// Everything of ours that is not an object lies below this directory. It cannot be a bucket's name.
 pub(super) const HOME: &str = ".lifeboat";
+const BESIDE: &str = "beside";
 /// Keys share this many locks.
 const LOCKS: usize = 1024;
 
@@ -56,8 +57,6 @@ pub enum OpenError {
         #[source]
         source: io::Error,
     },
-    #[error("volume `{path}` keeps no extended attributes: use a file system that does, such as ext4 or XFS", path = path.display())]
-    NoAttributes { path: PathBuf },
     #[error(
         "volume `{path}` holds objects in MinIO's format `{format}`, in which they are no plain files: start MinIO on it and \
          copy them through a client",
@@ -85,7 +84,6 @@ impl OpenError {
             | Self::NotADirectory { .. }
             | Self::ReadOnly { .. }
             | Self::Forbidden { .. }
-            | Self::NoAttributes { .. }
             | Self::Format { .. }
             | Self::NoLinks { .. }
             | Self::Obstacle { .. } => Kind::Invalid,
@@ -121,10 +119,14 @@ pub(super) struct Volume {
     pub(super) uploads: Directory,
     /// One directory for each bucket, with the records of names that share their bytes.
     pub(super) records: Directory,
+    /// The same with the records of all objects, where the file system has no attributes or had none once.
+    pub(super) beside: Option<Directory>,
+    /// Objects on their way into the directory of their name.
+    pub(super) moves: Directory,
     /// What other programs kept here.
     pub(super) foreign: Foreign,
     pub(super) trash: Trash,
-    pub(super) anonymous: Anonymous,
+    pub(super) can: Capabilities,
     pub(super) sources: Sources,
     locks: Vec<Mutex<()>>,
     /// Held for writing while directories are made, so that nobody publishes into one whose name is not durable yet.
@@ -134,7 +136,11 @@ pub(super) struct Volume {
 
 impl Volume {
     /// Takes the volume into service: locks it, removes what a crash left, and finds out by writing that it can be used.
-    pub(super) fn open(path: &Path, sources: Sources) -> Result<Self, OpenError> {
+    pub(super) fn open(
+        path: &Path,
+        sources: Sources,
+        lacking: &[Capability],
+    ) -> Result<Self, OpenError> {
         let wrap = |source| OpenError::new(path, source);
         let root = Directory::open_root(path).map_err(wrap)?;
         let home = make(&root, HOME, path)?;
@@ -146,7 +152,15 @@ impl Volume {
             Err(error) => return Err(wrap(error)),
         }
         let temporary = Arc::new(make(&home, "tmp", &home_path)?);
-        let anonymous = Anonymous::probe(&temporary).map_err(|error| wrap(error.into()))?;
+        let can = Capabilities::probe(&temporary, lacking).map_err(wrap)?;
+        let beside = match home.open(BESIDE) {
+            Ok(beside) => Some(beside),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(wrap(error)),
+            Err(_) if can.has(Capability::Attributes) => None,
+            Err(_) => Some(make(&home, BESIDE, &home_path)?),
+        };
+        let moves = make(&home, "moves", &home_path)?;
+        moves::finish(&root, &moves).map_err(wrap)?;
         let foreign = Foreign::find(&root, &home, &lock).map_err(|refusal| match refusal {
             Refusal::Format(format) => OpenError::Format {
                 path: path.to_owned(),
@@ -161,8 +175,10 @@ impl Volume {
             trash: Trash::open(&home, sources.now()).map_err(wrap)?,
             root,
             temporary,
+            beside,
+            moves,
             foreign,
-            anonymous,
+            can,
             sources,
             locks: (0..LOCKS).map(|_| Mutex::default()).collect(),
             directories: RwLock::default(),
@@ -174,35 +190,11 @@ impl Volume {
         Ok(volume)
     }
 
-    /// Writes and reads a file with a record, as an object will be.
+    /// Writes a file and gives it a name, as an object will be.
     fn probe(&self, path: &Path) -> Result<(), OpenError> {
         let wrap = |source| OpenError::new(path, source);
         let mut staged = self.stage().map_err(wrap)?;
         staged.file.write_all(&[0; 4096]).map_err(wrap)?;
-        let record = Record::new(
-            "probe".to_owned(),
-            String::new(),
-            self.sources.now(),
-            Attributes::default(),
-        );
-        let stored = match set_record(&staged.file, &record) {
-            Ok(()) => get_record(&staged.file).map_err(wrap)?,
-            Err(crate::backend::Error::Full { source, .. }) => {
-                return Err(OpenError::Full {
-                    path: path.to_owned(),
-                    source,
-                });
-            }
-            Err(error) => {
-                tracing::debug!(%error, attribute = ATTRIBUTE, "attribute refused");
-                None
-            }
-        };
-        if stored.as_deref() != Some(record.to_bytes().as_slice()) {
-            return Err(OpenError::NoAttributes {
-                path: path.to_owned(),
-            });
-        }
         staged.file.sync_all().map_err(wrap)?;
         let name = self.sources.id();
         staged.publish_new(&self.temporary, &name).map_err(wrap)?;
@@ -210,25 +202,18 @@ impl Volume {
         self.temporary.remove_file(&name).map_err(wrap)
     }
 
-    /// Finds out by trying whether a file can have two names.
-    pub(super) fn probe_links(&self) -> Result<(), OpenError> {
-        let wrap = |source| OpenError::new(&self.path, source);
-        let [one, other] = [(), ()].map(|()| self.sources.id());
-        let file = self.temporary.create_file(&one).map_err(wrap)?;
-        let linked = link(&file, &self.temporary, &other);
-        self.temporary.remove_file(&one).map_err(wrap)?;
-        match linked {
-            Ok(()) => self.temporary.remove_file(&other).map_err(wrap),
-            Err(error) if cannot_link(&error) => Err(OpenError::NoLinks {
-                path: self.path.clone(),
-            }),
-            Err(error) => Err(wrap(error)),
-        }
-    }
-
     /// Makes a file that no key leads to.
     pub(super) fn stage(&self) -> io::Result<Staged> {
-        Staged::new(self.anonymous, &self.temporary, || self.sources.id())
+        Staged::new(self.can, &self.temporary, || self.sources.id())
+    }
+
+    /// Gives an open file one more name, where files can have several.
+    pub(super) fn link(&self, file: &File, directory: &Directory, name: &str) -> io::Result<()> {
+        if self.can.has(Capability::Links) {
+            link(file, directory, name)
+        } else {
+            Err(Errno::OPNOTSUPP.into())
+        }
     }
 
     /// Waits until nobody else changes what `bucket` holds under `key`.
@@ -270,7 +255,7 @@ fn lock(home: &Directory, path: &Path) -> Result<File, OpenError> {
         .map_err(|error| wrap(error.into()))?
         .into();
     if let Err(error) = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        if error != rustix::io::Errno::WOULDBLOCK {
+        if error != Errno::WOULDBLOCK {
             return Err(wrap(error.into()));
         }
         let mut process = String::new();

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::entry::{Entry, Part, Place};
 use super::{Keeping, Trash, read_entry};
 use crate::backend::{Error, ObjectPath};
+use crate::backends::local::capabilities::Capability;
 use crate::backends::local::objects::Decision;
 use crate::backends::local::record::Record;
 use crate::backends::local::stage::{Staged, get_record, set_record};
@@ -80,14 +81,22 @@ impl Volume {
         let pending = &self.trash.pending;
         let file = pending.open_file(&entry.object()).map_err(&wrap)?;
         let own = file.try_clone().map_err(&wrap)?;
-        let mut staged = Staged::adopt(file, Arc::clone(pending), entry.object());
+        let mut staged = Staged::adopt(file, Arc::clone(pending), entry.object(), self.can);
+        let with_file = self.can.has(Capability::Attributes);
+        if !with_file {
+            let mut record = entry.record.clone();
+            record.id = self.sources.id();
+            staged.record = Some(record);
+        }
         let placed = self.place(&path, &mut staged, |current| {
             if current.is_some() && occupied == Occupied::Refuse {
                 return Err(Error::PreconditionFailed {
                     key: entry.key.clone(),
                 });
             }
-            self.fit_record(&path, &own, &entry.record)?;
+            if with_file {
+                self.fit_record(&path, &own, &entry.record)?;
+            }
             Ok(Decision::Publish(Keeping::Always))
         });
         // Its name in `pending/` is the entry's to remove.
