@@ -4,7 +4,7 @@ use std::error::Error as _;
 
 use hyper::HeaderMap;
 use hyper::StatusCode;
-use hyper::header::{ETAG, HeaderValue};
+use hyper::header::{CONTENT_RANGE, ETAG, HeaderValue};
 use s3s::{S3Error, S3ErrorCode};
 
 use super::broken::Broken;
@@ -56,6 +56,11 @@ impl From<Error> for S3Error {
             Error::Upstream { status, .. } => {
                 if let Ok(status) = StatusCode::from_u16(*status) {
                     answer.set_status_code(status);
+                }
+            }
+            Error::RangeNotSatisfiable { size } => {
+                if let Ok(value) = HeaderValue::from_str(&format!("bytes */{size}")) {
+                    answer.set_headers(HeaderMap::from_iter([(CONTENT_RANGE, value)]));
                 }
             }
             Error::NotModified { etag, .. } => {

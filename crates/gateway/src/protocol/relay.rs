@@ -17,7 +17,7 @@ use crate::backend::relay::{Relayed, Request};
 use crate::backend::{Backend, Error, ObjectPath};
 
 /// Headers of requests, or what their names begin with.
-const ASKED: [&str; 12] = [
+const ASKED: [&str; 15] = [
     "x-amz-server-side-encryption",
     "x-amz-copy-source-server-side-encryption-",
     "x-amz-storage-class",
@@ -30,6 +30,9 @@ const ASKED: [&str; 12] = [
     "x-amz-request-payer",
     "x-amz-expected-bucket-owner",
     "x-amz-source-expected-bucket-owner",
+    "x-amz-checksum-mode",
+    "x-amz-checksum-type",
+    "x-amz-mp-object-size",
 ];
 
 /// Headers of answers, or what their names begin with.
