@@ -35,7 +35,7 @@ pub use error::{Error, Errors, Problem, Warning};
 pub use gateway::{Gateway, Route, Target};
 pub use origin::{Origin, Place};
 pub use secret::{Credentials, Secret};
-pub use storage::{Azure, S3, Storage};
+pub use storage::{Azure, S3, S3Style, Storage};
 pub use stores::{Configuration, Elasticsearch, Scheduled, StackGraph, VictoriaMetrics};
 
 use credentials::Keys;

@@ -169,7 +169,8 @@ impl From<ObjectInfo> for Stored {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BucketInfo {
     pub name: String,
-    pub created: Timestamp,
+    /// Where the store says so.
+    pub created: Option<Timestamp>,
 }
 
 /// An object opened for reading. The bytes belong to `info`, whatever happens to the key meanwhile.

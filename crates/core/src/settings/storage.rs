@@ -27,6 +27,19 @@ pub struct S3 {
     pub credentials: Option<Credentials>,
     /// Name of an existing Secret with `backendAccessKey` and `backendSecretKey`.
     pub existing_secret: Option<String>,
+    pub style: S3Style,
+    /// A file in PEM with certificates to trust beside those of the system.
+    pub certificates: Option<String>,
+}
+
+/// Where a request to S3 names the bucket.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum S3Style {
+    /// In the host for AWS itself, in the path for every other endpoint.
+    #[default]
+    Auto,
+    Path,
+    Virtual,
 }
 
 /// Containers of one Azure storage account.
@@ -110,11 +123,18 @@ impl S3 {
                 None
             }
         };
+        let style = match resolver.text("lifeboat.gateway.s3.style").as_str() {
+            "path" => S3Style::Path,
+            "virtual" => S3Style::Virtual,
+            _ => S3Style::Auto,
+        };
         Self {
             endpoint,
             region,
             credentials,
             existing_secret,
+            style,
+            certificates: resolver.optional("lifeboat.gateway.s3.certificates"),
         }
     }
 }

@@ -14,7 +14,7 @@ use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::Error;
-use super::digest::{Algorithm, Digests, Expected, Hasher};
+use super::digest::{Algorithm, Checksum, Digests, Expected, Hasher};
 use super::seal::{Guard, Piece, Pieces, Seals};
 
 /// How many bytes are collected before they are hashed and handed on.
@@ -268,6 +268,13 @@ pub struct Checked(Arc<Mutex<Option<Result<Received, Error>>>>);
 impl Checked {
     fn set(&self, result: Result<Received, Error>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+    }
+
+    /// The checksum that was computed, if the content is as promised. Leaves the result to be taken.
+    pub fn checksum(&self) -> Option<Checksum> {
+        let result = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let received = result.as_ref()?.as_ref().ok()?;
+        received.digests.checksum.clone()
     }
 
     /// Returns the result, once. Nothing if the stream has not been read to its end.

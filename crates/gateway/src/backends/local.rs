@@ -434,7 +434,6 @@ fn bucket_info(volume: &Volume, name: String) -> Result<BucketInfo, Error> {
         .created()
         .ok()
         .and_then(|created| Timestamp::try_from(created).ok())
-        .or_else(|| Timestamp::from_second(stat.st_mtime).ok())
-        .unwrap_or(Timestamp::UNIX_EPOCH);
+        .or_else(|| Timestamp::from_second(stat.st_mtime).ok());
     Ok(BucketInfo { name, created })
 }

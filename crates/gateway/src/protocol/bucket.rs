@@ -53,7 +53,7 @@ pub(super) async fn list_buckets(
         })
         .map(|bucket| dto::Bucket {
             name: Some(bucket.name),
-            creation_date: Some(convert::timestamp(bucket.created)),
+            creation_date: bucket.created.map(convert::timestamp),
             ..dto::Bucket::default()
         })
         .collect();

@@ -1,9 +1,11 @@
 //! What the tests share: a volume that goes away by itself, a clock that ticks, and short ways to say things.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use base64::Engine as _;
 use bytes::Bytes;
 use futures::{TryStreamExt as _, stream};
 use jiff::Timestamp;
@@ -32,6 +34,18 @@ pub(crate) fn sources(seed: u64) -> Sources {
                 .fetch_add(1, Ordering::Relaxed)
                 .wrapping_mul(0x9E37_79B9_7F4A_7C15)
         }),
+    }
+}
+
+/// The time of the machine, which servers compare a signature's with, and numbers that do not repeat.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a server refuses requests whose time is not the machine's"
+)]
+pub(crate) fn wall_clock() -> Sources {
+    Sources {
+        now: Arc::new(Timestamp::now),
+        ..sources(3)
     }
 }
 
@@ -278,8 +292,49 @@ pub(crate) fn assert_agree(stored: &Stored, info: &ObjectInfo) {
 
 /// Checks that an object is given back with what its writer said. A store may add a type to one that has none.
 pub(crate) fn assert_carries(info: &ObjectInfo, attributes: &Attributes) {
-    assert_eq!(info.attributes.user, attributes.user);
+    let pairs = info.attributes.user.iter();
+    let user = pairs.map(|(name, value)| (name.clone(), decoded(value)));
+    assert_eq!(user.collect::<BTreeMap<_, _>>(), attributes.user);
     for (name, value) in &attributes.headers {
         assert_eq!(info.attributes.headers.get(name), Some(value), "{name}");
     }
+}
+
+/// Takes the encoding off with which HTTP carries what is not ASCII, as RFC 2047 has it and AWS does it.
+fn decoded(value: &str) -> String {
+    let word = value
+        .strip_prefix("=?UTF-8?")
+        .and_then(|rest| rest.strip_suffix("?="));
+    let bytes = match word.and_then(|word| word.split_once('?')) {
+        Some(("q" | "Q", text)) => {
+            let text = text.replace('_', " ").replace('=', "%");
+            percent_encoding::percent_decode_str(&text).collect()
+        }
+        Some(("b" | "B", text)) => base64::engine::general_purpose::STANDARD
+            .decode(text)
+            .unwrap(),
+        _ => return value.to_owned(),
+    };
+    String::from_utf8(bytes).unwrap()
+}
+
+/// The error that a client of S3 is told, which is all that a store behind the gateway tells it.
+pub(crate) fn code<T: std::fmt::Debug>(refused: Result<T, Error>) -> String {
+    match refused.unwrap_err() {
+        Error::InvalidPart { .. } => "InvalidPart".to_owned(),
+        Error::PartTooSmall { .. } => "EntityTooSmall".to_owned(),
+        Error::DigestMismatch { .. } => "BadDigest".to_owned(),
+        Error::Upstream { code, .. } => code,
+        other => panic!("{other}"),
+    }
+}
+
+pub(crate) async fn read_bytes(place: &dyn Place, key: &str) -> Vec<u8> {
+    let opened = place
+        .backend()
+        .get(&place.at(key), &ReadOptions::default())
+        .await
+        .unwrap();
+    let pieces: Vec<Bytes> = opened.body.try_collect().await.unwrap();
+    pieces.concat()
 }

@@ -264,6 +264,8 @@ const LIFEBOAT: &[Key] = &[
     Key::new("lifeboat.gateway.memory", Lifeboat, Size, "192Mi", "Memory that all buffers of requests may take together; a request that finds none left is told to slow down."),
     Key::new("lifeboat.gateway.volume", Lifeboat, Name, "/export", "Folder in which the gateway stores backups."),
     Key::new("lifeboat.gateway.trash", Lifeboat, OptionalAge, "", "How long the volume keeps what is deleted or replaced, such as `7d`; empty: not at all. See `lifeboat gateway trash`."),
+    Key::new("lifeboat.gateway.s3.style", Lifeboat, Choice(&["auto", "path", "virtual"]), "auto", "Where requests to S3 name the bucket: in the host (`virtual`), in the path, or `auto`: in the host for AWS itself, in the path for other endpoints."),
+    Key::new("lifeboat.gateway.s3.certificates", Lifeboat, Text, "", "File in PEM with certificates that are trusted for the endpoint of S3, beside those of the system."),
     Key::new("lifeboat.gateway.routes", Lifeboat, Routes, "", "Buckets that lie elsewhere than the others: a list of `BUCKET=volume:FOLDER` (a volume of its own) or `BUCKET=storage:BUCKET/PREFIX` (another name in the same storage)."),
     Key::new("lifeboat.stackgraph.driver", Lifeboat, Choice(&["embedded"]), "embedded", "Which kind of store holds the topology."),
     Key::new("lifeboat.stackgraph.path", Lifeboat, Name, "/var/lib/lifeboat/stackgraph", "Folder of the embedded store."),

@@ -7,13 +7,15 @@ use futures::future::join_all;
 use futures::{TryStreamExt as _, stream};
 use lifeboat_gateway::backend::condition::{EtagMatch, ReadConditions, WriteCondition};
 use lifeboat_gateway::backend::content::Content;
-use lifeboat_gateway::backend::digest::{Expected, Hasher};
-use lifeboat_gateway::backend::options::{ByteRange, CopyOptions, PutOptions, ReadOptions};
+use lifeboat_gateway::backend::digest::{Algorithm, Checksum, Expected, Hasher};
+use lifeboat_gateway::backend::options::{
+    ByteRange, CopyOptions, DeleteOptions, PutOptions, ReadOptions,
+};
 use lifeboat_gateway::backend::{Attributes, Error};
 
 use crate::support::{
     Place, all_keys, assert_agree, assert_carries, content, content_expecting, delete, head, hex,
-    pieces, put, put_if, read, read_if, read_range,
+    pieces, put, put_if, read, read_bytes, read_if, read_range,
 };
 
 pub(super) async fn gives_back_what_was_put(place: &dyn Place) {
@@ -172,22 +174,179 @@ pub(super) async fn lets_each_conditional_replacement_see_the_one_before(place: 
 }
 
 pub(super) async fn removes_objects_and_does_not_mind_missing_ones(place: &dyn Place) {
-    for key in ["a", "a/b", "a/b/c", "d/"] {
-        put(place, key, key).await.unwrap();
+    for key in ["a", "b/c", "b/d/e", "f"] {
+        put(place, key, "x").await.unwrap();
     }
-    delete(place, "a/b").await.unwrap();
-    delete(place, "a/b").await.unwrap();
+    delete(place, "b/c").await.unwrap();
+    delete(place, "b/c").await.unwrap();
     delete(place, "never/was").await.unwrap();
-    assert_eq!(all_keys(place).await, ["a", "a/b/c", "d/"]);
+    assert_eq!(all_keys(place).await, ["a", "b/d/e", "f"]);
     assert!(matches!(
-        read(place, "a/b").await,
+        read(place, "b/c").await,
         Err(Error::NoSuchKey { .. })
     ));
-    for key in ["a", "a/b/c", "d/"] {
+    for key in ["a", "b/d/e", "f"] {
         delete(place, key).await.unwrap();
     }
     assert!(all_keys(place).await.is_empty());
     place.backend().delete_bucket(place.bucket()).await.unwrap();
+}
+
+pub(super) async fn removes_many_objects_and_tells_of_each(place: &dyn Place) {
+    let mut targets = Vec::new();
+    for number in 0..30 {
+        let key = format!("many/{number:02} é&<");
+        if number % 3 > 0 {
+            put(place, &key, "x").await.unwrap();
+        }
+        targets.push((place.at(&key), DeleteOptions::default()));
+    }
+    put(place, "kept", "x").await.unwrap();
+    put(place, "changed", "x").await.unwrap();
+    let outcomes = place.backend().delete_many(targets).await;
+    assert_eq!(outcomes.len(), 30);
+    for outcome in outcomes {
+        outcome.unwrap();
+    }
+    assert_eq!(all_keys(place).await, ["changed", "kept"]);
+}
+
+pub(super) async fn keeps_objects_below_the_key_of_another(place: &dyn Place) {
+    for key in ["a", "a/b", "a/b/c", "d/"] {
+        put(place, key, key).await.unwrap();
+    }
+    assert_eq!(all_keys(place).await, ["a", "a/b", "a/b/c", "d/"]);
+    delete(place, "a/b").await.unwrap();
+    assert_eq!(all_keys(place).await, ["a", "a/b/c", "d/"]);
+    for key in ["a", "a/b/c", "d/"] {
+        assert_eq!(read(place, key).await.unwrap(), key);
+    }
+}
+
+pub(super) async fn keeps_keys_to_the_letter(place: &dyn Place) {
+    let mut keys = vec![
+        "+plus and blank ",
+        "100%",
+        "a%2Fb",
+        "q?x=1&y#z",
+        "quote'\"<&>",
+        "back\\slash",
+        "世/é/🚢",
+    ];
+    for key in &keys {
+        put(place, key, key).await.unwrap();
+    }
+    keys.sort_unstable();
+    assert_eq!(all_keys(place).await, keys);
+    for key in keys {
+        assert_eq!(read(place, key).await.unwrap(), key);
+        let copy = format!("copies/{key}");
+        place
+            .backend()
+            .copy(&place.at(key), &place.at(&copy), CopyOptions::default())
+            .await
+            .unwrap();
+        assert_eq!(read(place, &copy).await.unwrap(), key);
+        delete(place, key).await.unwrap();
+    }
+}
+
+pub(super) async fn keeps_keys_that_end_in_a_slash(place: &dyn Place) {
+    for (key, text) in [("d/", ""), ("d/e/", "content")] {
+        put(place, key, text).await.unwrap();
+        assert_eq!(read(place, key).await.unwrap(), text);
+    }
+    assert_eq!(all_keys(place).await, ["d/", "d/e/"]);
+}
+
+/// Small content and large take different ways, and so do checksums sent before and after it.
+pub(super) async fn stores_only_what_was_promised(place: &dyn Place) {
+    for size in [0, 70_000, 700_000] {
+        let bytes = vec![b'x'; size];
+        for algorithm in Algorithm::ALL {
+            let mut hasher = Hasher::new(Some(algorithm));
+            hasher.update(&bytes);
+            let digests = hasher.finish();
+            let right = digests.checksum.unwrap();
+            let mut other = Hasher::new(Some(algorithm));
+            other.update(b"other");
+            let wrong = other.finish().checksum.unwrap();
+            let before = |checksum: &Checksum| Expected {
+                checksum: Some(checksum.clone()),
+                ..Expected::default()
+            };
+            let after = |checksum: &Checksum| {
+                let checksum = checksum.clone();
+                Expected {
+                    trailer: Some((algorithm, Box::new(move || Ok(checksum)))),
+                    ..Expected::default()
+                }
+            };
+            let put = async |expected| {
+                let content = content_expecting(&bytes, expected);
+                let options = PutOptions::default();
+                place.backend().put(&place.at("k"), options, content).await
+            };
+            for expected in [before(&wrong), after(&wrong)] {
+                let refused = put(expected).await;
+                assert!(
+                    matches!(refused, Err(Error::DigestMismatch { .. })),
+                    "{refused:?}"
+                );
+                assert!(all_keys(place).await.is_empty());
+            }
+            for expected in [before(&right), after(&right)] {
+                let stored = put(expected).await.unwrap();
+                assert_eq!(stored.checksum.as_ref(), Some(&right));
+                delete(place, "k").await.unwrap();
+            }
+            let expected = Expected {
+                md5: Some(digests.md5),
+                ..Expected::default()
+            };
+            put(expected).await.unwrap();
+            delete(place, "k").await.unwrap();
+        }
+    }
+}
+
+pub(super) async fn stores_content_of_a_length_that_nobody_knows(place: &dyn Place) {
+    for size in [0, 5, 9_000_000, 20_000_000] {
+        let bytes: Vec<u8> = (0..=250).cycle().take(size).collect();
+        let expected = || Expected {
+            checksum: hasher_of(&bytes).finish().checksum,
+            ..Expected::default()
+        };
+        let content = Content::new(pieces(&bytes), None, expected());
+        let options = PutOptions {
+            attributes: Attributes {
+                user: BTreeMap::from([("owner".to_owned(), "graph".to_owned())]),
+                ..Attributes::default()
+            },
+            ..PutOptions::default()
+        };
+        let stored = place
+            .backend()
+            .put(&place.at("k"), options.clone(), content)
+            .await
+            .unwrap();
+        let info = head(place, "k").await.unwrap();
+        assert_agree(&stored, &info);
+        assert_carries(&info, &options.attributes);
+        assert_eq!(read_bytes(place, "k").await, bytes);
+        let damaged = Content::new(pieces(&[&bytes[..], b"x"].concat()), None, expected());
+        let refused = place.backend().put(&place.at("k"), options, damaged).await;
+        assert!(matches!(refused, Err(Error::DigestMismatch { .. })));
+        assert_eq!(head(place, "k").await.unwrap(), info);
+        let uploads = place.backend().uploads(place.bucket(), "k").await;
+        assert!(uploads.unwrap().is_empty());
+    }
+}
+
+fn hasher_of(bytes: &[u8]) -> Hasher {
+    let mut hasher = Hasher::new(Some(Algorithm::Crc32c));
+    hasher.update(bytes);
+    hasher
 }
 
 pub(super) async fn copies_with_a_record_of_its_own(place: &dyn Place) {
@@ -278,24 +437,6 @@ pub(super) async fn judges_conditions_of_copies(place: &dyn Place) {
         .copy(&place.at("k"), &place.at("copy"), options)
         .await;
     assert!(matches!(refused, Err(Error::PreconditionFailed { .. })));
-    let options = CopyOptions {
-        destination: WriteCondition::Absent,
-        ..CopyOptions::default()
-    };
-    assert!(
-        place
-            .backend()
-            .copy(&place.at("k"), &place.at("copy"), options.clone())
-            .await
-            .is_ok()
-    );
-    assert!(matches!(
-        place
-            .backend()
-            .copy(&place.at("k"), &place.at("copy"), options)
-            .await,
-        Err(Error::PreconditionFailed { .. })
-    ));
     assert!(matches!(
         place
             .backend()
@@ -303,4 +444,30 @@ pub(super) async fn judges_conditions_of_copies(place: &dyn Place) {
             .await,
         Err(Error::NoSuchKey { .. })
     ));
+    assert_eq!(all_keys(place).await, ["k"]);
+}
+
+pub(super) async fn judges_what_a_copy_would_replace(place: &dyn Place) {
+    let etag = put(place, "k", "x").await.unwrap().etag;
+    let copy = async |destination| {
+        let options = CopyOptions {
+            destination,
+            ..CopyOptions::default()
+        };
+        place
+            .backend()
+            .copy(&place.at("k"), &place.at("copy"), options)
+            .await
+    };
+    copy(WriteCondition::Absent).await.unwrap();
+    assert!(matches!(
+        copy(WriteCondition::Absent).await,
+        Err(Error::PreconditionFailed { .. })
+    ));
+    let matches = |etag: &str| WriteCondition::Matches(EtagMatch::Exactly(etag.to_owned()));
+    assert!(matches!(
+        copy(matches("other")).await,
+        Err(Error::PreconditionFailed { .. })
+    ));
+    copy(matches(&etag)).await.unwrap();
 }
