@@ -56,6 +56,31 @@ pub(crate) async fn open(
     Ok(Arc::new(router))
 }
 
+/// The volume that is named, or else all that the settings name. At least one.
+pub(crate) fn volumes(ctx: &Context, named: Option<&Path>) -> Result<Vec<PathBuf>, Failure> {
+    if let Some(named) = named {
+        return Ok(vec![named.to_owned()]);
+    }
+    let gateway = &ctx.settings.lifeboat.gateway;
+    let mut volumes = Vec::new();
+    if matches!(ctx.settings.require_storage()?, Storage::Local) {
+        volumes.push(PathBuf::from(&gateway.volume));
+    }
+    for route in &gateway.routes {
+        if let Target::Volume(folder) = &route.target {
+            let folder = PathBuf::from(folder);
+            if !volumes.contains(&folder) {
+                volumes.push(folder);
+            }
+        }
+    }
+    if volumes.is_empty() {
+        let error = "no bucket of the settings lies on a volume";
+        return Err(Failure::new(Kind::Invalid, error).hint("name one with `--volume`"));
+    }
+    Ok(volumes)
+}
+
 /// Takes a volume into service, and has it looked after as long as the process runs.
 async fn open_volume(
     ctx: &Context,

@@ -23,6 +23,7 @@ use clap::Parser;
 use lifeboat_core::error::Kind;
 
 use crate::cli::{Cli, Command, SettingsCommand, StackGraphCommand, normalise};
+use crate::commands::gateway::GatewayCommand;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -63,7 +64,9 @@ async fn run(cli: &Cli) -> Result<Exit, Failure> {
     match &cli.command {
         Command::Gateway(args) => match &args.command {
             None => commands::gateway::run(&ctx, args).await,
-            Some(command) => match *command {},
+            Some(GatewayCommand::Trash(command)) => {
+                commands::gateway::trash::run(&ctx, command).await
+            }
         },
         Command::StackGraph(command) => match command {
             StackGraphCommand::Backup(args) => commands::stackgraph::backup::run(&ctx, args).await,

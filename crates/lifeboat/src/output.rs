@@ -131,5 +131,8 @@ pub(crate) fn columns<const N: usize>(headings: [&str; N], rows: &[[String; N]])
 }
 
 fn is_amount(heading: &str) -> bool {
-    !matches!(heading, "name" | "taken" | "completed" | "value")
+    !matches!(
+        heading,
+        "name" | "taken" | "completed" | "value" | "written" | "removed" | "id"
+    )
 }

@@ -15,6 +15,7 @@
 //! | `trash/` | what was removed or replaced, until its term is over |
 
 mod capabilities;
+mod control;
 mod copies;
 mod crc;
 mod foreign;
@@ -50,7 +51,7 @@ use self::receive::Sink;
 use self::record::Record;
 use self::stage::Staged;
 use self::upload::{PartSink, Uploads};
-pub use self::visit::Visit;
+pub use self::visit::{Gateway, Keeper, Visit};
 pub use self::volume::OpenError;
 use self::volume::Volume;
 use crate::backend::content::Content;

@@ -1,5 +1,7 @@
 //! `lifeboat gateway`.
 
+pub(crate) mod trash;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,7 +36,11 @@ pub(crate) struct GatewayArgs {
 
 /// What can be done with the gateway's volume beside serving it.
 #[derive(Debug, Subcommand)]
-pub(crate) enum GatewayCommand {}
+pub(crate) enum GatewayCommand {
+    /// List and restore what was deleted or replaced
+    #[command(subcommand)]
+    Trash(trash::TrashCommand),
+}
 
 /// Serves the volume.
 pub(crate) async fn run(ctx: &Context, args: &GatewayArgs) -> Result<Exit, Failure> {

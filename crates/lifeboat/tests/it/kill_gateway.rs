@@ -1,4 +1,5 @@
-//! A gateway ended by SIGKILL while clients write: no acknowledged object is lost, none is half there.
+//! A gateway ended by SIGKILL while clients write: no acknowledged object is lost, none is half there. With a trash,
+//! nothing that an acknowledged object took the place of is lost either.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -13,9 +14,11 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::world::World;
+use crate::world::{BUCKET, World};
 
 const INSTANTS: usize = 180;
+/// Fewer, because at the end each object is restored and read.
+const INSTANTS_WITH_TRASH: usize = 60;
 const CLIENTS: u64 = 4;
 const KEYS_OF_A_CLIENT: u64 = 6;
 /// A little more than the least size of a part.
@@ -29,12 +32,24 @@ struct Content {
 }
 
 /// What may be found under a key; no content stands for no object.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct Expected {
     /// What the last answered request left.
     acknowledged: Option<Content>,
     /// What a request that got no answer would have left; the same where there is none.
     pending: Option<Content>,
+    /// What the key held before, and no more, in this order.
+    past: Vec<Content>,
+}
+
+impl Expected {
+    fn now_holds(&mut self, content: Option<Content>) {
+        if content != self.acknowledged {
+            self.past.extend(self.acknowledged);
+        }
+        self.acknowledged = content;
+        self.pending = content;
+    }
 }
 
 type Model = Arc<Mutex<BTreeMap<String, Expected>>>;
@@ -49,16 +64,72 @@ enum Step {
 
 #[test]
 fn acknowledged_objects_survive_a_kill_at_any_instant() {
+    kill_again_and_again(World::new(), INSTANTS);
+}
+
+#[test]
+fn everything_replaced_or_deleted_is_in_the_trash_after_a_kill_at_any_instant() {
+    let world = World::with_trash();
+    let (world, model) = kill_again_and_again(world, INSTANTS_WITH_TRASH);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut lost = Vec::new();
+    let model = model.lock().unwrap().clone();
+    let mut looked_at = 0;
+    for (key, expected) in model {
+        let mut kept = kept(&world, &key);
+        for content in expected.past {
+            looked_at += 1;
+            match kept.iter().position(|(size, _)| *size == content.length) {
+                // Lengths hardly ever meet, and the bytes are compared all the same.
+                Some(index) => {
+                    let (_, id) = kept.remove(index);
+                    let restore = ["gateway", "trash", "restore", BUCKET, "--id", &id];
+                    world.ok(&[&restore[..], &["--force"]].concat());
+                    let object = runtime.block_on(async {
+                        let object = world.s3().get(&Path::from(key.as_str())).await.unwrap();
+                        object.bytes().await.unwrap()
+                    });
+                    assert_eq!(
+                        object,
+                        bytes(content),
+                        "`{key}` came back as something else"
+                    );
+                }
+                None => lost.push((key.clone(), content)),
+            }
+        }
+    }
+    assert_eq!(lost, [], "of {looked_at}");
+    assert!(
+        looked_at > INSTANTS_WITH_TRASH,
+        "hardly anything was replaced"
+    );
+}
+
+/// Sizes and ids of what the trash has of a key.
+fn kept(world: &World, key: &str) -> Vec<(usize, String)> {
+    let listed = world.json(&["gateway", "trash", "list", "--prefix", key]);
+    let objects = listed["objects"].as_array().unwrap().iter();
+    objects
+        .filter(|object| object["key"] == key)
+        .map(|object| {
+            let size = usize::try_from(object["bytes"].as_u64().unwrap()).unwrap();
+            (size, object["id"].as_str().unwrap().to_owned())
+        })
+        .collect()
+}
+
+/// Lets clients write, kills the gateway and compares, at so many instants.
+fn kill_again_and_again(mut world: World, instants: usize) -> (World, Model) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .unwrap();
-    let mut world = World::new();
     let model = Model::default();
     let mut seeded = Seeded::from_environment();
     let mut requests = 0;
-    for _ in 0..INSTANTS {
+    for _ in 0..instants {
         let client = world.s3();
         let clients: Vec<_> = (0..CLIENTS)
             .map(|number| {
@@ -77,9 +148,10 @@ fn acknowledged_objects_survive_a_kill_at_any_instant() {
         runtime.block_on(compare(&world.s3(), &model));
     }
     assert!(
-        requests > INSTANTS,
+        requests > instants,
         "the clients hardly wrote: {requests} requests"
     );
+    (world, model)
 }
 
 /// Changes its own keys until a request gets no answer. Returns how many were answered.
@@ -115,13 +187,12 @@ async fn work(s3: AmazonS3, client: u64, mut rng: StdRng, model: Model) -> usize
             return answered;
         }
         answered += 1;
-        model.lock().unwrap().insert(
-            key,
-            Expected {
-                acknowledged: after,
-                pending: after,
-            },
-        );
+        model
+            .lock()
+            .unwrap()
+            .entry(key)
+            .or_default()
+            .now_holds(after);
     }
 }
 
@@ -182,13 +253,12 @@ async fn compare(s3: &AmazonS3, model: &Model) {
         if content.is_some() {
             present.push(key.clone());
         }
-        model.lock().unwrap().insert(
-            key,
-            Expected {
-                acknowledged: content,
-                pending: content,
-            },
-        );
+        model
+            .lock()
+            .unwrap()
+            .entry(key)
+            .or_default()
+            .now_holds(content);
     }
     assert_eq!(listed, present, "the listing does not show what is served");
 }

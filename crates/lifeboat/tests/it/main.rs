@@ -14,5 +14,6 @@ mod holders;
 mod kill_gateway;
 mod kill_stackgraph;
 mod stackgraph;
+mod trash;
 mod wire;
 mod world;

@@ -51,6 +51,17 @@ impl World {
         world
     }
 
+    /// An installation that keeps what is deleted or replaced.
+    pub(crate) fn with_trash() -> Self {
+        let mut world = Self::without_gateway();
+        let values = world
+            .values()
+            .replace("gateway: {", "gateway: {trash: 7d, ");
+        world.write_values(&values);
+        world.start_gateway();
+        world
+    }
+
     pub(crate) fn values(&self) -> String {
         format!(
             "backup: {{enabled: true}}\n\

@@ -6,6 +6,7 @@
 //! removed, and its entry goes; any other entry counts. Within an hour's directory only whole entries lie, so that an
 //! hour whose term is over is removed without looking into them.
 
+mod choice;
 mod clock;
 mod entry;
 mod expiry;
@@ -13,6 +14,7 @@ mod look;
 mod restore;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -21,6 +23,7 @@ use rustix::fs::{AtFlags, Stat};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+pub use self::choice::{Wanted, choose};
 use self::clock::{Clock, Look};
 pub use self::entry::{Entry, Place, Why};
 use self::entry::{Hour, Part};
@@ -28,7 +31,7 @@ pub use self::look::Filter;
 pub(super) use self::look::entries;
 pub use self::restore::{Occupied, RestoreError};
 use super::copies::cannot_link;
-use super::objects::{Found, Lies, is_absent};
+use super::objects::{Found, Lies};
 use super::path::{SELF_NAME, encode};
 use super::record::Record;
 use super::stage::{get_record, set_record};
@@ -323,22 +326,8 @@ fn read_entry(directory: &Directory, name: &str) -> io::Result<Option<Entry>> {
 
 /// Whether the object of an entry in `pending/` still has its key.
 fn is_in_place(root: &Directory, pending: &Directory, entry: &Entry) -> io::Result<bool> {
-    let names: Vec<String> = std::iter::once(entry.bucket.clone())
-        .chain(encode(&entry.key))
-        .collect();
-    let (last, parents) = names.split_last().expect("a bucket and a key are two");
-    let opened = root.walk(parents).and_then(|parent| {
-        parent.open_file(last).or_else(|error| match error.kind() {
-            io::ErrorKind::IsADirectory => parent.open(last)?.open_file(SELF_NAME),
-            _ => Err(error),
-        })
-    });
-    let there = match opened {
-        Ok(there) => there,
-        Err(error) if is_absent(&error) || error.kind() == io::ErrorKind::IsADirectory => {
-            return Ok(false);
-        }
-        Err(error) => return Err(error),
+    let Some(there) = open_object(root, &entry.bucket, &entry.key)? else {
+        return Ok(false);
     };
     let Some(kept) = present(pending.open_file(&entry.object()))? else {
         return Ok(false);
@@ -350,6 +339,24 @@ fn is_in_place(root: &Directory, pending: &Directory, entry: &Entry) -> io::Resu
     let record = get_record(&there)?.and_then(|bytes| Record::from_bytes(&bytes).ok());
     let known = !entry.record.id.is_empty();
     Ok(known && record.is_some_and(|record| record.id == entry.record.id))
+}
+
+/// Opens the file of an object, whatever its record; nothing if there is none.
+pub(super) fn open_object(root: &Directory, bucket: &str, key: &str) -> io::Result<Option<File>> {
+    let names: Vec<String> = std::iter::once(bucket.to_owned())
+        .chain(encode(key))
+        .collect();
+    let (last, parents) = names.split_last().expect("a bucket and a key are two");
+    let opened = root.walk(parents).and_then(|parent| {
+        parent.open_file(last).or_else(|error| match error.kind() {
+            io::ErrorKind::IsADirectory => parent.open(last)?.open_file(SELF_NAME),
+            _ => Err(error),
+        })
+    });
+    match opened {
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(None),
+        other => present(other),
+    }
 }
 
 fn is_same(one: &Stat, other: &Stat) -> bool {

@@ -6,7 +6,9 @@ use jiff::SignedDuration;
 use lifeboat_core::size::ByteSize;
 use tokio::time::MissedTickBehavior;
 
+use super::control::Listener;
 use super::trash::{Entry, Occupied, Place, RestoreError};
+use super::volume::HOME;
 use super::{Capability, Local, OpenError};
 use crate::backend::Error;
 
@@ -41,8 +43,33 @@ impl Local {
         .await
     }
 
-    /// Looks after the volume until it is dropped, which it may be at any time.
+    /// Looks after the volume and answers commands until it is dropped, which it may be at any time.
     pub async fn attend(self) {
+        futures::join!(self.tend_for_ever(), self.answer_commands());
+    }
+
+    async fn answer_commands(&self) {
+        let opened = self
+            .run(|inner| {
+                inner
+                    .volume
+                    .root
+                    .open(HOME)
+                    .map_err(Error::io("opening the socket"))
+            })
+            .await
+            .and_then(|home| Listener::open(&home).map_err(Error::io("opening the socket")));
+        match opened {
+            Ok(listener) => listener.answer(self).await,
+            // Some file systems have none.
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(%error, cause, "commands cannot reach this gateway and must wait for its end");
+            }
+        }
+    }
+
+    async fn tend_for_ever(&self) {
         let mut ticks = tokio::time::interval(TEND_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

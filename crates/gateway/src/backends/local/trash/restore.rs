@@ -12,6 +12,7 @@ use super::entry::{Entry, Part, Place};
 use super::{Keeping, Trash, read_entry};
 use crate::backend::{Error, ObjectPath};
 use crate::backends::local::capabilities::Capability;
+use crate::backends::local::control::Refusal;
 use crate::backends::local::objects::Decision;
 use crate::backends::local::record::Record;
 use crate::backends::local::stage::{Staged, get_record, set_record};
@@ -25,6 +26,8 @@ pub enum RestoreError {
     NoEntry { id: String },
     #[error("bucket `{bucket}` holds another object `{key}` by now")]
     Occupied { bucket: String, key: String },
+    #[error("the gateway that serves the volume did not restore it")]
+    Refused(#[source] Refusal),
     #[error(transparent)]
     Backend(#[from] Error),
 }
@@ -34,6 +37,7 @@ impl RestoreError {
         match self {
             Self::NoEntry { .. } => Kind::NotFound,
             Self::Occupied { .. } => Kind::Conflict,
+            Self::Refused(refusal) => refusal.kind(),
             Self::Backend(error) => error.kind(),
         }
     }
