@@ -3,6 +3,7 @@
 //! Whoever signs with a known key pair is somebody; there is no anonymous access. What somebody may do is decided by
 //! [`policy`], a pure function, and enforced by [`guard`], the only way from the protocol to a backend.
 
+pub mod file;
 pub mod guard;
 pub mod policy;
 

@@ -11,9 +11,12 @@ pub mod backends;
 pub mod budget;
 mod health;
 pub mod metrics;
+mod pace;
 mod protocol;
+mod reload;
 pub mod router;
 pub mod server;
+pub mod tls;
 
 pub use auth::{Credentials, User};
-pub use server::{Config, Server};
+pub use server::{Config, Limits, Server};

@@ -38,6 +38,9 @@ pub struct Metrics {
     memory_used: Bytes,
     memory_refused: Counter,
     upstream_errors: Counter,
+    handshakes_failed: Counter,
+    reload_failures: Family<What, Counter>,
+    certificate_expiry: Gauge,
     store_up: Gauge,
     open_uploads: Bytes,
     volume_size: Family<Volume, Bytes>,
@@ -60,6 +63,11 @@ struct Operation {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Code {
     code: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct What {
+    what: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -99,6 +107,9 @@ impl Default for Metrics {
             memory_used: Bytes::default(),
             memory_refused: Counter::default(),
             upstream_errors: Counter::default(),
+            handshakes_failed: Counter::default(),
+            reload_failures: Family::default(),
+            certificate_expiry: Gauge::default(),
             store_up: Gauge::default(),
             open_uploads: Bytes::default(),
             volume_size: Family::default(),
@@ -120,6 +131,9 @@ impl Default for Metrics {
         add.metric(table::MEMORY_USED, &metrics.memory_used);
         add.metric(table::MEMORY_REFUSED, &metrics.memory_refused);
         add.metric(table::UPSTREAM_ERRORS, &metrics.upstream_errors);
+        add.metric(table::HANDSHAKES_FAILED, &metrics.handshakes_failed);
+        add.metric(table::RELOAD_FAILURES, &metrics.reload_failures);
+        add.metric(table::CERTIFICATE_EXPIRY, &metrics.certificate_expiry);
         add.metric(table::STORE_UP, &metrics.store_up);
         add.metric(table::OPEN_UPLOADS, &metrics.open_uploads);
         add.metric(table::VOLUME_SIZE, &metrics.volume_size);
@@ -184,6 +198,20 @@ impl Metrics {
     /// The store behind the gateway failed or gave no answer.
     pub(crate) fn upstream_failed(&self) {
         self.upstream_errors.inc();
+    }
+
+    pub(crate) fn handshake_failed(&self) {
+        self.handshakes_failed.inc();
+    }
+
+    /// Files that changed cannot be used.
+    pub(crate) fn reload_failed(&self, what: &'static str) {
+        self.reload_failures.get_or_create(&What { what }).inc();
+    }
+
+    /// When the certificate in service runs out, in seconds since 1970.
+    pub(crate) fn certificate_expires(&self, expiry: Option<i64>) {
+        self.certificate_expiry.set(expiry.unwrap_or_default());
     }
 
     /// What the store said of itself; nothing if it could not be asked.
@@ -268,6 +296,7 @@ mod tests {
             received: 7,
             sent: 5,
         });
+        metrics.reload_failed("users");
         metrics.store_is(Some(&Status {
             volumes: vec![Space {
                 volume: "/export".into(),

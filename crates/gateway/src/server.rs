@@ -1,8 +1,10 @@
 //! The gateway as a running server: connections accepted, limited, drained at the end.
 
+mod config;
+mod connection;
 mod monitor;
+mod stall;
 
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -10,84 +12,34 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use lifeboat_core::error::Kind;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
+pub use self::config::{Config, Limits};
+use self::connection::Connections;
 use self::monitor::Monitor;
-use crate::auth::{Credentials, KeyRing, User};
+use crate::auth::file::{Everybody, Users, everybody};
+use crate::auth::{self, Credentials, KeyRing};
 use crate::backend::{self, Backend};
 use crate::budget::Budget;
 use crate::metrics::Metrics;
 use crate::protocol::{Options, Service};
+use crate::reload::{self, Source as _};
+use crate::tls;
 
-/// How long a request waits for its share of the memory.
-const MEMORY_PATIENCE: Duration = Duration::from_secs(10);
-/// How long a client may take to send the head of a request.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-/// The largest head of a request: 8 KiB of headers of S3, as much for the signature and a key of 3 KiB.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
-const MAX_HEADERS: usize = 200;
 /// How often uploads that nobody goes on with are looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_hours(1);
-
-/// What a gateway needs to start.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Port 0 lets the system choose; see [`Server::local_addr`].
-    pub listen: SocketAddr,
-    /// Whoever signs with one of these may do everything. Not empty.
-    pub credentials: Vec<Credentials>,
-    /// Who may do less.
-    pub users: Vec<User>,
-    /// Created at start where they do not exist.
-    pub buckets: Vec<String>,
-    /// Uploads in which nothing happened for so long are aborted.
-    pub upload_expiry: Duration,
-    /// How long requests may go on after shutdown began.
-    pub drain: Duration,
-    /// The most connections served at a time; others wait to be accepted.
-    pub connections: usize,
-    /// What all buffers of requests may take together, in bytes.
-    pub memory: u64,
-    /// How long a request waits for its share of the memory before it is told to slow down.
-    pub memory_patience: Duration,
-    /// Where health and metrics are told, if anywhere.
-    pub monitor: Option<SocketAddr>,
-    /// Where the ids of requests begin: a number of chance, so that those of two runs are not the same.
-    pub first_request: u64,
-}
-
-impl Config {
-    /// A week for uploads, half a minute to drain, 1,024 connections, 192 MiB, no buckets and no second port.
-    pub fn new(listen: SocketAddr, credentials: Vec<Credentials>) -> Self {
-        Self {
-            listen,
-            credentials,
-            users: Vec::new(),
-            buckets: Vec::new(),
-            upload_expiry: Duration::from_hours(7 * 24),
-            drain: Duration::from_secs(30),
-            connections: 1024,
-            memory: 192 * 1024 * 1024,
-            memory_patience: MEMORY_PATIENCE,
-            monitor: None,
-            first_request: 0,
-        }
-    }
-}
 
 /// Why a gateway does not start or does not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("no credentials: set `minio.accessKey` and `minio.secretKey`")]
-    NoCredentials,
-    #[error("access key `{access_key}` belongs to two key pairs")]
-    SameKey { access_key: String },
+    #[error(transparent)]
+    Users(#[from] auth::file::Error),
+    #[error("cannot serve with this certificate")]
+    Tls(#[from] tls::Error),
     #[error("cannot listen on `{address}`")]
     Listen {
         address: SocketAddr,
@@ -105,7 +57,8 @@ pub enum Error {
 impl Error {
     pub fn kind(&self) -> Kind {
         match self {
-            Self::NoCredentials | Self::SameKey { .. } => Kind::Invalid,
+            Self::Users(error) => error.kind(),
+            Self::Tls(error) => error.kind(),
             Self::Listen { source, .. } => match source.kind() {
                 io::ErrorKind::AddrInUse => Kind::Conflict,
                 io::ErrorKind::PermissionDenied | io::ErrorKind::AddrNotAvailable => Kind::Invalid,
@@ -121,10 +74,13 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     service: Service,
+    acceptor: Option<TlsAcceptor>,
     backend: Arc<dyn Backend>,
     monitor: Monitor,
     monitor_listener: Option<TcpListener>,
-    connections: usize,
+    /// What runs beside the connections; ends with the server.
+    beside: JoinSet<()>,
+    limits: Limits,
     upload_expiry: Duration,
     drain: Duration,
 }
@@ -144,16 +100,26 @@ impl Server {
             listen,
             credentials,
             users,
+            tls,
+            reload,
             buckets,
             upload_expiry,
             drain,
-            connections,
-            memory,
-            memory_patience,
+            limits,
             monitor,
             first_request,
         } = config;
-        let everybody = everybody(credentials, users)?;
+        let metrics = Arc::new(Metrics::default());
+        let mut following = Following {
+            every: reload,
+            metrics: Arc::clone(&metrics),
+            tasks: JoinSet::new(),
+        };
+        let keys = following.users(credentials, users)?;
+        let acceptor = match tls {
+            Some(files) => Some(following.certificate(files)?),
+            None => None,
+        };
         for bucket in buckets {
             match backend.create_bucket(&bucket).await {
                 Ok(()) | Err(backend::Error::BucketExists { .. }) => {}
@@ -166,26 +132,28 @@ impl Server {
             Some(address) => Some(open(address).await?),
             None => None,
         };
-        let budget = Budget::new(memory, memory_patience);
+        let budget = Budget::new(limits.memory, limits.memory_patience);
         let monitor = Monitor {
             health: Arc::default(),
-            metrics: Arc::default(),
+            metrics: Arc::clone(&metrics),
             budget: budget.clone(),
         };
         let options = Options {
-            keys: KeyRing::new(everybody),
+            keys,
             budget,
-            metrics: Arc::clone(&monitor.metrics),
+            metrics,
             first_id: first_request,
         };
         Ok(Self {
             address: address_of(&listener, listen)?,
             listener,
             service: Service::new(Arc::clone(&backend), options),
+            acceptor,
             backend,
             monitor,
             monitor_listener,
-            connections,
+            beside: following.tasks,
+            limits,
             upload_expiry,
             drain,
         })
@@ -212,10 +180,12 @@ impl Server {
             listener,
             address,
             service,
+            acceptor,
             backend,
             monitor,
             monitor_listener,
-            connections: most,
+            mut beside,
+            limits,
             upload_expiry,
             drain,
         } = self;
@@ -223,19 +193,25 @@ impl Server {
         let Monitor {
             health, metrics, ..
         } = monitor.clone();
-        // What runs beside ends when this is dropped.
-        let mut beside = JoinSet::new();
-        let watched = (
+        beside.spawn(monitor::watch(
             Arc::clone(&backend),
             Arc::clone(&health),
             Arc::clone(&metrics),
-        );
-        beside.spawn(monitor::watch(watched.0, watched.1, watched.2));
+        ));
         if let Some(listener) = monitor_listener {
             beside.spawn(monitor.serve(listener));
         }
-        let slots = Arc::new(Semaphore::new(most));
+        let slots = Arc::new(Semaphore::new(
+            limits.connections.min(Semaphore::MAX_PERMITS),
+        ));
         let (drained, draining) = watch::channel(false);
+        let template = Connections {
+            service,
+            acceptor,
+            limits,
+            metrics,
+            draining,
+        };
         let mut connections = JoinSet::new();
         let mut sweeps =
             tokio::time::interval_at(tokio::time::Instant::now() + SWEEP_INTERVAL, SWEEP_INTERVAL);
@@ -254,11 +230,10 @@ impl Server {
                 Some(_) = connections.join_next() => {}
                 (accepted, slot) = accepting => match accepted {
                     Ok((stream, _)) => {
-                        let connection = serve(stream, service.clone(), draining.clone());
-                        let counted = Connected::new(&metrics);
+                        let connection = template.clone().serve(stream);
                         connections.spawn(async move {
                             connection.await;
-                            drop((slot, counted));
+                            drop(slot);
                         });
                     }
                     // Out of file descriptors, or the client has gone: neither ends the gateway.
@@ -287,23 +262,53 @@ impl Server {
     }
 }
 
-/// Everybody who may use the gateway, each with a key of their own.
-fn everybody(credentials: Vec<Credentials>, users: Vec<User>) -> Result<Vec<User>, Error> {
-    let usable = |one: &Credentials| !one.access_key.is_empty() && !one.secret_key.is_empty();
-    if credentials.is_empty() || !credentials.iter().all(usable) {
-        return Err(Error::NoCredentials);
+/// Starts to follow the files that may change while the gateway runs.
+struct Following {
+    every: Duration,
+    metrics: Arc<Metrics>,
+    tasks: JoinSet<()>,
+}
+
+impl Following {
+    fn users(&mut self, admins: Vec<Credentials>, users: Users) -> Result<KeyRing, Error> {
+        let file = match users {
+            Users::Fixed(users) => return Ok(KeyRing::new(everybody(&admins, users)?)),
+            Users::File(file) => file,
+        };
+        let source = Everybody { admins, file };
+        let loaded = source.load()?;
+        let keys = KeyRing::new(loaded.value);
+        let shared = keys.clone();
+        self.follow(source, loaded.fingerprint, move |users| {
+            shared.replace(users);
+        });
+        Ok(keys)
     }
-    let admins = credentials.into_iter().map(User::admin);
-    let everybody: Vec<User> = admins.chain(users).collect();
-    let mut seen = BTreeSet::new();
-    for user in &everybody {
-        let access_key = user.credentials.access_key.as_str();
-        if !seen.insert(access_key) {
-            let access_key = access_key.to_owned();
-            return Err(Error::SameKey { access_key });
-        }
+
+    fn certificate(&mut self, files: tls::Files) -> Result<TlsAcceptor, Error> {
+        let loaded = files.load()?;
+        let metrics = Arc::clone(&self.metrics);
+        metrics.certificate_expires(loaded.value.expiry);
+        let current = tls::Current::new(loaded.value);
+        let acceptor = current.acceptor()?;
+        self.follow(files, loaded.fingerprint, move |identity| {
+            metrics.certificate_expires(identity.expiry);
+            current.replace(identity);
+        });
+        Ok(acceptor)
     }
-    Ok(everybody)
+
+    fn follow<S: reload::Source>(
+        &mut self,
+        source: S,
+        known: blake3::Hash,
+        take: impl Fn(S::Value) + Send + Sync + 'static,
+    ) {
+        let metrics = Arc::clone(&self.metrics);
+        let source = Arc::new(source);
+        self.tasks
+            .spawn(reload::follow(source, self.every, known, metrics, take));
+    }
 }
 
 async fn open(address: SocketAddr) -> Result<TcpListener, Error> {
@@ -314,51 +319,6 @@ async fn open(address: SocketAddr) -> Result<TcpListener, Error> {
 fn address_of(listener: &TcpListener, address: SocketAddr) -> Result<SocketAddr, Error> {
     let wrap = |source| Error::Listen { address, source };
     listener.local_addr().map_err(wrap)
-}
-
-/// Counts a connection while it lives.
-struct Connected(Arc<Metrics>);
-
-impl Connected {
-    fn new(metrics: &Arc<Metrics>) -> Self {
-        metrics.connected();
-        Self(Arc::clone(metrics))
-    }
-}
-
-impl Drop for Connected {
-    fn drop(&mut self) {
-        self.0.disconnected();
-    }
-}
-
-async fn serve(stream: TcpStream, service: Service, mut draining: watch::Receiver<bool>) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "cannot switch delays off");
-    }
-    let answer = service_fn(move |request| {
-        let service = service.clone();
-        async move { service.call(request).await }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_headers(MAX_HEADERS)
-        .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), answer);
-    let mut connection = pin!(connection);
-    // A sender that is gone means the same.
-    let begun = async move { drop(draining.wait_for(|draining| *draining).await) };
-    let ended = tokio::select! {
-        ended = &mut connection => ended,
-        () = begun => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "connection ended");
-    }
 }
 
 async fn sweep(backend: &dyn Backend, age: Duration) {

@@ -39,6 +39,9 @@ rows! {
     MEMORY_USED: gauge "memory_used_bytes" [] "What the requests under way have taken of it";
     MEMORY_REFUSED: counter "memory_refused_total" [] "Requests that got no share of it in time and were told to slow down";
     UPSTREAM_ERRORS: counter "upstream_errors_total" [] "Requests that failed because the store behind the gateway failed or gave no answer";
+    HANDSHAKES_FAILED: counter "handshakes_failed_total" [] "Connections that ended before the handshake of TLS did";
+    RELOAD_FAILURES: counter "reload_failures_total" ["what"] "Readings of the files of `certificate` or `users` that gave nothing usable, so that what served before goes on";
+    CERTIFICATE_EXPIRY: gauge "certificate_expiry_seconds" [] "When the certificate in service runs out, in seconds since 1970; 0 without a certificate";
     STORE_UP: gauge "store_up" [] "1 if the store answered when it was last asked how it is, 0 if it did not";
     OPEN_UPLOADS: gauge "open_uploads" [] "Multipart uploads neither completed nor aborted, where the gateway keeps them";
     VOLUME_SIZE: gauge "volume_size_bytes" ["volume"] "Room on a volume, by the folder that is served";

@@ -9,7 +9,6 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
@@ -25,9 +24,8 @@ use super::story::Story;
 use super::{MAX_XML_BYTES, content, xml};
 use crate::backend::content::BodyError;
 use crate::backend::digest::{Digests, Hasher};
+use crate::pace::WINDOW;
 
-/// How long nothing may come of a body that is waited for.
-const SILENCE: Duration = Duration::from_mins(1);
 /// The most the protocol layer reads of a body: XML, and what frames its chunks. Whatever it would collect, a signed chunk
 /// or a form, it cannot collect more.
 const MAX_READ: usize = 2 * MAX_XML_BYTES;
@@ -70,7 +68,7 @@ pub(super) fn prepare(
     parts.extensions.insert(Arc::clone(story));
     let (body, rest) = linger::keep(body);
     let story = Arc::clone(story);
-    let body = Patient::new(Counted { body, story }, SILENCE);
+    let body = Patient::new(Counted { body, story }, WINDOW);
     let arriving = Arriving(Arc::new(Mutex::new(Some(body))));
     parts.extensions.insert(arriving.clone());
     let deletes = parts.method == Method::POST

@@ -13,7 +13,7 @@ pub(super) enum Broken {
     Signature,
     #[error(transparent)]
     Malformed(#[from] Malformed),
-    #[error("the client sent nothing for {seconds} s")]
+    #[error("the client sent next to nothing for {seconds} s")]
     Silent { seconds: u64 },
     #[error("the body is larger than such a request may have")]
     TooLarge,

@@ -1,8 +1,6 @@
-//! A body that must keep arriving.
+//! A body that must keep arriving, at some [`Pace`].
 //!
-//! A client that stops in the middle of a body would hold its connection, of which there are so many, and its half-written
-//! file for ever. How long the whole takes does not matter: only the time in which nothing comes is limited, and only while
-//! somebody waits for it, so that a slow volume is not held against the client.
+//! Time counts only while somebody waits for the body, so that a slow volume is not held against the client.
 
 use std::future::Future as _;
 use std::pin::Pin;
@@ -15,23 +13,23 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::broken::Broken;
 use crate::backend::content::BodyError;
+use crate::pace::Pace;
 
-/// A body of which each piece comes within a time.
+/// A body that ends with an error when its sender is too slow.
 pub(super) struct Patient<B> {
     body: B,
-    limit: Duration,
-    silence: Pin<Box<Sleep>>,
-    /// The time runs.
-    waiting: bool,
+    window: Duration,
+    pace: Pace,
+    alarm: Pin<Box<Sleep>>,
 }
 
 impl<B> Patient<B> {
-    pub(super) fn new(body: B, limit: Duration) -> Self {
+    pub(super) fn new(body: B, window: Duration) -> Self {
         Self {
             body,
-            limit,
-            silence: Box::pin(sleep(limit)),
-            waiting: false,
+            window,
+            pace: Pace::new(window),
+            alarm: Box::pin(sleep(window)),
         }
     }
 }
@@ -49,17 +47,24 @@ where
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
-            self.waiting = false;
+            let bytes = match &frame {
+                Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
+                _ => 0,
+            };
+            self.pace.moved(Instant::now(), bytes);
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
-        if !self.waiting {
-            self.waiting = true;
-            let end = Instant::now() + self.limit;
-            self.silence.as_mut().reset(end);
+        loop {
+            let deadline = self.pace.wait(Instant::now());
+            if self.alarm.deadline() != deadline {
+                self.alarm.as_mut().reset(deadline);
+            }
+            ready!(self.alarm.as_mut().poll(context));
+            if self.pace.is_too_slow(Instant::now()) {
+                let seconds = self.window.as_secs();
+                return Poll::Ready(Some(Err(Broken::Silent { seconds }.into())));
+            }
         }
-        ready!(self.silence.as_mut().poll(context));
-        let seconds = self.limit.as_secs();
-        Poll::Ready(Some(Err(Broken::Silent { seconds }.into())))
     }
 
     fn is_end_stream(&self) -> bool {

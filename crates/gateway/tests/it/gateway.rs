@@ -127,6 +127,22 @@ impl Gateway {
         raw(self.monitor.unwrap(), request.into_bytes()).await
     }
 
+    /// Asks the second port until the answer is as wanted.
+    pub(crate) async fn wait_for(&self, page: &str, wanted: impl Fn(&str) -> bool) -> String {
+        let asking = async {
+            loop {
+                let answer = self.monitored(page).await;
+                if wanted(&answer) {
+                    return answer;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), asking)
+            .await
+            .unwrap()
+    }
+
     /// The beginning of a request that is signed in its query.
     pub(crate) async fn signed(&self, method: http::Method, key: &str) -> String {
         let url = self

@@ -4,10 +4,14 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use lifeboat_gateway::Config;
+use lifeboat_gateway::{Config, Limits};
 use object_store::ObjectStoreExt as _;
 
 use crate::gateway::{Gateway, config, path, raw};
+
+async fn limited(limits: Limits) -> Gateway {
+    Gateway::start_with(Config { limits, ..config() }).await
+}
 
 /// Sends the beginning of a request and waits until it is asked for the rest.
 async fn begin(address: SocketAddr, head: String) -> TcpStream {
@@ -37,10 +41,10 @@ async fn end(mut stream: TcpStream, body: Vec<u8>) -> String {
 
 #[tokio::test]
 async fn a_request_that_finds_no_memory_left_is_told_to_slow_down() {
-    let gateway = Gateway::start_with(Config {
+    let gateway = limited(Limits {
         memory: 256 * 1024,
         memory_patience: Duration::from_millis(20),
-        ..config()
+        ..Limits::default()
     })
     .await;
     let length = 2_000_000;
@@ -109,5 +113,68 @@ async fn forms_and_old_signatures_are_refused_before_anything_is_read() {
         assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
         assert!(answer.contains("version 4"), "{answer}");
     }
+    gateway.stop().await;
+}
+
+/// Reads until the other side ends the connection, and returns how many bytes came.
+async fn read_to_end(mut stream: TcpStream) -> usize {
+    tokio::task::spawn_blocking(move || {
+        let mut all = Vec::new();
+        // A reset is an end, too.
+        match stream.read_to_end(&mut all) {
+            Ok(_) | Err(_) => all.len(),
+        }
+    })
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_of_its_answer_is_given_up() {
+    let gateway = limited(Limits {
+        stall: Duration::from_millis(50),
+        ..Limits::default()
+    })
+    .await;
+    // More than the buffers of both sides hold.
+    let size = 64 << 20;
+    let client = gateway.impatient().build().unwrap();
+    client
+        .put(&path("large"), vec![b'x'; size].into())
+        .await
+        .unwrap();
+    let head = gateway.signed(http::Method::GET, "large").await;
+    let mut stream = TcpStream::connect(gateway.address).unwrap();
+    stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
+    let metrics = gateway
+        .wait_for("/metrics", |metrics| {
+            metrics.contains("lifeboat_gateway_requests_total{operation=\"GetObject\"")
+        })
+        .await;
+    assert!(
+        metrics.contains("lifeboat_gateway_memory_used_bytes 0\n"),
+        "{metrics}"
+    );
+    assert!(read_to_end(stream).await < size);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_idle_makes_room_for_one_that_waits() {
+    let gateway = limited(Limits {
+        connections: 1,
+        head: Duration::from_millis(50),
+        ..Limits::default()
+    })
+    .await;
+    let mut idle = TcpStream::connect(gateway.address).unwrap();
+    let request = format!("GET / HTTP/1.1\r\nhost: {}\r\n\r\n", gateway.address);
+    idle.write_all(request.as_bytes()).unwrap();
+    // Accepted only once the first is gone, of which the one place is.
+    let answer = gateway
+        .raw("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")
+        .await;
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    assert!(read_to_end(idle).await > 0);
     gateway.stop().await;
 }

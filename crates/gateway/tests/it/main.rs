@@ -24,4 +24,5 @@ mod roles;
 mod router;
 mod server;
 mod support;
+mod tls;
 mod trash;

@@ -17,22 +17,6 @@ fn sample(metrics: &str, beginning: &str) -> f64 {
     line.rsplit_once(' ').unwrap().1.parse().unwrap()
 }
 
-/// Asks until the answer is as wanted.
-async fn wait(gateway: &Gateway, page: &str, wanted: impl Fn(&str) -> bool) -> String {
-    let asking = async {
-        loop {
-            let answer = gateway.monitored(page).await;
-            if wanted(&answer) {
-                return answer;
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), asking)
-        .await
-        .unwrap()
-}
-
 #[tokio::test]
 async fn a_gateway_says_that_it_lives_and_is_ready() {
     let gateway = Gateway::start().await;
@@ -41,10 +25,9 @@ async fn a_gateway_says_that_it_lives_and_is_ready() {
         answer.starts_with("HTTP/1.1 200") && answer.ends_with("healthy\n"),
         "{answer}"
     );
-    wait(&gateway, "/-/ready", |answer| {
-        answer.starts_with("HTTP/1.1 200")
-    })
-    .await;
+    gateway
+        .wait_for("/-/ready", |answer| answer.starts_with("HTTP/1.1 200"))
+        .await;
     let answer = gateway.monitored("/anything").await;
     assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
     let post = b"POST /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".to_vec();
@@ -63,11 +46,12 @@ async fn metrics_count_what_clients_do() {
         "content"
     );
     client.get(&path("none")).await.unwrap_err();
-    let metrics = wait(&gateway, "/metrics", |metrics| {
-        metrics.contains("lifeboat_gateway_requests_running 0")
-            && metrics.contains("lifeboat_gateway_store_up 1")
-    })
-    .await;
+    let metrics = gateway
+        .wait_for("/metrics", |metrics| {
+            metrics.contains("lifeboat_gateway_requests_running 0")
+                && metrics.contains("lifeboat_gateway_store_up 1")
+        })
+        .await;
     let value = |name: &str| sample(&metrics, &format!("lifeboat_gateway_{name}"));
     assert!(metrics.contains("content-type: text/plain; version=0.0.4"));
     assert!(value("requests_total{operation=\"PutObject\",status=\"200\"}") >= 1.0);
@@ -113,10 +97,9 @@ async fn a_gateway_that_drains_is_not_ready_while_it_finishes() {
     })
     .await
     .unwrap();
-    wait(&gateway, "/-/ready", |answer| {
-        answer.starts_with("HTTP/1.1 200")
-    })
-    .await;
+    gateway
+        .wait_for("/-/ready", |answer| answer.starts_with("HTTP/1.1 200"))
+        .await;
     let Gateway {
         stop,
         running,

@@ -1,8 +1,11 @@
 //! Key pairs with roles, over HTTP.
 
+use std::fs;
+use std::time::Duration;
+
 use futures::{StreamExt as _, TryStreamExt as _};
+use lifeboat_gateway::auth::file::Users;
 use lifeboat_gateway::auth::policy::Role;
-use lifeboat_gateway::server::Error;
 use lifeboat_gateway::{Config, Credentials, Server, User};
 use object_store::aws::AmazonS3;
 use object_store::{ObjectStore as _, ObjectStoreExt as _};
@@ -23,11 +26,11 @@ fn user(name: &str, role: Role, prefix: &str) -> User {
 
 async fn gateway() -> Gateway {
     Gateway::start_with(Config {
-        users: vec![
+        users: Users::Fixed(vec![
             user("reader", Role::Read, ""),
             user("adder", Role::AppendOnly, "mine/"),
             user("writer", Role::Write, "mine/"),
-        ],
+        ]),
         buckets: vec!["bucket".to_owned(), "other".to_owned()],
         ..config()
     })
@@ -143,16 +146,55 @@ async fn a_signed_url_gives_no_more_than_its_key_pair_has() {
 #[tokio::test]
 async fn one_access_key_is_not_two_key_pairs() {
     let volume = TempDir::new().unwrap();
+    let readers = ["", "mine/"].map(|prefix| user("reader", Role::Read, prefix));
     let twice = Config {
-        users: vec![
-            user("reader", Role::Read, ""),
-            user("reader", Role::Write, ""),
-        ],
+        users: Users::Fixed(readers.into()),
         ..config()
     };
     let error = Server::bind(twice, local(&volume)).await.unwrap_err();
-    assert!(
-        matches!(&error, Error::SameKey { access_key } if access_key == "reader"),
-        "{error}"
+    assert_eq!(
+        error.to_string(),
+        "access key `reader` belongs to two key pairs"
     );
+}
+
+#[tokio::test]
+async fn users_come_and_go_with_their_file_and_a_broken_file_changes_nothing() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("users.yaml");
+    let entry = |name: &str| {
+        format!(
+            "  - accessKey: {name}\n    secretKey: the-secret-of-{name}\n    grants:\n      - {{role: write, buckets: [bucket]}}\n"
+        )
+    };
+    let write = |text: &str| {
+        // As a mounted Secret changes: all at once.
+        let aside = folder.path().join("aside");
+        fs::write(&aside, text).unwrap();
+        fs::rename(&aside, &file).unwrap();
+    };
+    write(&format!("users:\n{}", entry("first")));
+    let gateway = Gateway::start_with(Config {
+        users: Users::File(file.clone()),
+        reload: Duration::from_millis(5),
+        ..config()
+    })
+    .await;
+    let first = client(&gateway, "first");
+    let second = client(&gateway, "second");
+    first.put(&path("k"), "x".into()).await.unwrap();
+    assert!(second.get(&path("k")).await.is_err());
+    write("users: [broken");
+    let failures =
+        |metrics: &str| metrics.contains("lifeboat_gateway_reload_failures_total{what=\"users\"}");
+    gateway.wait_for("/metrics", failures).await;
+    first.get(&path("k")).await.unwrap();
+    write(&format!("users:\n{}", entry("second")));
+    let waiting = async { while second.get(&path("k")).await.is_err() {} };
+    tokio::time::timeout(Duration::from_secs(30), waiting)
+        .await
+        .unwrap();
+    let gone = format!("{:?}", first.get(&path("k")).await.unwrap_err());
+    assert!(gone.contains("InvalidAccessKeyId"), "{gone}");
+    gateway.stop().await;
 }
