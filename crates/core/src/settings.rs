@@ -32,7 +32,7 @@ use std::fmt;
 
 pub use effective::Effective;
 pub use error::{Error, Errors, Problem, Warning};
-pub use gateway::{Gateway, Route, Target};
+pub use gateway::{Gateway, Route, Target, Tls};
 pub use origin::{Origin, Place};
 pub use secret::{Credentials, Secret};
 pub use storage::{Azure, S3, S3Style, Storage};

@@ -17,12 +17,23 @@ pub struct Gateway {
     pub connections: u64,
     /// What all buffers of requests may take together.
     pub memory: ByteSize,
+    /// The files of the certificate; without them the gateway speaks HTTP.
+    pub tls: Option<Tls>,
+    /// Who may use the gateway beside the key pair of the values.
+    pub users_file: Option<String>,
     /// The folder of the local storage.
     pub volume: String,
     /// How long the volume keeps what is deleted or replaced.
     pub trash: Option<Age>,
     /// Buckets that lie elsewhere than all others; no bucket twice.
     pub routes: Vec<Route>,
+}
+
+/// Two files in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    pub certificate: String,
+    pub key: String,
 }
 
 /// Where one bucket lies.
@@ -53,9 +64,33 @@ impl Gateway {
             metrics_listen: resolver.optional_listen("lifeboat.gateway.metricsListen"),
             connections: connections(resolver),
             memory: resolver.size("lifeboat.gateway.memory"),
+            tls: tls(resolver),
+            users_file: resolver.optional("lifeboat.gateway.usersFile"),
             volume: resolver.text("lifeboat.gateway.volume"),
             trash: resolver.optional_age("lifeboat.gateway.trash"),
             routes: routes(resolver),
+        }
+    }
+}
+
+fn tls(resolver: &mut Resolver) -> Option<Tls> {
+    let (this, other) = (
+        "lifeboat.gateway.tls.certificate",
+        "lifeboat.gateway.tls.key",
+    );
+    match (resolver.optional(this), resolver.optional(other)) {
+        (None, None) => None,
+        (Some(certificate), Some(key)) => Some(Tls { certificate, key }),
+        (certificate, _) => {
+            let (given, missing) = match certificate {
+                Some(_) => (this, other),
+                None => (other, this),
+            };
+            let origin = resolver.resolve(given).origin;
+            let path = given.to_owned();
+            let reason = format!("is of no use without `{missing}`");
+            resolver.fail(origin, Problem::Rule { path, reason });
+            None
         }
     }
 }

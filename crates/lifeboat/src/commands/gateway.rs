@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
+use lifeboat_gateway::auth::file::Users;
 use lifeboat_gateway::backends::Sources;
-use lifeboat_gateway::{Config, Credentials, Server};
+use lifeboat_gateway::{Config, Credentials, Limits, Server, tls};
 use rand::RngExt;
 
 use crate::backends;
@@ -57,8 +58,22 @@ pub(crate) async fn run(ctx: &Context, args: &GatewayArgs) -> Result<Exit, Failu
         }],
     );
     config.monitor = gateway.metrics_listen;
-    config.connections = usize::try_from(gateway.connections).unwrap_or(usize::MAX);
-    config.memory = gateway.memory.0;
+    config.limits = Limits {
+        connections: usize::try_from(gateway.connections).unwrap_or(usize::MAX),
+        memory: gateway.memory.0,
+        ..Limits::default()
+    };
+    config.tls = gateway.tls.as_ref().map(|files| tls::Files {
+        certificate: PathBuf::from(&files.certificate),
+        key: PathBuf::from(&files.key),
+    });
+    if let Some(file) = &gateway.users_file {
+        config.users = Users::File(PathBuf::from(file));
+    }
+    let scheme = match config.tls {
+        Some(_) => "https",
+        None => "http",
+    };
     config.first_request = (sources.random)();
     let routed = gateway.routes.iter().map(|route| route.bucket.as_str());
     config.buckets = settings
@@ -74,7 +89,7 @@ pub(crate) async fn run(ctx: &Context, args: &GatewayArgs) -> Result<Exit, Failu
     }
     // For people, and for whoever waits until it is ready; the log goes to stderr.
     ctx.out.text(&format!(
-        "gateway listening on http://{}\n",
+        "gateway listening on {scheme}://{}\n",
         server.local_addr()
     ))?;
     server

@@ -9,6 +9,7 @@
 mod bad_input;
 mod damage;
 mod disk_full;
+mod door;
 mod failing_disk;
 mod holders;
 mod kill_gateway;

@@ -27,6 +27,7 @@ pub(crate) struct World {
     folder: TempDir,
     gateway: Option<Process>,
     endpoint: String,
+    monitor: String,
 }
 
 impl World {
@@ -40,6 +41,7 @@ impl World {
             folder,
             gateway: None,
             endpoint,
+            monitor: String::new(),
         };
         world.write_values(&world.values());
         world
@@ -117,8 +119,19 @@ impl World {
             .unwrap()
     }
 
+    /// The second port of the gateway.
+    pub(crate) fn monitor(&self) -> &str {
+        &self.monitor
+    }
+
     pub(crate) fn start_gateway(&mut self) {
         let gateway = Process::start(&mut self.command(&["gateway"])).unwrap();
+        self.monitor = gateway
+            .wait_for_line(Duration::from_mins(1), |line| {
+                line.strip_prefix("health and metrics on ")
+                    .map(str::to_owned)
+            })
+            .unwrap();
         self.endpoint = gateway
             .wait_for_line(Duration::from_mins(1), |line| {
                 line.strip_prefix("gateway listening on ")
