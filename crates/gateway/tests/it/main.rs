@@ -10,6 +10,8 @@ mod adoption;
 mod capabilities;
 mod contract;
 mod damage;
+mod fake;
+mod faults;
 mod full;
 mod gateway;
 mod guard;

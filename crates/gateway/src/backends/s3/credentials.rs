@@ -51,7 +51,7 @@ impl Credentials {
             .with_retry(retry)
             .with_client_options(client)
             .build()
-            .map_err(|source| OpenError::Client {
+            .map_err(|source| OpenError::Identity {
                 source: source.into(),
             })?;
         Ok(Self::Identity(Arc::clone(store.credentials())))
@@ -74,5 +74,143 @@ impl Credentials {
                 }))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::Mutex;
+
+    use jiff::{SignedDuration, Timestamp};
+    use lifeboat_core::error::Kind;
+    use object_store::aws::AmazonS3ConfigKey;
+    use tempfile::TempDir;
+    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A service that gives keys: of a pod at `/pod`, of a machine where Amazon's machines have theirs.
+    struct Service {
+        endpoint: String,
+        /// Head of each request, in lower case.
+        seen: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl Service {
+        /// Its keys are valid for so long.
+        async fn start(valid: SignedDuration) -> Self {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "whoever gets the keys compares their end with the time of the machine"
+            )]
+            let end = Timestamp::now() + valid;
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let endpoint = format!("http://{}", listener.local_addr().unwrap());
+            let seen = Arc::new(Mutex::new(Vec::new()));
+            let noted = Arc::clone(&seen);
+            let keys = format!(
+                "{{\"AccessKeyId\":\"id\",\"SecretAccessKey\":\"secret\",\"Token\":\"token\",\"Expiration\":\"{end}\"}}"
+            );
+            tokio::spawn(async move {
+                loop {
+                    let (stream, _) = listener.accept().await.unwrap();
+                    let mut stream = BufReader::new(stream);
+                    let mut head = String::new();
+                    while !head.ends_with("\r\n\r\n") {
+                        stream.read_line(&mut head).await.unwrap();
+                    }
+                    let head = head.to_lowercase();
+                    let body = match head.split(' ').nth(1).unwrap() {
+                        "/latest/api/token" => "session",
+                        "/latest/meta-data/iam/security-credentials/" => "role",
+                        "/latest/meta-data/iam/security-credentials/role" | "/pod" => &keys,
+                        _ => "",
+                    };
+                    noted.lock().unwrap().push(head);
+                    let length = body.len();
+                    let answer = format!(
+                        "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+                    );
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                }
+            });
+            Self { endpoint, seen }
+        }
+
+        fn seen(&self) -> Vec<String> {
+            self.seen.lock().unwrap().clone()
+        }
+    }
+
+    fn pod(service: &Service, token: &TempDir) -> AmazonS3Builder {
+        let file = token.path().join("token");
+        fs::write(&file, "of-the-pod").unwrap();
+        AmazonS3Builder::new()
+            .with_config(
+                AmazonS3ConfigKey::ContainerCredentialsFullUri,
+                format!("{}/pod", service.endpoint),
+            )
+            .with_config(
+                AmazonS3ConfigKey::ContainerAuthorizationTokenFile,
+                file.display().to_string(),
+            )
+    }
+
+    #[tokio::test]
+    async fn keys_of_a_pod_are_kept_until_they_are_about_to_expire() {
+        let folder = TempDir::new().unwrap();
+        let service = Service::start(SignedDuration::from_mins(60)).await;
+        let credentials = Credentials::asked_by(pod(&service, &folder)).unwrap();
+        for _ in 0..50 {
+            let keys = credentials.keys().await.unwrap();
+            let told = (keys.access_key.as_str(), keys.token.as_deref());
+            assert_eq!(told, ("id", Some("token")));
+        }
+        let seen = service.seen();
+        assert_eq!(seen.len(), 1);
+        assert!(seen[0].contains("authorization: of-the-pod"), "{}", seen[0]);
+
+        let service = Service::start(SignedDuration::from_mins(4)).await;
+        let credentials = Credentials::asked_by(pod(&service, &folder)).unwrap();
+        while service.seen().len() < 3 {
+            credentials.keys().await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_machine_is_asked_when_nothing_else_is_said() {
+        let service = Service::start(SignedDuration::from_mins(60)).await;
+        let builder = AmazonS3Builder::new().with_metadata_endpoint(&service.endpoint);
+        let keys = Credentials::asked_by(builder)
+            .unwrap()
+            .keys()
+            .await
+            .unwrap();
+        assert_eq!(keys.secret_key, "secret");
+        assert!(service.seen()[2].contains("x-aws-ec2-metadata-token: session"));
+    }
+
+    #[tokio::test]
+    async fn an_identity_that_nobody_gives_is_told_with_the_setting() {
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", closed.local_addr().unwrap());
+        drop(closed);
+        let builder = AmazonS3Builder::new().with_metadata_endpoint(endpoint);
+        let error = Credentials::asked_by(builder)
+            .unwrap()
+            .keys()
+            .await
+            .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("backup.storage.backend.s3.accessKey"),
+            "{error}"
+        );
+        let half = AmazonS3Builder::new().with_access_key_id("id");
+        let error = Credentials::asked_by(half).unwrap_err();
+        assert_eq!(error.kind(), Kind::Invalid);
     }
 }

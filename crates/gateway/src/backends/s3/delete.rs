@@ -1,5 +1,7 @@
 //! Removing one object or many.
 
+use std::collections::BTreeMap;
+
 use futures::{StreamExt as _, stream};
 use reqwest::Method;
 
@@ -83,10 +85,10 @@ impl Client {
     /// Removes up to 1,000 objects of one bucket with one request.
     async fn delete_listed(&self, targets: &[&Target]) -> Vec<Result<Deleted, Error>> {
         match self.ask_to_delete(targets).await {
-            Ok(document) => targets
-                .iter()
-                .map(|target| outcome(&document, target))
-                .collect(),
+            Ok(document) => {
+                let said = Said::by(&document);
+                targets.iter().map(|target| said.of(target)).collect()
+            }
             Err(error) => targets.iter().map(|_| Err(again(&error))).collect(),
         }
     }
@@ -143,42 +145,68 @@ fn listed(targets: &[&Target]) -> String {
     document
 }
 
-/// What the answer says of one object.
-fn outcome(document: &Element, (path, options): &Target) -> Result<Deleted, Error> {
-    let is_meant = |element: &&Element| {
-        let version = element.text("VersionId");
-        let of_version = match options.version.as_deref() {
-            None => true,
-            Some(wanted) => version.is_none_or(|version| version == wanted),
+/// What an answer says of each object, by key.
+struct Said<'a> {
+    deleted: BTreeMap<&'a str, Vec<&'a Element>>,
+    failed: BTreeMap<&'a str, Vec<&'a Element>>,
+}
+
+impl<'a> Said<'a> {
+    fn by(document: &'a Element) -> Self {
+        let by_key = |name: &'static str| {
+            let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
+            for element in document.all(name) {
+                found
+                    .entry(element.text("Key").unwrap_or_default())
+                    .or_default()
+                    .push(element);
+            }
+            found
         };
-        element.text("Key") == Some(path.key()) && of_version
-    };
-    if let Some(deleted) = document.all("Deleted").find(is_meant) {
-        let marked = deleted.flag("DeleteMarker");
-        let version = if marked {
-            "DeleteMarkerVersionId"
-        } else {
-            "VersionId"
-        };
-        return Ok(Deleted {
-            version: deleted.text(version).map(str::to_owned),
-            marker: marker(marked),
-        });
-    }
-    let Some(failed) = document.all("Error").find(is_meant) else {
-        return Err(untold());
-    };
-    let subject = Subject {
-        bucket: path.bucket(),
-        key: Some(path.key()),
-        upload: None,
-        version: options.version.as_deref(),
-    };
-    match Refusal::late(failed).into_error(subject) {
-        Error::NoSuchKey { .. } if options.condition == WriteCondition::None => {
-            Ok(Deleted::default())
+        Self {
+            deleted: by_key("Deleted"),
+            failed: by_key("Error"),
         }
-        error => Err(error),
+    }
+
+    fn of(&self, (path, options): &Target) -> Result<Deleted, Error> {
+        let find = |found: &BTreeMap<&str, Vec<&'a Element>>| {
+            let elements = found.get(path.key())?;
+            let mut elements = elements.iter().copied();
+            match options.version.as_deref() {
+                None => elements.next(),
+                Some(wanted) => elements.find(|element| {
+                    element
+                        .text("VersionId")
+                        .is_none_or(|found| found == wanted)
+                }),
+            }
+        };
+        if let Some(deleted) = find(&self.deleted) {
+            let marked = deleted.flag("DeleteMarker");
+            let version = if marked {
+                "DeleteMarkerVersionId"
+            } else {
+                "VersionId"
+            };
+            return Ok(Deleted {
+                version: deleted.text(version).map(str::to_owned),
+                marker: marker(marked),
+            });
+        }
+        let failed = find(&self.failed).ok_or_else(untold)?;
+        let subject = Subject {
+            bucket: path.bucket(),
+            key: Some(path.key()),
+            upload: None,
+            version: options.version.as_deref(),
+        };
+        match Refusal::late(failed).into_error(subject) {
+            Error::NoSuchKey { .. } if options.condition == WriteCondition::None => {
+                Ok(Deleted::default())
+            }
+            error => Err(error),
+        }
     }
 }
 
@@ -238,7 +266,8 @@ mod tests {
               <Error><Key>gone</Key><Code>NoSuchKey</Code></Error></DeleteResult>",
         )
         .unwrap();
-        let of = |key, version| outcome(&document, &target(key, version));
+        let said = Said::by(&document);
+        let of = |key, version| said.of(&target(key, version));
         assert_eq!(of("a&b", None).unwrap(), Deleted::default());
         let marked = of("m", None).unwrap();
         assert_eq!(

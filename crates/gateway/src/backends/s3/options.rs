@@ -137,6 +137,13 @@ pub enum OpenError {
         #[source]
         source: Option<BodyError>,
     },
+    #[error(
+        "the environment says whose keys to use for S3, but not well: set all or none of its `AWS_…` variables"
+    )]
+    Identity {
+        #[source]
+        source: BodyError,
+    },
     #[error("cannot set up the client of S3")]
     Client {
         #[source]
@@ -147,7 +154,10 @@ pub enum OpenError {
 impl OpenError {
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Endpoint { .. } | Self::Value { .. } | Self::Certificates { .. } => Kind::Invalid,
+            Self::Endpoint { .. }
+            | Self::Value { .. }
+            | Self::Certificates { .. }
+            | Self::Identity { .. } => Kind::Invalid,
             Self::ReadCertificates { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 Kind::NotFound
             }
