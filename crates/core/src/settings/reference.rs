@@ -22,6 +22,8 @@ both are given and differ, a warning says which one counts.
 |---|---|
 | `LIFEBOAT_ACCESS_KEY`, `LIFEBOAT_SECRET_KEY` | the keys of the gateway, before all values |
 | `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` | as a pair, for the commands that talk to the gateway, when neither those nor the values give keys |
+| `AZURE_STORAGE_ACCOUNT`; `AZURE_STORAGE_KEY` or `AZURE_STORAGE_SAS_TOKEN` | the storage account and what proves the gateway there, where the values say nothing |
+| `AZURE_CLIENT_ID`, `AZURE_TENANT_ID`, `AZURE_FEDERATED_TOKEN_FILE`, `AZURE_AUTHORITY_HOST` | the workload identity, as Azure's webhook sets it; without it that of the machine |
 ";
 
 /// Returns the whole reference as Markdown.

@@ -48,8 +48,12 @@ pub struct Azure {
     pub account: Option<Secret>,
     /// `None`: from the existing Secret, or else the identity of the pod.
     pub key: Option<Secret>,
+    /// A shared access signature, in place of the key: never both.
+    pub sas: Option<Secret>,
     /// `None`: Azure's own.
     pub endpoint: Option<String>,
+    /// A file in PEM with certificates to trust beside those of the system.
+    pub certificates: Option<String>,
     /// Name of an existing Secret with `azureAccountName` and `azureAccountKey`.
     pub existing_secret: Option<String>,
 }
@@ -146,6 +150,8 @@ impl Azure {
         let existing_secret = resolver.optional("backup.storage.backend.azure.fromExternalSecret");
         let name = "backup.storage.backend.azure.accountName";
         let key = "backup.storage.backend.azure.accountKey";
+        let certificates = resolver.optional("lifeboat.gateway.azure.certificates");
+        let sas = resolver.secret("lifeboat.gateway.azure.sasToken");
         let switch = resolver.resolve("backup.storage.backend.azure.enabled");
         let by_minio = switch.key.path == "minio.azuregateway.enabled"
             && switch.reading.text == "true"
@@ -153,13 +159,23 @@ impl Azure {
         let (account, key) = if by_minio {
             let access_key = resolver.resolve("global.s3proxy.credentials.accessKey");
             let secret_key = resolver.resolve("global.s3proxy.credentials.secretKey");
-            (
-                resolver.secret_or(name, &access_key),
-                resolver.secret_or(key, &secret_key),
-            )
+            let account = resolver.secret_or(name, &access_key);
+            // With a signature the secret key of the gateway is no more than that.
+            let key = match &sas {
+                Some(_) => resolver.secret(key),
+                None => resolver.secret_or(key, &secret_key),
+            };
+            (account, key)
         } else {
             (resolver.secret(name), resolver.secret(key))
         };
+        if let (Some(sas), Some(key)) = (&sas, &key) {
+            let problem = Problem::Rule {
+                path: sas.name.to_owned(),
+                reason: format!("is set, and `{}` too: keep one of them", key.name),
+            };
+            resolver.fail(sas.origin.clone(), problem);
+        }
         let usable = |sourced: Option<Sourced>| {
             sourced
                 .filter(|sourced| !sourced.placeholder)
@@ -168,7 +184,9 @@ impl Azure {
         Self {
             account: usable(account),
             key: usable(key),
+            sas: usable(sas),
             endpoint,
+            certificates,
             existing_secret,
         }
     }

@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use super::{from, from_all};
+use super::{errors, from, from_all};
 use crate::settings::{Credentials, Settings, Storage};
 
 fn exposed(credentials: &Credentials) -> (&str, &str) {
@@ -148,6 +148,26 @@ fn in_azure_mode_the_keys_are_those_of_the_account() {
         ("my-account.1", key)
     );
     assert!(settings.check().is_empty());
+}
+
+#[test]
+fn a_signature_takes_the_place_of_the_key_of_the_account() {
+    let sas = "lifeboat: {gateway: {azure: {sasToken: 'sv=1&sig=x'}}}";
+    let settings = from(&format!(
+        "{sas}\nminio: {{accessKey: backups, secretKey: forclients, azuregateway: {{enabled: true}}}}"
+    ));
+    let Storage::Azure(azure) = &settings.storage else {
+        panic!("{:?}", settings.storage);
+    };
+    assert_eq!(azure.account.as_ref().unwrap().expose(), "backups");
+    assert_eq!(azure.key, None);
+    assert_eq!(azure.sas.as_ref().unwrap().expose(), "sv=1&sig=x");
+    assert_snapshot!(
+        errors(&format!(
+            "{sas}\nbackup: {{storage: {{backend: {{azure: {{enabled: true, accountName: backups, accountKey: c2VjcmV0}}}}}}}}"
+        )),
+        @"values.yaml:1:40: `lifeboat.gateway.azure.sasToken` is set, and `backup.storage.backend.azure.accountKey` too: keep one of them"
+    );
 }
 
 #[test]
