@@ -3,6 +3,9 @@
 //! Texts are kept as they are, because a key may begin or end in blanks. Documents come from outside: whatever they are, they
 //! are read or refused, in memory that their size bounds.
 
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
 use quick_xml::Reader;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 
@@ -14,11 +17,13 @@ const MAX_DEPTH: usize = 16;
 #[error("the answer of the store cannot be read at `{0}`")]
 pub(super) struct Malformed(pub(super) &'static str);
 
-/// An element with all below it. Attributes and namespaces mean nothing here.
+/// An element with all below it. Attributes mean nothing here but one, and namespaces none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Element {
     name: String,
     text: String,
+    /// The text is percent-encoded, as its element says, because XML cannot hold it otherwise.
+    encoded: bool,
     children: Vec<Self>,
 }
 
@@ -26,7 +31,8 @@ impl Element {
     /// Reads a document.
     pub(super) fn parse(document: &[u8]) -> Result<Self, Malformed> {
         let text = std::str::from_utf8(document).map_err(|_| Malformed("UTF-8"))?;
-        let mut reader = Reader::from_str(text);
+        // Azure begins with a mark of the encoding.
+        let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}'));
         reader.config_mut().expand_empty_elements = true;
         // The elements that are open, outermost first, below a root that is none.
         let mut open = vec![Self::default()];
@@ -77,8 +83,13 @@ impl Element {
         let name = std::str::from_utf8(start.local_name().into_inner())
             .map_err(|_| Malformed("name"))?
             .to_owned();
+        let encoded = start
+            .try_get_attribute("Encoded")
+            .map_err(|_| Malformed("attribute"))?
+            .is_some_and(|attribute| &*attribute.value == b"true");
         Ok(Self {
             name,
+            encoded,
             ..Self::default()
         })
     }
@@ -95,6 +106,21 @@ impl Element {
     /// The first child of a name.
     pub(super) fn child(&self, name: &str) -> Option<&Self> {
         self.children.iter().find(|child| child.name == name)
+    }
+
+    /// All children, in order.
+    pub(super) fn children(&self) -> &[Self] {
+        &self.children
+    }
+
+    /// The text of the element itself, decoded.
+    pub(super) fn content(&self) -> Result<Cow<'_, str>, Malformed> {
+        if !self.encoded {
+            return Ok(Cow::Borrowed(&self.text));
+        }
+        percent_decode_str(&self.text)
+            .decode_utf8()
+            .map_err(|_| Malformed("text"))
     }
 
     /// All children of a name, in order.
@@ -169,6 +195,19 @@ mod tests {
         assert_eq!(root.parsed::<u64>("Is"), Err(Malformed("Is")));
         assert!(root.flag("Is") && !root.flag("Key"));
         assert_eq!(root.required("None"), Err(Malformed("None")));
+    }
+
+    #[test]
+    fn what_xml_cannot_hold_is_decoded() {
+        let document =
+            b"\xef\xbb\xbf<a><Name Encoded=\"true\">x%EF%BF%BEy%20</Name><Name>%20</Name></a>";
+        let root = Element::parse(document).unwrap();
+        let names: Vec<_> = root
+            .children()
+            .iter()
+            .map(|name| name.content().unwrap())
+            .collect();
+        assert_eq!(names, ["x\u{fffe}y ", "%20"]);
     }
 
     #[test]
