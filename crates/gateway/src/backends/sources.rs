@@ -43,6 +43,11 @@ impl Sources {
     }
 }
 
+/// Whether a text has the form of an id, so that it may be part of a name.
+pub(crate) fn is_id(text: &str) -> bool {
+    text.len() == 26 && text.bytes().all(|byte| LETTERS.contains(&byte))
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicI64, Ordering};
@@ -61,6 +66,7 @@ mod tests {
         };
         let ids: Vec<_> = (0..100).map(|_| sources.id()).collect();
         assert!(ids.is_sorted());
-        assert!(ids.iter().all(|id| id.len() == 26));
+        assert!(ids.iter().all(|id| is_id(id)));
+        assert!(!is_id("") && !is_id("../../../../../../../../.."));
     }
 }

@@ -89,3 +89,4 @@ suite!($ minio: crate::remote::Remote::in_minio(); but {
     does_not_know_an_upload_that_has_ended: "it ends an upload that it does not know as if it were one",
     answers_a_repeated_completion_alike: "it knows nothing of an upload that has been completed",
 });
+suite!($ azurite: crate::azure::account::Account::in_azurite(); but {});

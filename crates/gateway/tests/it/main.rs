@@ -7,6 +7,7 @@
 )]
 
 mod adoption;
+mod azure;
 mod capabilities;
 mod contract;
 mod damage;
