@@ -32,6 +32,8 @@ enum Command {
     Demo(demo::Arguments),
     Bench(bench::Arguments),
     Tidy(tidy::Arguments),
+    /// Write what the last `cargo xtask test` saw of clients into docs/reference/s3.md
+    Conformance,
 }
 
 fn main() -> ExitCode {
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Tidy(arguments) => tidy::run(&arguments),
+        Command::Conformance => test::write_conformance(),
     };
     match done {
         Ok(Verdict::Good) => ExitCode::SUCCESS,

@@ -3,6 +3,7 @@
 //! A step that fails does not keep the later ones from running. Steps write to stderr; the summary goes to
 //! stdout, and its last line is made for programs: `N passed, N failed, N skipped`.
 
+mod conformance;
 mod harness;
 mod steps;
 mod summary;
@@ -18,6 +19,7 @@ use lifeboat_testkit::cache::Missing;
 use lifeboat_testkit::{environment, scratch, workspace};
 use tempfile::TempDir;
 
+pub(crate) use self::conformance::write as write_conformance;
 use self::harness::Tally;
 use self::summary::{Row, Summary};
 use self::tools::Tools;
@@ -60,6 +62,8 @@ struct Session {
     tools: Tools,
     /// What a test may do about a thing that is not in the cache.
     missing: Missing,
+    /// How many tests skipped themselves, once they have run.
+    skips: Option<usize>,
     /// All that the test harness printed.
     log: File,
     log_path: PathBuf,
@@ -76,6 +80,7 @@ impl Session {
         Ok(Self {
             tools: Tools::default(),
             missing: Missing::Make,
+            skips: None,
             log,
             log_path,
             scratch: scratch::folder(&target, "test")?,

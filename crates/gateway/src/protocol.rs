@@ -3,6 +3,7 @@
 //! Parsing, signatures and XML are `s3s`; what an operation means is in one file for each group of operations.
 
 mod admission;
+mod attributes;
 mod body;
 mod broken;
 mod bucket;
@@ -171,6 +172,7 @@ operations! {
     object::put_object(PutObjectInput) -> PutObjectOutput;
     object::get_object(GetObjectInput) -> GetObjectOutput;
     object::head_object(HeadObjectInput) -> HeadObjectOutput;
+    attributes::get_object_attributes(GetObjectAttributesInput) -> GetObjectAttributesOutput;
     object::copy_object(CopyObjectInput) -> CopyObjectOutput;
     delete::delete_object(DeleteObjectInput) -> DeleteObjectOutput;
     delete::delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use lifeboat_core::error::Kind;
-use lifeboat_core::settings::{Storage, Target};
+use lifeboat_core::settings::{self, Storage, Target};
 use lifeboat_gateway::backend::{self, Backend};
 use lifeboat_gateway::backends::Sources;
 use lifeboat_gateway::backends::local::{Local, OpenError};
+use lifeboat_gateway::backends::s3::{self, S3};
 use lifeboat_gateway::router::{Place, Router};
 
 use crate::context::{Context, blocking};
@@ -26,8 +27,9 @@ pub(crate) async fn open(
             let volume = volume.map_or_else(|| PathBuf::from(&gateway.volume), Path::to_owned);
             open_volume(ctx, volume, sources).await?
         }
-        Storage::S3(_) | Storage::Azure(_) | Storage::None => {
-            let error = "this version serves a volume only, not yet AWS S3 or Azure Blob Storage";
+        Storage::S3(settings) => open_s3(settings, sources).await?,
+        Storage::Azure(_) | Storage::None => {
+            let error = "this version serves a volume or AWS S3, not yet Azure Blob Storage";
             return Err(Failure::new(Kind::Invalid, error)
                 .hint("set `minio.persistence.enabled` to true and the other storage to false"));
         }
@@ -79,6 +81,16 @@ pub(crate) fn volumes(ctx: &Context, named: Option<&Path>) -> Result<Vec<PathBuf
         return Err(Failure::new(Kind::Invalid, error).hint("name one with `--volume`"));
     }
     Ok(volumes)
+}
+
+async fn open_s3(settings: &settings::S3, sources: &Sources) -> Result<Arc<dyn Backend>, Failure> {
+    let (options, sources) = (s3::Options::from(settings), sources.clone());
+    blocking(move || {
+        let store = S3::open(options, sources)
+            .map_err(|error| Failure::new(error.kind(), error).context("cannot serve S3"))?;
+        Ok(Arc::new(store) as Arc<dyn Backend>)
+    })
+    .await
 }
 
 /// Takes a volume into service, and has it looked after as long as the process runs.

@@ -6,6 +6,9 @@ use std::path::PathBuf;
 /// The file to which [`skip!`](crate::skip!) appends. Unset: skips are only printed.
 pub const SKIP_LOG: &str = "LIFEBOAT_SKIP_LOG";
 
+/// The file to which [`sightings`](crate::sightings) are appended. Unset: they are not kept.
+pub const SIGHTINGS_LOG: &str = "LIFEBOAT_SIGHTINGS_LOG";
+
 /// A decimal number that replaces the fixed seed of [`random`](crate::random).
 pub const SEED: &str = "LIFEBOAT_TEST_SEED";
 

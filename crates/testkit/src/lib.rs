@@ -20,5 +20,6 @@ pub mod python;
 pub mod random;
 pub mod scratch;
 pub mod servers;
+pub mod sightings;
 pub mod skip;
 pub mod workspace;

@@ -7,12 +7,13 @@ use anyhow::{Context, Result};
 use lifeboat_testkit::cache::Missing;
 use lifeboat_testkit::{environment, skip};
 
+use super::conformance;
 use super::harness::Harness;
 use super::tools::{self, Tools};
 use super::{Done, Session, Step};
 use crate::{cargo, tidy};
 
-pub(super) const ALL: [Step; 10] = [
+pub(super) const ALL: [Step; 11] = [
     Step {
         name: "set-up",
         run: set_up,
@@ -48,6 +49,10 @@ pub(super) const ALL: [Step; 10] = [
     Step {
         name: "tests",
         run: tests,
+    },
+    Step {
+        name: "conformance",
+        run: conformance::check,
     },
     Step {
         name: "doc-tests",
@@ -127,7 +132,15 @@ fn servers(session: &mut Session) -> Result<Done> {
 }
 
 fn tests(session: &mut Session) -> Result<Done> {
-    harness(session, &["--lib", "--bins", "--tests"])
+    let log = conformance::log()?;
+    if log.exists() {
+        std::fs::remove_file(&log)?;
+    }
+    let done = harness(session, &["--lib", "--bins", "--tests"])?;
+    if let Done::Tests(tally) = &done {
+        session.skips = Some(tally.skipped.len());
+    }
+    Ok(done)
 }
 
 fn doc_tests(session: &mut Session) -> Result<Done> {
@@ -161,6 +174,7 @@ fn harness(session: &mut Session, which: &[&str]) -> Result<Done> {
     command
         .args(which)
         .env(environment::SKIP_LOG, &skip_log)
+        .env(environment::SIGHTINGS_LOG, conformance::log()?)
         .env(
             environment::FETCH,
             match session.missing {

@@ -1,16 +1,22 @@
 //! An installation of its own for each test: a folder, a values file, a gateway, a store.
 
+pub(crate) mod storage;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use lifeboat_testkit::process::Process;
+use lifeboat_testkit::servers::{Keys, Server};
+use lifeboat_testkit::{http, sightings};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::{ClientOptions, RetryConfig};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tempfile::TempDir;
+
+use self::storage::Storage;
 
 pub(crate) const ACCESS_KEY: &str = "lifeboattest";
 pub(crate) const SECRET_KEY: &str = "averysecretkey";
@@ -24,8 +30,11 @@ pub(crate) struct Seen {
 }
 
 pub(crate) struct World {
-    folder: TempDir,
+    // Dropped in this order: the gateway before what it needs.
     gateway: Option<Process>,
+    behind: Option<Server>,
+    storage: Storage,
+    folder: TempDir,
     endpoint: String,
     monitor: String,
 }
@@ -38,8 +47,10 @@ impl World {
         fs::create_dir(folder.path().join("volume")).unwrap();
         let endpoint = format!("http://{}", lifeboat_testkit::port::free().unwrap());
         let world = Self {
-            folder,
             gateway: None,
+            behind: None,
+            storage: Storage::Volume,
+            folder,
             endpoint,
             monitor: String::new(),
         };
@@ -64,12 +75,38 @@ impl World {
         world
     }
 
+    /// A gateway in front of a real server. Nothing where that cannot be had; then it says so.
+    pub(crate) fn behind(storage: Storage) -> Option<Self> {
+        let mut world = Self::without_gateway();
+        match storage.start(&world.path("behind")) {
+            Ok(server) => world.behind = server,
+            Err(error) => {
+                lifeboat_testkit::skip!("no {storage:?}: {error:#}");
+                return None;
+            }
+        }
+        world.storage = storage;
+        world.write_values(&world.values());
+        world.start_gateway();
+        Some(world)
+    }
+
+    /// The keys that clients of the gateway sign with.
+    pub(crate) fn keys(&self) -> Keys {
+        self.storage.keys(self.behind.as_ref())
+    }
+
     pub(crate) fn values(&self) -> String {
+        let behind = self.behind.as_ref();
+        let Keys { access, secret } = self.keys();
         format!(
-            "backup: {{enabled: true}}\n\
-             minio:\n  accessKey: {ACCESS_KEY}\n  secretKey: {SECRET_KEY}\n  persistence: {{enabled: true}}\n\
+            "backup:\n  enabled: true\n{}\
+             minio:\n  accessKey: {access}\n  secretKey: {secret}\n  {}\n\
              lifeboat:\n  timeZone: UTC\n  gateway: {{listen: '127.0.0.1:0', metricsListen: '127.0.0.1:0', volume: {}}}\n  \
-             stackgraph: {{path: {}}}\n",
+             stackgraph: {{path: {}}}\n\
+             victoria-metrics-0: {{backup: {{enabled: true}}}}\n",
+            self.storage.more_values(behind),
+            self.storage.values(behind),
             self.volume().display(),
             self.store().display()
         )
@@ -139,6 +176,19 @@ impl World {
             })
             .unwrap();
         self.gateway = Some(gateway);
+    }
+
+    /// What the store behind the gateway cannot do: words of the scripts in `tests/python`.
+    pub(crate) fn store_lacks(&self) -> &'static str {
+        self.storage.lacks()
+    }
+
+    /// Notes which operations `client` was seen to use in front of this storage. To be called when all went well.
+    pub(crate) fn record_sightings(&self, client: &str) {
+        let monitor = self.monitor.trim_start_matches("http://");
+        let metrics = http::get(monitor.parse().unwrap(), "/metrics").unwrap();
+        assert_eq!(metrics.status, 200, "{}", metrics.body);
+        sightings::record(self.storage.name(), client, &metrics.body);
     }
 
     pub(crate) fn take_gateway(&mut self) -> Process {
