@@ -21,7 +21,8 @@ both are given and differ, a warning says which one counts.
 | environment | stands for |
 |---|---|
 | `LIFEBOAT_ACCESS_KEY`, `LIFEBOAT_SECRET_KEY` | the keys of the gateway, before all values |
-| `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` | as a pair, for the commands that talk to the gateway, when neither those nor the values give keys |
+| `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` | as a pair, for the commands that talk to the gateway, when neither those nor the values give keys; for the gateway in front of S3, its keys of S3 when the values give none |
+| `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_ROLE_ARN`, `AWS_CONTAINER_CREDENTIALS_FULL_URI` and others that the cluster sets | the identity of the gateway's pod in front of S3, when nothing else gives keys of S3 |
 | `AZURE_STORAGE_ACCOUNT`; `AZURE_STORAGE_KEY` or `AZURE_STORAGE_SAS_TOKEN` | the storage account and what proves the gateway there, where the values say nothing |
 | `AZURE_CLIENT_ID`, `AZURE_TENANT_ID`, `AZURE_FEDERATED_TOKEN_FILE`, `AZURE_AUTHORITY_HOST` | the workload identity, as Azure's webhook sets it; without it that of the machine |
 ";

@@ -34,7 +34,7 @@ pub struct UploadOptions {
 /// A multipart upload that has just begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BegunUpload {
-    /// Sorts by the time the upload began.
+    /// Where the gateway makes it, it sorts by the time the upload began.
     pub id: String,
     pub relayed: Relayed,
 }
@@ -43,7 +43,7 @@ pub struct BegunUpload {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadInfo {
     pub key: String,
-    /// Sorts by the time the upload began.
+    /// As in [`BegunUpload`].
     pub id: String,
     pub initiated: Timestamp,
     pub options: UploadOptions,

@@ -8,6 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use lifeboat_core::error::Kind;
+use lifeboat_gateway::backend::Backend as _;
+use lifeboat_gateway::backends::s3::{Options, Patience, S3};
 use lifeboat_gateway::server::Error;
 use lifeboat_gateway::{Config, Limits, Server, tls};
 use object_store::aws::AmazonS3;
@@ -16,6 +19,8 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 
 use crate::gateway::{Gateway, config, local, path};
+use crate::remote::options_behind;
+use crate::support::{put, read, wall_clock};
 
 /// Who vouches for the certificates of a test, and where those are.
 struct Authority {
@@ -206,4 +211,44 @@ async fn a_gateway_whose_certificate_is_missing_does_not_start() {
         cause.starts_with("cannot read") && cause.contains("tls.crt"),
         "{cause}"
     );
+}
+
+#[tokio::test]
+async fn a_store_behind_the_gateway_is_trusted_with_the_certificates_of_the_settings() {
+    let authority = Authority::new();
+    authority.certify(2999);
+    authority.write("ca.crt", &authority.pem);
+    let store = Gateway::start_with(authority.config()).await;
+    let options = Options {
+        endpoint: Some(format!("https://{}", store.address)),
+        patience: Patience {
+            attempts: 1,
+            ..Patience::default()
+        },
+        ..options_behind(&store)
+    };
+    let s3 = S3::open(options.clone(), wall_clock()).unwrap();
+    let refused = s3.bucket("bucket").await.unwrap_err();
+    // The causes are in it.
+    let text = format!("{refused:?}").to_lowercase();
+    assert!(text.contains("certificate"), "{text}");
+
+    let trusting = Options {
+        certificates: Some(authority.path().join("ca.crt")),
+        ..options.clone()
+    };
+    let s3 = S3::open(trusting, wall_clock()).unwrap();
+    put(&s3, "k", "content").await.unwrap();
+    assert_eq!(read(&s3, "k").await.unwrap(), "content");
+
+    for (name, kind) in [("none.crt", Kind::NotFound), ("tls.key", Kind::Invalid)] {
+        let wrong = Options {
+            certificates: Some(authority.path().join(name)),
+            ..options.clone()
+        };
+        let error = S3::open(wrong, wall_clock()).unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.to_string().contains(name), "{error}");
+    }
+    store.stop().await;
 }

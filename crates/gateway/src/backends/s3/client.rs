@@ -1,6 +1,7 @@
 //! Sends requests: signed anew each time, within limits of time, again where that does no harm.
 
 use std::path::Path;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -24,8 +25,8 @@ use crate::backends::xml::{Element, Malformed};
 
 /// The largest document that is read: a list of 1,000 keys of 1,024 bytes, each of them encoded.
 const MAX_DOCUMENT: usize = 8 * 1024 * 1024;
-/// How long a connection that nobody uses is kept. Amazon ends it after about as long.
-const IDLE: std::time::Duration = std::time::Duration::from_secs(15);
+/// How long a connection that nobody uses is kept: shorter than stores keep it, or a request could meet its end.
+const IDLE: Duration = Duration::from_secs(4);
 
 /// A client of one store.
 #[derive(Debug)]
@@ -386,7 +387,7 @@ fn lost(error: reqwest::Error) -> BodyError {
     error.without_url().into()
 }
 
-fn silent(limit: std::time::Duration) -> Failure {
+fn silent(limit: Duration) -> Failure {
     Failure::NoAnswer(format!("it was silent for {} s", limit.as_secs()).into())
 }
 
