@@ -6,16 +6,13 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often the store is asked how it is.
-pub(crate) const INTERVAL: Duration = Duration::from_secs(10);
-/// How long it may take to answer.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
-/// How old its last good answer may be for the gateway to be ready.
-const LATELY: Duration = Duration::from_secs(45);
-
 /// What is known of the gateway's own state.
-#[derive(Debug, Default)]
-pub(crate) struct Health(Mutex<State>);
+#[derive(Debug)]
+pub(crate) struct Health {
+    /// How often the store is asked how it is.
+    interval: Duration,
+    state: Mutex<State>,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -26,6 +23,27 @@ struct State {
 }
 
 impl Health {
+    pub(crate) fn new(interval: Duration) -> Self {
+        Self {
+            interval,
+            state: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// How long the store may take to answer.
+    pub(crate) fn patience(&self) -> Duration {
+        self.interval * 2
+    }
+
+    /// How old its last good answer may be for the gateway to be ready: one that failed or was slow is forgiven.
+    fn lately(&self) -> Duration {
+        self.interval * 4
+    }
+
     /// No new requests are taken any more.
     pub(crate) fn drain(&self) {
         self.with(|state| state.draining = true);
@@ -49,6 +67,7 @@ impl Health {
 
     /// Why the gateway is not ready, if it is not.
     pub(crate) fn obstacle(&self, now: Instant) -> Option<String> {
+        let lately = self.lately();
         self.with(|state| {
             if state.draining {
                 return Some("the gateway is ending".to_owned());
@@ -57,7 +76,7 @@ impl Health {
                 .answered
                 .map(|then| now.saturating_duration_since(then));
             match (age, &state.failure) {
-                (Some(age), _) if age <= LATELY => None,
+                (Some(age), _) if age <= lately => None,
                 (_, Some(reason)) => Some(format!("the store does not answer: {reason}")),
                 (Some(age), None) => {
                     let seconds = age.as_secs();
@@ -69,7 +88,7 @@ impl Health {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -79,7 +98,7 @@ mod tests {
 
     #[test]
     fn one_failure_is_forgiven_and_a_long_silence_is_not() {
-        let health = Health::default();
+        let health = Health::new(Duration::from_secs(10));
         let start = Instant::now();
         let later = |seconds| start + Duration::from_secs(seconds);
         let at = |seconds| health.obstacle(later(seconds));
@@ -89,7 +108,7 @@ mod tests {
         assert!(health.failed("no route".to_owned()));
         assert!(!health.failed("no route".to_owned()), "told once");
         assert_eq!(at(40), None);
-        assert_eq!(at(46).unwrap(), "the store does not answer: no route");
+        assert_eq!(at(41).unwrap(), "the store does not answer: no route");
         health.answered(later(50));
         assert_eq!(at(60), None);
         assert_eq!(at(110).unwrap(), "the store has not answered for 60 s");
@@ -97,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_gateway_that_is_ending_is_not_ready_whatever_its_store_says() {
-        let health = Health::default();
+        let health = Health::new(Duration::from_secs(10));
         let now = Instant::now();
         health.answered(now);
         health.drain();

@@ -24,6 +24,7 @@ mod signing;
 mod story;
 mod xml;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -41,7 +42,7 @@ use self::door::Door;
 use self::linger::Expects;
 use self::story::{Answer, Teller};
 use crate::auth::KeyRing;
-use crate::backend::{self, Backend};
+use crate::backend::Backend;
 use crate::budget::Budget;
 use crate::metrics::Metrics;
 
@@ -53,7 +54,6 @@ const ID_STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Answers S3 requests from a backend.
 struct Protocol {
     door: Door,
-    metrics: Arc<Metrics>,
 }
 
 /// What the protocol needs beside a backend.
@@ -85,11 +85,8 @@ impl Service {
         config.xml_max_body_size = MAX_XML_BYTES;
         // Forms never come so far.
         config.post_object_max_file_size = 0;
-        let door = Door::new(backend, keys.clone());
-        let mut builder = S3ServiceBuilder::new(Protocol {
-            door: door.clone(),
-            metrics: Arc::clone(&metrics),
-        });
+        let door = Door::new(backend, keys.clone(), Arc::clone(&metrics));
+        let mut builder = S3ServiceBuilder::new(Protocol { door: door.clone() });
         let admission = Admission {
             door: door.clone(),
             budget,
@@ -108,9 +105,10 @@ impl Service {
     pub(crate) async fn call(
         &self,
         request: hyper::Request<Incoming>,
+        client: SocketAddr,
     ) -> Result<Response<Answer>, HttpError> {
         let id = self.next_id.fetch_add(ID_STEP, Ordering::Relaxed);
-        let teller = Teller::begin(id, Arc::clone(&self.metrics));
+        let teller = Teller::begin(id, client, Arc::clone(&self.metrics));
         let expects = match request.headers().get(EXPECT) {
             Some(_) => Expects::Continue,
             None => Expects::Nothing,
@@ -130,22 +128,6 @@ impl Service {
     }
 }
 
-impl Protocol {
-    /// Counts what failed because of the store behind the gateway.
-    fn note<T>(&self, answer: &S3Result<T>) {
-        let cause = answer
-            .as_ref()
-            .err()
-            .and_then(|error| error.source()?.downcast_ref());
-        if let Some(
-            backend::Error::Upstream { status: 500.., .. } | backend::Error::Unreachable { .. },
-        ) = cause
-        {
-            self.metrics.upstream_failed();
-        }
-    }
-}
-
 /// Writes each operation out as a call of the function of its name in one of the modules.
 macro_rules! operations {
     ($($module:ident::$name:ident($input:ident) -> $output:ident;)*) => {
@@ -155,7 +137,7 @@ macro_rules! operations {
                 async fn $name(&self, request: S3Request<dto::$input>) -> S3Result<S3Response<dto::$output>> {
                     let backend = self.door.open(request.credentials.as_ref())?;
                     let answer = $module::$name(&backend, request).await;
-                    self.note(&answer);
+                    self.door.note(&answer);
                     answer
                 }
             )*

@@ -25,6 +25,7 @@ use crate::auth::file::{Everybody, Users, everybody};
 use crate::auth::{self, Credentials, KeyRing};
 use crate::backend::{self, Backend};
 use crate::budget::Budget;
+use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::protocol::{Options, Service};
 use crate::reload::{self, Source as _};
@@ -78,6 +79,8 @@ pub struct Server {
     backend: Arc<dyn Backend>,
     monitor: Monitor,
     monitor_listener: Option<TcpListener>,
+    /// The bucket by which a store is asked whether it is there.
+    asked: Option<String>,
     /// What runs beside the connections; ends with the server.
     beside: JoinSet<()>,
     limits: Limits,
@@ -107,6 +110,7 @@ impl Server {
             drain,
             limits,
             monitor,
+            probe,
             first_request,
         } = config;
         let metrics = Arc::new(Metrics::default());
@@ -120,13 +124,13 @@ impl Server {
             Some(files) => Some(following.certificate(files)?),
             None => None,
         };
+        let asked = buckets.first().cloned();
         for bucket in buckets {
             match backend.create_bucket(&bucket).await {
                 Ok(()) | Err(backend::Error::BucketExists { .. }) => {}
                 Err(source) => return Err(Error::Bucket { bucket, source }),
             }
         }
-        sweep(&*backend, upload_expiry).await;
         let listener = open(listen).await?;
         let monitor_listener = match monitor {
             Some(address) => Some(open(address).await?),
@@ -134,7 +138,7 @@ impl Server {
         };
         let budget = Budget::new(limits.memory, limits.memory_patience);
         let monitor = Monitor {
-            health: Arc::default(),
+            health: Arc::new(Health::new(probe)),
             metrics: Arc::clone(&metrics),
             budget: budget.clone(),
         };
@@ -152,6 +156,7 @@ impl Server {
             backend,
             monitor,
             monitor_listener,
+            asked,
             beside: following.tasks,
             limits,
             upload_expiry,
@@ -184,6 +189,7 @@ impl Server {
             backend,
             monitor,
             monitor_listener,
+            asked,
             mut beside,
             limits,
             upload_expiry,
@@ -195,9 +201,11 @@ impl Server {
         } = monitor.clone();
         beside.spawn(monitor::watch(
             Arc::clone(&backend),
+            asked,
             Arc::clone(&health),
             Arc::clone(&metrics),
         ));
+        beside.spawn(sweep(backend, upload_expiry));
         if let Some(listener) = monitor_listener {
             beside.spawn(monitor.serve(listener));
         }
@@ -213,8 +221,6 @@ impl Server {
             draining,
         };
         let mut connections = JoinSet::new();
-        let mut sweeps =
-            tokio::time::interval_at(tokio::time::Instant::now() + SWEEP_INTERVAL, SWEEP_INTERVAL);
         tracing::info!(%address, "gateway listens");
         loop {
             let accepting = async {
@@ -226,11 +232,10 @@ impl Server {
             };
             tokio::select! {
                 () = &mut shutdown => break,
-                _ = sweeps.tick() => sweep(&*backend, upload_expiry).await,
                 Some(_) = connections.join_next() => {}
                 (accepted, slot) = accepting => match accepted {
-                    Ok((stream, _)) => {
-                        let connection = template.clone().serve(stream);
+                    Ok((stream, client)) => {
+                        let connection = template.clone().serve(stream, client);
                         connections.spawn(async move {
                             connection.await;
                             drop(slot);
@@ -321,10 +326,15 @@ fn address_of(listener: &TcpListener, address: SocketAddr) -> Result<SocketAddr,
     listener.local_addr().map_err(wrap)
 }
 
-async fn sweep(backend: &dyn Backend, age: Duration) {
-    match backend.sweep_uploads(age).await {
-        Ok(0) => {}
-        Ok(uploads) => tracing::info!(uploads, "removed uploads that nobody went on with"),
-        Err(error) => tracing::warn!(%error, "cannot look for old uploads"),
+/// Ends uploads that nobody goes on with, at once and then every so often, until dropped.
+async fn sweep(backend: Arc<dyn Backend>, age: Duration) {
+    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
+    loop {
+        ticks.tick().await;
+        match backend.sweep_uploads(age).await {
+            Ok(0) => {}
+            Ok(uploads) => tracing::info!(uploads, "removed uploads that nobody went on with"),
+            Err(error) => tracing::warn!(%error, "cannot look for old uploads"),
+        }
     }
 }

@@ -46,7 +46,9 @@ use crate::backend::relay::{Relay, Relayed};
 use crate::backend::upload::{
     BegunUpload, CompleteOptions, PartInfo, UploadInfo, UploadOptions, UploadParts,
 };
-use crate::backend::{Backend, BucketInfo, Error, ObjectInfo, ObjectPath, Opened, Status, Stored};
+use crate::backend::{
+    Backend, BucketInfo, Buffers, Error, ObjectInfo, ObjectPath, Opened, Status, Stored,
+};
 
 /// Buckets of one store. Clones share its connections.
 ///
@@ -178,6 +180,14 @@ impl Backend for S3 {
 
     async fn uploads(&self, bucket: &str, prefix: &str) -> Result<Vec<UploadInfo>, Error> {
         self.client.uploads(bucket, prefix).await
+    }
+
+    /// Beside the content: the batch that waits for all of it, and what the client of the store has taken.
+    fn buffers(&self, _: &str) -> Buffers {
+        Buffers {
+            write: 2 * 256 * 1024,
+            ..Buffers::default()
+        }
     }
 
     /// Nothing: the right to list buckets is one that many identities lack, and there is no volume.

@@ -6,6 +6,7 @@
 use async_trait::async_trait;
 use hyper::header::{
     AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+    TRANSFER_ENCODING,
 };
 use hyper::{HeaderMap, Method};
 use s3s::access::{S3Access, S3AccessContext};
@@ -13,22 +14,25 @@ use s3s::path::S3Path;
 use s3s::{HttpRequest, S3Error, S3Result, s3_error};
 use std::sync::Arc;
 
+use super::content;
 use super::door::Door;
 use super::relay::pairs;
 use super::story::Story;
-use super::{MAX_XML_BYTES, content};
 use crate::backend::Buffers;
 use crate::backend::content::HELD;
 use crate::budget::{Budget, Spent};
 
+/// The largest XML body, in bytes.
+const MAX_XML: u64 = super::MAX_XML_BYTES as u64;
 /// The most bytes of one PUT, as in S3: more must come in parts.
 const MAX_PUT_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 /// What any request costs beside its content: its head, its state, a small answer.
 const SMALL: u64 = 16 * 1024;
-/// What a page of a listing costs while it is written: 1,000 keys, most of them far from the longest.
-const LISTING: u64 = 1024 * 1024;
-/// An XML body is there as bytes, as what the protocol layer reads from it, and as what the backend is asked.
-const XML_COPIES: u64 = 3;
+/// What a page of a listing costs while it is written: 1,000 keys of half the greatest length, as they are, as they are
+/// answered, and as XML.
+const LISTING: u64 = 4 * 1024 * 1024;
+/// What is read from an XML body takes so many times its size, if its entries are as short as they can be.
+const XML_GROWTH: u64 = 8;
 /// In how many seconds a client that was refused for lack of memory should come again.
 const RETRY_SECONDS: &str = "1";
 
@@ -117,7 +121,12 @@ impl Admission {
             ));
         }
         let buffers = self.door.buffers(asked.bucket.unwrap_or_default());
-        let share = share(asked.operation, length, buffers);
+        let body = match length {
+            // Nobody knows how much comes.
+            None if asked.headers.contains_key(TRANSFER_ENCODING) => MAX_XML,
+            length => length.unwrap_or_default(),
+        };
+        let share = share(asked.operation, body, buffers);
         let permit = self.budget.take(share).await.map_err(slow_down)?;
         story.details().permit = Some(permit);
         Ok(())
@@ -139,21 +148,51 @@ fn length(headers: &HeaderMap) -> Option<u64> {
         .ok()
 }
 
-/// The most memory that a request uses at a time, in bytes. `length` is that of its body, where it says so.
-fn share(operation: &str, length: Option<u64>, buffers: Buffers) -> u64 {
-    let content = |held: u64| length.map_or(held, |length| length.min(held));
+/// The most memory that a request uses at a time, in bytes. `length` is that of its body.
+fn share(operation: &str, length: u64, buffers: Buffers) -> u64 {
+    let xml = XML_GROWTH * length.min(MAX_XML);
     SMALL
         + match operation {
-            "PutObject" | "UploadPart" => content(HELD + buffers.write),
+            "PutObject" | "UploadPart" => length.min(HELD + buffers.write),
             "UploadPartCopy" => HELD + buffers.write + buffers.read,
             "CopyObject" => buffers.copy,
             "GetObject" => buffers.read,
             "ListObjects" | "ListObjectsV2" | "ListMultipartUploads" | "ListParts" => LISTING,
-            _ => xml(length),
+            _ => xml,
         }
 }
 
-fn xml(length: Option<u64>) -> u64 {
-    let most = u64::try_from(MAX_XML_BYTES).expect("sizes fit in 64 bits");
-    XML_COPIES * length.map_or(0, |length| length.min(most))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUFFERS: Buffers = Buffers {
+        write: 100,
+        read: 200,
+        copy: 300,
+    };
+
+    #[test]
+    fn small_objects_take_little_and_large_ones_what_is_held_of_them() {
+        let of = |operation, length| share(operation, length, BUFFERS) - SMALL;
+        assert_eq!(of("PutObject", 1000), 1000);
+        assert_eq!(of("UploadPart", 1 << 40), HELD + 100);
+        assert_eq!(of("UploadPartCopy", 0), HELD + 300);
+        assert_eq!(of("CopyObject", 0), 300);
+        assert_eq!(of("GetObject", 0), 200);
+        assert_eq!(of("HeadObject", 0), 0);
+        assert_eq!(of("DeleteObjects", 1000), 8000);
+        assert_eq!(of("DeleteObjects", 1 << 40), 8 * MAX_XML);
+    }
+
+    #[test]
+    fn the_length_that_counts_is_that_of_the_content() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(length(&headers), None);
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("120"));
+        assert_eq!(length(&headers), Some(120));
+        let decoded = HeaderValue::from_static("100");
+        headers.insert("x-amz-decoded-content-length", decoded);
+        assert_eq!(length(&headers), Some(100));
+    }
 }

@@ -6,7 +6,7 @@ use hyper::http::Extensions;
 use hyper::{HeaderMap, Method, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 use s3s::route::S3Route;
-use s3s::{Body, S3Request, S3Response, S3Result, s3_error};
+use s3s::{Body, S3Error, S3Request, S3Response, S3Result, s3_error};
 use std::sync::Arc;
 
 use super::MAX_XML_BYTES;
@@ -188,7 +188,10 @@ impl S3Route for Onward {
                 ),
                 body,
             })
-            .await?;
+            .await
+            .map_err(S3Error::from);
+        self.door.note(&answered);
+        let answered = answered?;
         let mut response = S3Response::new(Body::from(answered.body));
         response.status = StatusCode::from_u16(answered.status).ok();
         for (name, value) in answered.headers.iter() {

@@ -3,6 +3,7 @@
 //! A request is over when the last byte of its answer is out, or when its client has gone. Until then its share of the
 //! memory budget is held.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,6 +30,7 @@ const GONE: u16 = 499;
 #[derive(Debug)]
 pub(super) struct Story {
     id: u64,
+    client: SocketAddr,
     began: Instant,
     received: AtomicU64,
     details: Mutex<Details>,
@@ -79,10 +81,11 @@ enum End {
 
 impl Teller {
     /// `id` goes to the client and into the log.
-    pub(super) fn begin(id: u64, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn begin(id: u64, client: SocketAddr, metrics: Arc<Metrics>) -> Self {
         metrics.begun();
         let story = Story {
             id,
+            client,
             began: Instant::now(),
             received: AtomicU64::default(),
             details: Mutex::default(),
@@ -134,6 +137,7 @@ impl Drop for Teller {
         tracing::debug!(
             target: "lifeboat_gateway::access",
             id = format_args!("{:016X}", self.story.id),
+            client = %self.story.client,
             access_key = details.access_key.as_deref(),
             operation,
             bucket = details.bucket.as_deref(),

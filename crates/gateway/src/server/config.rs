@@ -29,6 +29,8 @@ pub struct Config {
     pub limits: Limits,
     /// Where health and metrics are told, if anywhere.
     pub monitor: Option<SocketAddr>,
+    /// How often the store is asked how it is. One that has not answered for four times as long is not ready.
+    pub probe: Duration,
     /// Where the ids of requests begin: a number of chance, so that those of two runs are not the same.
     pub first_request: u64,
 }
@@ -77,6 +79,7 @@ impl Config {
             drain: Duration::from_secs(30),
             limits: Limits::default(),
             monitor: None,
+            probe: Duration::from_secs(10),
             first_request: 0,
         }
     }

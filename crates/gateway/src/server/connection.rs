@@ -1,6 +1,7 @@
 //! One connection, from its handshake to its end.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -35,7 +36,7 @@ pub(super) struct Connections {
 
 impl Connections {
     /// Serves a client until it goes, breaks a limit, or the gateway ends.
-    pub(super) async fn serve(self, stream: TcpStream) {
+    pub(super) async fn serve(self, stream: TcpStream, client: SocketAddr) {
         self.metrics.connected();
         let metrics = Counted(Arc::clone(&self.metrics));
         if let Err(error) = stream.set_nodelay(true) {
@@ -43,19 +44,19 @@ impl Connections {
         }
         let stream = Moving::new(stream, self.limits.stall);
         let Some(acceptor) = self.acceptor.clone() else {
-            return self.requests(stream).await;
+            return self.requests(stream, client).await;
         };
         let shaken = timeout(self.limits.handshake, acceptor.accept(stream)).await;
         match shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-            Ok(stream) => self.requests(stream).await,
+            Ok(stream) => self.requests(stream, client).await,
             Err(error) => {
                 metrics.0.handshake_failed();
-                tracing::debug!(%error, "no handshake");
+                tracing::debug!(%error, %client, "no handshake");
             }
         }
     }
 
-    async fn requests<S>(self, stream: S)
+    async fn requests<S>(self, stream: S, client: SocketAddr)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -67,7 +68,7 @@ impl Connections {
         } = self;
         let answer = service_fn(move |request| {
             let service = service.clone();
-            async move { service.call(request).await }
+            async move { service.call(request, client).await }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -86,7 +87,7 @@ impl Connections {
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(%error, "connection ended");
+            tracing::debug!(%error, %client, "connection ended");
         }
     }
 }

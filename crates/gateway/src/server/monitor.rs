@@ -19,9 +19,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::backend::Backend;
+use crate::backend::{self, Backend, Status};
 use crate::budget::Budget;
-use crate::health::{self, Health};
+use crate::health::Health;
 use crate::metrics::Metrics;
 
 /// Who scrapes and probes needs few.
@@ -122,27 +122,41 @@ fn text(status: StatusCode, said: impl Into<Bytes>) -> Response<Text> {
     response
 }
 
-/// Asks the store how it is, now and then, until dropped.
-pub(super) async fn watch(backend: Arc<dyn Backend>, health: Arc<Health>, metrics: Arc<Metrics>) {
-    let mut ticks = tokio::time::interval(health::INTERVAL);
+/// Asks the store how it is, now and then, until dropped. A store that tells nothing of itself is asked for a bucket.
+pub(super) async fn watch(
+    backend: Arc<dyn Backend>,
+    bucket: Option<String>,
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+) {
+    let mut ticks = tokio::time::interval(health.interval());
     loop {
         ticks.tick().await;
-        ask(&*backend, &health, &metrics).await;
+        let asking = timeout(health.patience(), ask(&*backend, bucket.as_deref()));
+        let reason = match asking.await {
+            Ok(Ok(status)) => {
+                health.answered(Instant::now());
+                metrics.store_is(Some(&status));
+                continue;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("nothing came within {} s", health.patience().as_secs()),
+        };
+        metrics.store_is(None);
+        if health.failed(reason.clone()) {
+            tracing::error!(reason, "the store does not answer");
+        }
     }
 }
 
-async fn ask(backend: &dyn Backend, health: &Health, metrics: &Metrics) {
-    let reason = match timeout(health::PATIENCE, backend.status()).await {
-        Ok(Ok(status)) => {
-            health.answered(Instant::now());
-            metrics.store_is(Some(&status));
-            return;
+async fn ask(backend: &dyn Backend, bucket: Option<&str>) -> Result<Status, backend::Error> {
+    let status = backend.status().await?;
+    if let Some(bucket) = bucket {
+        match backend.bucket(bucket).await {
+            // An answer is an answer.
+            Err(error) if error.kind().is_transient() => return Err(error),
+            Ok(_) | Err(_) => {}
         }
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("nothing came within {} s", health::PATIENCE.as_secs()),
-    };
-    metrics.store_is(None);
-    if health.failed(reason.clone()) {
-        tracing::error!(reason, "the store does not answer");
     }
+    Ok(status)
 }

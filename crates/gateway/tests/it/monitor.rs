@@ -2,11 +2,17 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
 
+use lifeboat_gateway::Config;
+use lifeboat_gateway::backends::s3::{Options, Patience, S3};
 use object_store::ObjectStoreExt as _;
+use tempfile::TempDir;
 
-use crate::gateway::{Gateway, path, raw};
+use crate::gateway::{Gateway, config, path, raw};
+use crate::remote::{options_behind, quick};
+use crate::support::sources;
 
 /// The value of the first sample that begins so.
 fn sample(metrics: &str, beginning: &str) -> f64 {
@@ -135,4 +141,41 @@ async fn a_gateway_that_drains_is_not_ready_while_it_finishes() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     running.await.unwrap().unwrap();
     drop(volume);
+}
+
+#[tokio::test]
+async fn a_gateway_whose_store_has_gone_is_not_ready_and_says_why() {
+    let store = Gateway::start().await;
+    let options = Options {
+        patience: Patience {
+            attempts: 1,
+            ..quick()
+        },
+        ..options_behind(&store)
+    };
+    let backend = Arc::new(S3::open(options, sources(1)).unwrap());
+    let config = Config {
+        probe: Duration::from_millis(20),
+        ..config()
+    };
+    let gateway = Gateway::start_on(TempDir::new().unwrap(), backend, config).await;
+    gateway
+        .wait_for("/-/ready", |answer| answer.starts_with("HTTP/1.1 200"))
+        .await;
+    store.stop().await;
+    let answer = gateway
+        .wait_for("/-/ready", |answer| answer.starts_with("HTTP/1.1 503"))
+        .await;
+    assert!(
+        answer.contains("not ready: the store does not answer: "),
+        "{answer}"
+    );
+    let client = gateway.impatient().build().unwrap();
+    client.get(&path("k")).await.unwrap_err();
+    let metrics = gateway.monitored("/metrics").await;
+    for line in ["store_up 0", "upstream_errors_total 1"] {
+        let line = format!("lifeboat_gateway_{line}\n");
+        assert!(metrics.contains(&line), "{line}\n{metrics}");
+    }
+    gateway.stop().await;
 }
