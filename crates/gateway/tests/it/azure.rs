@@ -5,6 +5,7 @@ mod adoption;
 mod cuts;
 mod faults;
 mod identity;
+mod listing;
 mod names;
 mod proxy;
 mod sizes;

@@ -89,7 +89,8 @@ impl Azure {
             Ok(landed) => Ok(Some(landed)),
             Err(failure) if failure.is_unmet() || failure.is_source_unmet() => {
                 if failure.is_repeated() {
-                    return self.written_by(path.bucket(), source.name, id).await;
+                    let written = self.written_by(path.bucket(), source.name, id).await?;
+                    return Ok(written.map(|blob| Landed::of_blob(&blob)));
                 }
                 Ok(None)
             }

@@ -58,7 +58,7 @@ impl Landed {
         }
     }
 
-    fn of_blob(blob: &Blob) -> Self {
+    pub(super) fn of_blob(blob: &Blob) -> Self {
         Self {
             tag: blob.tag.clone(),
             modified: Some(blob.modified),
@@ -140,9 +140,9 @@ impl Azure {
         failure: Failure,
     ) -> Result<Option<Landed>, Error> {
         if failure.is_repeated()
-            && let Some(landed) = self.written_by(path.bucket(), name, id).await?
+            && let Some(blob) = self.written_by(path.bucket(), name, id).await?
         {
-            return Ok(Some(landed));
+            return Ok(Some(Landed::of_blob(&blob)));
         }
         match condition {
             WriteCondition::Matches(_) | WriteCondition::Differs(_) => Ok(None),
@@ -156,11 +156,9 @@ impl Azure {
         bucket: &str,
         name: &Name,
         id: &str,
-    ) -> Result<Option<Landed>, Error> {
+    ) -> Result<Option<Blob>, Error> {
         let blob = self.blob(bucket, name).await?;
-        Ok(blob
-            .filter(|blob| blob.record().is_some_and(|record| record.id == id))
-            .map(|blob| Landed::of_blob(&blob)))
+        Ok(blob.filter(|blob| blob.record().is_some_and(|record| record.id == id)))
     }
 
     /// Removes what lay aside. What stays is swept later.

@@ -6,6 +6,7 @@
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use reqwest::Method;
+use tokio::sync::Mutex;
 
 use super::Azure;
 use super::blob::Label;
@@ -20,10 +21,13 @@ use crate::backend::condition::WriteCondition;
 use crate::backend::{Error, ObjectPath};
 
 /// How many ranges are copied at a time.
-const PARALLEL: usize = 4;
+const PARALLEL: usize = 8;
 /// How often ranges are copied again because another write of the name dropped them.
 const ATTEMPTS: usize = 5;
 const ACTION: &str = "copying the object";
+
+/// Whose bytes pass through the gateway: those of one range of a copy at a time.
+type Turn = Mutex<()>;
 
 /// The blob that has the bytes.
 #[derive(Debug, Clone, Copy)]
@@ -137,6 +141,8 @@ impl Azure {
         // As long as the ids of MinIO's gateway: what it left uncommitted would not go with others.
         let copy = self.sources.id();
         let step = self.limits.range;
+        let turn = Turn::default();
+        let turn = &turn;
         let ranges = (0..source.size.div_ceil(step)).map(|number| {
             let first = number * step;
             let last = (first + step).min(source.size) - 1;
@@ -144,7 +150,7 @@ impl Azure {
         });
         let ids: Vec<_> = stream::iter(ranges)
             .map(|(id, first, last)| async move {
-                self.copy_range(source, bucket, name, &id, (first, last))
+                self.copy_range(source, bucket, name, &id, (first, last), turn)
                     .await?;
                 Ok::<_, Failure>(id)
             })
@@ -165,6 +171,7 @@ impl Azure {
         name: &Name,
         id: &str,
         (first, last): (u64, u64),
+        turn: &Turn,
     ) -> Result<(), Failure> {
         let call = block_call(ACTION, bucket, name, id)
             .header("x-ms-source-range", format!("bytes={first}-{last}"))
@@ -175,6 +182,7 @@ impl Azure {
             Err(failure) if failure.is_beyond_service() => {}
             Err(failure) => return Err(failure),
         }
+        let _turn = turn.lock().await;
         let read = Call::new(Method::GET, ACTION)
             .blob(source.bucket, source.name)
             .header("x-ms-range", format!("bytes={first}-{last}"))

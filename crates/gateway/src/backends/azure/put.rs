@@ -166,7 +166,14 @@ impl Azure {
                     WriteCondition::Matches(_) | WriteCondition::Differs(_) => contended(),
                 });
             }
-            Err(failure) => return Err(failure.about(path)),
+            Err(failure) => {
+                // It may have taken effect and the answer been lost; Azure commits nothing but the whole.
+                let written = self.written_by(path.bucket(), name, &record.id).await;
+                return match written {
+                    Ok(Some(blob)) if failure.may_pass() => Ok(blob.info().into()),
+                    _ => Err(failure.about(path)),
+                };
+            }
         };
         let landed = Landed::of(&answer);
         let kept = answer.headers().get("content-md5");

@@ -295,12 +295,10 @@ impl Azure {
         target: &Name,
         id: &str,
     ) -> Result<Option<Stored>, Error> {
-        let blob = match self.blob(bucket, target).await {
-            Err(Error::NoSuchBucket { .. }) => None,
-            found => found?,
-        };
-        let ours = blob.filter(|blob| blob.record().is_some_and(|record| record.id == id));
-        Ok(ours.map(|blob| blob.info().into()))
+        match self.written_by(bucket, target, id).await {
+            Err(Error::NoSuchBucket { .. }) => Ok(None),
+            written => Ok(written?.map(|blob| blob.info().into())),
+        }
     }
 
     pub(super) async fn abort(&self, path: &ObjectPath, id: &str) -> Result<(), Error> {

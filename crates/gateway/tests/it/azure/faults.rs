@@ -78,6 +78,28 @@ async fn a_write_whose_answer_is_lost_is_known_for_its_own() {
 }
 
 #[tokio::test]
+async fn content_that_streamed_is_found_again_when_its_answer_is_lost() {
+    let limits = Limits {
+        window: 1000,
+        ..Limits::default()
+    };
+    let Some((account, proxy)) = Account::behind_proxy(limits).await else {
+        return;
+    };
+    let text = "x".repeat(5000);
+    proxy.fault(rule("PUT", "/k", Fault::LoseAnswer, 1));
+    let done = put_if(&account, "k", &text, WriteCondition::Absent)
+        .await
+        .unwrap();
+    assert_eq!(done.etag, head(&account, "k").await.unwrap().etag);
+    // What was never taken is no success.
+    proxy.fault(rule("PUT", "/k", BUSY, 1));
+    let refused = put(&account, "k", &text.replace('x', "y")).await;
+    assert!(matches!(refused, Err(Error::Upstream { status: 503, .. })));
+    assert!(read(&account, "k").await.unwrap() == text);
+}
+
+#[tokio::test]
 async fn an_upload_completes_through_lost_answers() {
     let Some((account, proxy)) = Account::behind_proxy(Limits::default()).await else {
         return;

@@ -89,6 +89,30 @@ async fn a_wrong_key_is_refused_and_shown_nowhere() {
 }
 
 #[tokio::test]
+async fn a_signature_is_shown_nowhere_when_nobody_answers() {
+    let nobody = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let options = Options {
+        identity: Identity::Sas(Secret::new("sv=1&sig=hidden")),
+        ..options(&format!("http://{nobody}/backups"))
+    };
+    let azure = Azure::open(options, wall_clock()).unwrap();
+    let error = azure.buckets().await.unwrap_err();
+    let mut shown = format!("{error} {error:?} {azure:?}");
+    let mut cause = std::error::Error::source(&error);
+    while let Some(error) = cause {
+        shown = format!("{shown} {error} {error:?}");
+        cause = error.source();
+    }
+    assert!(
+        shown.contains("while listing the buckets") && !shown.contains("hidden"),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
 async fn a_pod_proves_itself_with_its_service_account() {
     let Some(azurite) = account::azurite() else {
         return;
