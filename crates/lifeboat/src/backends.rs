@@ -8,6 +8,7 @@ use lifeboat_core::error::Kind;
 use lifeboat_core::settings::{self, Storage, Target};
 use lifeboat_gateway::backend::{self, Backend};
 use lifeboat_gateway::backends::Sources;
+use lifeboat_gateway::backends::azure::{self, Azure};
 use lifeboat_gateway::backends::local::{Local, OpenError};
 use lifeboat_gateway::backends::s3::{self, S3};
 use lifeboat_gateway::router::{Place, Router};
@@ -28,10 +29,10 @@ pub(crate) async fn open(
             open_volume(ctx, volume, sources).await?
         }
         Storage::S3(settings) => open_s3(settings, sources).await?,
-        Storage::Azure(_) | Storage::None => {
-            let error = "this version serves a volume or AWS S3, not yet Azure Blob Storage";
-            return Err(Failure::new(Kind::Invalid, error)
-                .hint("set `minio.persistence.enabled` to true and the other storage to false"));
+        Storage::Azure(settings) => open_azure(ctx, settings, sources).await?,
+        Storage::None => {
+            let error = "no storage was chosen, and that was not refused";
+            return Err(Failure::new(Kind::Bug, error));
         }
     };
     if gateway.routes.is_empty() {
@@ -88,6 +89,22 @@ async fn open_s3(settings: &settings::S3, sources: &Sources) -> Result<Arc<dyn B
     blocking(move || {
         let store = S3::open(options, sources)
             .map_err(|error| Failure::new(error.kind(), error).context("cannot serve S3"))?;
+        Ok(Arc::new(store) as Arc<dyn Backend>)
+    })
+    .await
+}
+
+async fn open_azure(
+    ctx: &Context,
+    settings: &settings::Azure,
+    sources: &Sources,
+) -> Result<Arc<dyn Backend>, Failure> {
+    let refused =
+        |error: azure::OpenError| Failure::new(error.kind(), error).context("cannot serve Azure");
+    let options = azure::Options::choose(settings, |name| ctx.variable(name)).map_err(refused)?;
+    let sources = sources.clone();
+    blocking(move || {
+        let store = Azure::open(options, sources).map_err(refused)?;
         Ok(Arc::new(store) as Arc<dyn Backend>)
     })
     .await

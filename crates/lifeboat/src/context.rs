@@ -37,6 +37,8 @@ pub(crate) struct Context {
     /// Threads for what uses the processor.
     pub(crate) workers: usize,
     quiet: bool,
+    /// May hold secrets.
+    environment: BTreeMap<String, String>,
 }
 
 /// What a command is going to do with a store.
@@ -85,7 +87,13 @@ impl Context {
             clock: Clock::new(time_zone),
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             quiet: global.quiet,
+            environment: environment.clone(),
         })
+    }
+
+    /// What the environment says, for what is neither a setting nor an option: the identity of a pod.
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
+        self.environment.get(name).cloned()
     }
 
     /// The bucket of the StackGraph backups. Nothing is sent yet.

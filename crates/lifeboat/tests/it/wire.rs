@@ -82,3 +82,7 @@ mod minio_encrypted {
         vmbackup { of_the_platform_backs_up_and_restores }
     }
 }
+
+mod azurite {
+    clients!(Azurite);
+}

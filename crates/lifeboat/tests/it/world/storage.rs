@@ -15,7 +15,6 @@ pub(crate) enum Storage {
     Minio,
     /// Encrypts every object with a key of its key service, so that no `ETag` is an MD5.
     MinioEncrypted,
-    #[expect(dead_code, reason = "the gateway is not served in front of it yet")]
     Azurite,
 }
 
