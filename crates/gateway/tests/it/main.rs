@@ -19,6 +19,7 @@ mod guard;
 mod limits;
 mod listing;
 mod local;
+mod memory;
 mod monitor;
 mod passing;
 mod recovery;
