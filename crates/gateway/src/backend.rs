@@ -219,11 +219,7 @@ pub trait Backend: Send + Sync + 'static {
         &self,
         objects: Vec<(ObjectPath, DeleteOptions)>,
     ) -> Vec<Result<Deleted, Error>> {
-        stream::iter(objects)
-            .map(|(path, options)| async move { self.delete(&path, &options).await })
-            .buffered(PARALLEL_DELETES)
-            .collect()
-            .await
+        delete_each(self, objects).await
     }
     /// Copies an object, also onto itself. `to` gets a modification time of its own.
     async fn copy(
@@ -317,6 +313,18 @@ impl Default for Buffers {
             copy: 0,
         }
     }
+}
+
+/// Removes objects one by one, several at a time.
+pub(crate) async fn delete_each(
+    backend: &(impl Backend + ?Sized),
+    objects: Vec<(ObjectPath, DeleteOptions)>,
+) -> Vec<Result<Deleted, Error>> {
+    stream::iter(objects)
+        .map(|(path, options)| async move { backend.delete(&path, &options).await })
+        .buffered(PARALLEL_DELETES)
+        .collect()
+        .await
 }
 
 /// How a store is.

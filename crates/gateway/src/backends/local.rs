@@ -27,6 +27,7 @@ mod read;
 mod receive;
 mod record;
 mod records;
+mod removal;
 mod stage;
 mod switch;
 pub mod trash;
@@ -62,7 +63,7 @@ use crate::backend::upload::{
     BegunUpload, CompleteOptions, PartInfo, UploadInfo, UploadOptions, UploadParts,
 };
 use crate::backend::{
-    Backend, BucketInfo, Error, ObjectInfo, ObjectPath, Opened, Space, Status, Stored,
+    Backend, BucketInfo, Error, ObjectInfo, ObjectPath, Opened, Space, Status, Stored, delete_each,
     is_bucket_name,
 };
 use crate::backends::Sources;
@@ -191,7 +192,7 @@ impl Backend for Local {
                 return Err(Error::BucketNotEmpty { bucket });
             }
             volume.remove_leftovers(&bucket)?;
-            objects::remove_empty_directories(&directory).map_err(&wrap)?;
+            removal::remove_empty_directories(&directory).map_err(&wrap)?;
             match volume.root.remove_directory(&bucket) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
@@ -284,6 +285,37 @@ impl Backend for Local {
         self.run(move |inner| inner.volume.remove(&path, &condition))
             .await?;
         Ok(Deleted::default())
+    }
+
+    async fn delete_many(
+        &self,
+        objects: Vec<(ObjectPath, DeleteOptions)>,
+    ) -> Vec<Result<Deleted, Error>> {
+        let versioned =
+            |(_, options): &(_, DeleteOptions)| refuse_version(options.version.as_deref()).is_err();
+        if self.inner.volume.trash.is_on() || objects.iter().any(versioned) {
+            return delete_each(self, objects).await;
+        }
+        let count = objects.len();
+        let objects = objects
+            .into_iter()
+            .map(|(path, options)| (path, options.condition))
+            .collect::<Vec<_>>();
+        let removed = self.run(move |inner| Ok(inner.volume.remove_many(&objects)));
+        match removed.await {
+            Ok(results) => results
+                .into_iter()
+                .map(|result| result.map(|()| Deleted::default()))
+                .collect(),
+            Err(_) => (0..count)
+                .map(|_| {
+                    Err(Error::Io {
+                        action: "removing the object",
+                        source: io::Error::other("a worker of the gateway ended early"),
+                    })
+                })
+                .collect(),
+        }
     }
 
     async fn copy(

@@ -2,12 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
-use lifeboat_gateway::backend::Backend as _;
+use jiff::Timestamp;
+use lifeboat_gateway::backend::condition::{EtagMatch, WriteCondition};
 use lifeboat_gateway::backend::listing::ListQuery;
+use lifeboat_gateway::backend::options::DeleteOptions;
+use lifeboat_gateway::backend::{Backend as _, Error};
+use lifeboat_gateway::backends::Sources;
+use lifeboat_gateway::backends::local::Local;
 use proptest::prelude::*;
 
-use crate::support::{Volume, delete, put};
+use crate::support::{Volume, at, delete, put, sources};
 
 fn component() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -134,4 +142,148 @@ async fn a_directory_of_thousands_is_listed_once_and_in_order() {
             assert_eq!(found, expected, "{query:?}");
         }
     }
+}
+
+/// One page after the other.
+async fn listed(local: &Local, limit: usize) -> Vec<String> {
+    let mut query = ListQuery {
+        limit,
+        ..ListQuery::default()
+    };
+    let mut found = Vec::new();
+    loop {
+        let page = local.list("bucket", &query).await.unwrap();
+        found.extend(page.entries.iter().map(|entry| entry.name().to_owned()));
+        query.after = found.last().cloned();
+        if !page.truncated {
+            return found;
+        }
+    }
+}
+
+/// Something that happens to a large directory between two listings.
+#[derive(Debug, Clone)]
+enum Change {
+    Put(u16),
+    PutByHand(u16),
+    RemoveByHand(u16),
+    Delete(u16),
+    DeleteMany(std::ops::Range<u16>),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let number = || 0_u16..1600;
+    prop_oneof![
+        number().prop_map(Change::Put),
+        number().prop_map(Change::PutByHand),
+        number().prop_map(Change::RemoveByHand),
+        number().prop_map(Change::Delete),
+        number().prop_map(|first| Change::DeleteMany(first..first + 30)),
+    ]
+}
+
+fn name(number: u16) -> String {
+    format!("{number:04}")
+}
+
+/// A clock of the file system that goes in steps would show two changes at the same moment.
+fn at_another_moment(directory: &Path, number: u16) {
+    let moment = UNIX_EPOCH + Duration::from_secs(number.into());
+    let directory = fs::File::open(directory).unwrap();
+    directory.set_modified(moment).unwrap();
+}
+
+async fn carry_out(change: &Change, local: &Local, bucket: &Path, keys: &mut BTreeSet<String>) {
+    match change {
+        Change::Put(number) => {
+            put(local, &name(*number), "y").await.unwrap();
+            keys.insert(name(*number));
+        }
+        Change::PutByHand(number) => {
+            fs::write(bucket.join(name(*number)), "z").unwrap();
+            at_another_moment(bucket, *number);
+            keys.insert(name(*number));
+        }
+        Change::RemoveByHand(number) => {
+            if keys.remove(&name(*number)) {
+                fs::remove_file(bucket.join(name(*number))).unwrap();
+                at_another_moment(bucket, *number);
+            }
+        }
+        Change::Delete(number) => {
+            delete(local, &name(*number)).await.unwrap();
+            keys.remove(&name(*number));
+        }
+        Change::DeleteMany(numbers) => {
+            let names: Vec<_> = numbers.clone().map(name).collect();
+            let objects = names.iter().map(|key| (at(key), DeleteOptions::default()));
+            for removed in local.delete_many(objects.collect()).await {
+                removed.unwrap();
+            }
+            keys.retain(|key| !names.contains(key));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
+    #[test]
+    fn a_large_directory_is_listed_as_it_is_while_it_changes(
+        rounds in proptest::collection::vec(proptest::collection::vec(change(), 1..4), 20),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let Volume { directory, local, .. } = Volume::new().await;
+            drop(local);
+            // The clock stands still, so that nothing grows old that is kept from one page to the next.
+            let still = Sources {
+                now: Arc::new(|| Timestamp::UNIX_EPOCH),
+                ..sources(7)
+            };
+            let local = Local::open(directory.path(), still).unwrap();
+            let bucket = directory.path().join("bucket");
+            let mut keys: BTreeSet<_> = (0..1500).map(name).collect();
+            for key in &keys {
+                fs::write(bucket.join(key), "x").unwrap();
+            }
+            for changes in rounds {
+                let expected: Vec<_> = keys.iter().cloned().collect();
+                assert_eq!(listed(&local, 400).await, expected);
+                for change in &changes {
+                    carry_out(change, &local, &bucket, &mut keys).await;
+                }
+            }
+        });
+    }
+}
+
+#[tokio::test]
+async fn many_objects_are_removed_with_the_directories_that_held_them() {
+    let volume = Volume::new().await;
+    let keys = ["a", "a/b", "a/c/d", "a/c/e", "dir/", "kept/x", "kept/y"];
+    for key in keys {
+        put(&volume.local, key, "x").await.unwrap();
+    }
+    let condition = |etag: &str| DeleteOptions {
+        condition: WriteCondition::Matches(EtagMatch::Exactly(etag.to_owned())),
+        ..DeleteOptions::default()
+    };
+    let mut objects: Vec<_> = [
+        "a", "a/b", "a/c/d", "a/c/e", "dir/", "kept/x", "missing", "no/such",
+    ]
+    .map(|key| (at(key), DeleteOptions::default()))
+    .into();
+    objects.push((at("kept/y"), condition("another")));
+    let removed = volume.local.delete_many(objects).await;
+    let (last, others) = removed.split_last().unwrap();
+    assert!(
+        matches!(last, Err(Error::PreconditionFailed { .. })),
+        "{last:?}"
+    );
+    assert!(others.iter().all(Result::is_ok), "{others:?}");
+    assert_eq!(listed(&volume.local, 10).await, ["kept/y"]);
+    let left = fs::read_dir(volume.path().join("bucket")).unwrap();
+    assert_eq!(left.count(), 1);
+    let temporary = fs::read_dir(volume.path().join(".lifeboat/tmp")).unwrap();
+    assert_eq!(temporary.count(), 0);
 }

@@ -1,4 +1,4 @@
-//! Objects in their places: finding, publishing and removing them. Everything here blocks.
+//! Objects in their places: finding and publishing them. Everything here blocks.
 //!
 //! Order of locks: that of a key first, then [`Volume::directories`]. Nobody holds the locks of two keys.
 
@@ -44,7 +44,7 @@ pub(super) enum Lies {
 
 /// What a record that cannot be read means to whoever looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum OnDamage {
+pub(super) enum OnDamage {
     /// The object cannot be served.
     Refuse,
     /// Only its bytes count.
@@ -112,7 +112,7 @@ impl Volume {
         !self.can.has(Capability::Links) || !self.can.has(Capability::RenameExchange)
     }
 
-    fn find_in(
+    pub(super) fn find_in(
         &self,
         bucket: &Directory,
         path: &ObjectPath,
@@ -128,7 +128,7 @@ impl Volume {
         }
     }
 
-    fn find_at(
+    pub(super) fn find_at(
         &self,
         parent: &Directory,
         name: &str,
@@ -137,17 +137,17 @@ impl Volume {
     ) -> Result<Option<Found>, Error> {
         let wrap = Error::io("reading the object");
         let mut lies = Lies::AtItsName;
-        let opened = match parent.open_file(name) {
+        let opened = match parent.open_known(name) {
             Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
                 lies = Lies::Inside;
                 parent
                     .open(name)
-                    .and_then(|itself| itself.open_file(SELF_NAME))
+                    .and_then(|itself| itself.open_known(SELF_NAME))
             }
             other => other,
         };
-        let file = match opened {
-            Ok(file) => file,
+        let (file, stat) = match opened {
+            Ok(opened) => opened,
             Err(error) if is_absent(&error) && name == EMPTY => {
                 return self.find_folder(parent).map_err(wrap);
             }
@@ -156,7 +156,6 @@ impl Volume {
             }
             Err(error) => return Err(wrap(error)),
         };
-        let stat = rustix::fs::fstat(&file).map_err(|error| wrap(error.into()))?;
         let record = match self.record(&file, &stat, path) {
             Err(Error::DamagedRecord { .. } | Error::NotSupported { .. })
                 if on_damage == OnDamage::Overlook =>
@@ -263,6 +262,9 @@ impl Volume {
                         .filter(|old| old.lies != Lies::AsFolder)
                         .map(|old| &old.file);
                     let switched = self.switch(directory, name, file, staged);
+                    if file.is_none() {
+                        self.names.added(directory);
+                    }
                     if let (Some(kept), Some(old)) = (kept, old) {
                         self.resolve(kept, old, directory, name, &switched);
                     }
@@ -280,7 +282,7 @@ impl Volume {
             };
             // Only now: before the change was durable, a crash could have brought the old bytes back.
             if let (Decision::Publish(_), Some(old)) = (decision, &current) {
-                self.forget_record(path, old, Some(&staged.file));
+                self.forget_record(path, &old.record, &old.stat, Some(&staged.file));
             }
             if last == EMPTY {
                 s3proxy::forget_folder(directory).map_err(&wrap)?;
@@ -329,6 +331,9 @@ impl Volume {
                         Err(error) if error.kind() == io::ErrorKind::NotFound => break,
                         Err(error) => return Err(wrap(error)),
                     }
+                }
+                for changed in std::iter::once(bucket).chain(&chain) {
+                    self.names.added(changed);
                 }
                 if chain.len() == parents.len() {
                     return Ok(());
@@ -386,6 +391,7 @@ impl Volume {
         };
         if self.moves_in_steps() {
             let moved = self.move_in_steps(path.bucket(), &parents[..=depth], &parent, name);
+            self.names.added(&parent);
             return moved.map_err(wrap);
         }
         let between = self.sources.id();
@@ -400,87 +406,9 @@ impl Volume {
             RenameFlags::EXCHANGE,
         )
         .map_err(|error| wrap(error.into()))?;
+        self.names.added(&parent);
         parent.sync().map_err(&wrap)?;
         self.temporary.remove_file(&between).map_err(&wrap)
-    }
-
-    /// Removes an object, and the directories that are empty without it.
-    pub(super) fn remove(
-        &self,
-        path: &ObjectPath,
-        condition: &WriteCondition,
-    ) -> Result<(), Error> {
-        let wrap = Error::io("removing the object");
-        let bucket = self.bucket(path.bucket())?;
-        let names = encode(path.key());
-        let (last, parents) = names.split_last().expect("a key has a name");
-        let directories = {
-            let _guard = self.lock(path.bucket(), path.key());
-            // What cannot be read can still be removed.
-            let found = self.find_in(&bucket, path, OnDamage::Overlook)?;
-            condition.judge(
-                path.key(),
-                found.as_ref().map(|found| found.record.etag.as_str()),
-            )?;
-            let Some(found) = found else {
-                return Ok(());
-            };
-            let (directories, name) = match found.lies {
-                Lies::AtItsName => (parents, last.as_str()),
-                Lies::Inside => (names.as_slice(), SELF_NAME),
-                Lies::AsFolder => (parents, ""),
-            };
-            let directory = bucket.walk(directories).map_err(&wrap)?;
-            let kept = self.keep(path, &found, Why::Deleted, Keeping::AsSet)?;
-            if last == EMPTY {
-                // Before the file, which hides it: the folder would be the object again.
-                s3proxy::forget_folder(&directory).map_err(&wrap)?;
-            }
-            let taken = match found.lies {
-                Lies::AsFolder => remove_folder(&bucket, directories),
-                Lies::AtItsName | Lies::Inside => self.take_out(&directory, name),
-            };
-            if let Some(kept) = kept {
-                self.resolve(kept, &found, &directory, name, &taken);
-            }
-            taken.map_err(&wrap)?;
-            self.forget_record(path, &found, None);
-            match found.lies {
-                Lies::AsFolder => directories
-                    .split_last()
-                    .map_or(directories, |(_, above)| above),
-                Lies::AtItsName | Lies::Inside => directories,
-            }
-        };
-        prune(&bucket, directories);
-        Ok(())
-    }
-}
-
-/// Removes the directories at the end of `names` as long as they are empty and no objects, never the bucket's own.
-pub(super) fn prune(bucket: &Directory, names: &[String]) {
-    for depth in (0..names.len()).rev() {
-        let removed = bucket.walk(&names[..depth]).and_then(|parent| {
-            if s3proxy::is_object(parent.open(&names[depth])?)? {
-                return Err(io::ErrorKind::DirectoryNotEmpty.into());
-            }
-            parent.remove_directory(&names[depth])
-        });
-        if removed.is_err() {
-            return;
-        }
-    }
-}
-
-/// Removes the directory at the end of `names` if it is empty. Durable when it returns.
-fn remove_folder(bucket: &Directory, names: &[String]) -> io::Result<()> {
-    let Some((last, parents)) = names.split_last() else {
-        return Ok(());
-    };
-    let parent = bucket.walk(parents)?;
-    match parent.remove_directory(last) {
-        Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => Err(error),
-        _ => parent.sync(),
     }
 }
 
@@ -511,20 +439,4 @@ fn is_moved(error: &io::Error) -> bool {
             | io::ErrorKind::IsADirectory
             | io::ErrorKind::NotADirectory
     )
-}
-
-/// Removes the directories below `directory` that hold nothing. Files stay, and with them the directories they lie in.
-pub(super) fn remove_empty_directories(directory: &Directory) -> io::Result<()> {
-    for name in directory.names()? {
-        if name.kind == NameKind::Directory {
-            remove_empty_directories(&directory.open(&name.text)?)?;
-            match directory.remove_directory(&name.text) {
-                Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => {
-                    return Err(error);
-                }
-                _ => {}
-            }
-        }
-    }
-    Ok(())
 }

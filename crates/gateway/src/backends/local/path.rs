@@ -81,6 +81,9 @@ pub(super) enum Decoded {
 ///
 /// `pieces` are the names of the directories that begin the component, outermost first; most often there are none.
 pub(super) fn decode(pieces: &[String], name: &str) -> Option<Decoded> {
+    if !name.starts_with(RESERVED) && name.len() <= MAX_NAME && pieces.is_empty() {
+        return Some(Decoded::Component(name.to_owned()));
+    }
     if name.starts_with(MORE) {
         return Some(Decoded::Beginning);
     }

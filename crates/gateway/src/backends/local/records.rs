@@ -165,24 +165,31 @@ impl Volume {
         self.write_file(&directory, &name, &bytes).map_err(&wrap)
     }
 
-    /// Removes what was kept apart from the file for a key that held `old` and now holds `new`, if anything. What stays is
+    /// Removes what was kept apart from the file for a key that held bytes with the record `old` in a file
+    /// with `stat` and now holds `new`, if anything. What stays is
     /// harmless: a record of ours counts only for those bytes, and one of MinIO's only for a file that has none of ours.
-    pub(super) fn forget_record(&self, path: &ObjectPath, old: &Found, new: Option<&File>) {
+    pub(super) fn forget_record(
+        &self,
+        path: &ObjectPath,
+        old: &Record,
+        stat: &Stat,
+        new: Option<&File>,
+    ) {
         let forget = |records: &Directory, bytes_id: &str| {
             let (parent, name) = record_place(path, bytes_id);
             records
                 .walk(&parent)
                 .and_then(|directory| directory.remove_file(&name))
         };
-        let by_id = if old.record.shared {
-            forget(&self.records, &old.record.id)
+        let by_id = if old.shared {
+            forget(&self.records, &old.id)
         } else {
             Ok(())
         };
-        let identity = Identity::of(&old.stat);
+        let identity = Identity::of(stat);
         let kept = new.is_some_and(|new| Identity::read(new).is_ok_and(|new| new == identity));
         let by_identity = match &self.beside {
-            Some(beside) if old.record.origin == Origin::Ours && !kept => {
+            Some(beside) if old.origin == Origin::Ours && !kept => {
                 forget(beside, &identity.to_string())
             }
             _ => Ok(()),

@@ -9,12 +9,15 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
+use rustix::fs::RenameFlags;
+use rustix::io::Errno;
+
 use super::stage::Staged;
 use super::tree::Directory;
 use super::volume::Volume;
 
 /// A second name of the old bytes, among the temporary files. Dropping it removes it.
-struct Spare {
+pub(super) struct Spare {
     directory: Arc<Directory>,
     name: String,
 }
@@ -35,6 +38,25 @@ impl Spare {
     fn put_back(&self, directory: &Directory, name: &str) -> io::Result<()> {
         rustix::fs::renameat(&*self.directory, self.name.as_str(), directory, name)?;
         directory.sync()
+    }
+}
+
+impl Spare {
+    /// The same for one whose key others may have written since. What cannot be put back is reported.
+    pub(super) fn put_back_unless_taken(&self, directory: &Directory, name: &str) {
+        let flags = RenameFlags::NOREPLACE;
+        let back =
+            rustix::fs::renameat_with(&*self.directory, self.name.as_str(), directory, name, flags);
+        match back {
+            Err(Errno::EXIST) => {}
+            Err(Errno::INVAL | Errno::NOSYS) if matches!(directory.has(name), Ok(false)) => {
+                report(self.put_back(directory, name));
+            }
+            back => report(
+                back.map_err(io::Error::from)
+                    .and_then(|()| directory.sync()),
+            ),
+        }
     }
 }
 
@@ -91,16 +113,22 @@ impl Volume {
 
     /// Takes the file `name` out of `directory`. Durable when it returns, undone when it fails.
     pub(super) fn take_out(&self, directory: &Directory, name: &str) -> io::Result<()> {
-        let spare = Spare {
-            directory: Arc::clone(&self.temporary),
-            name: self.sources.id(),
-        };
-        rustix::fs::renameat(directory, name, &*spare.directory, spare.name.as_str())?;
+        let spare = self.set_aside(directory, name)?;
         let Err(error) = directory.sync() else {
             return Ok(());
         };
         report(spare.put_back(directory, name));
         Err(error)
+    }
+
+    /// Takes the file `name` out of `directory`, to be put back unless that becomes durable.
+    pub(super) fn set_aside(&self, directory: &Directory, name: &str) -> io::Result<Spare> {
+        let id = self.sources.id();
+        rustix::fs::renameat(directory, name, &*self.temporary, id.as_str())?;
+        Ok(Spare {
+            directory: Arc::clone(&self.temporary),
+            name: id,
+        })
     }
 
     /// Nothing where a file cannot have a second name: then there is no way back.

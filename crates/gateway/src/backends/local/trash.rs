@@ -109,6 +109,11 @@ impl Trash {
         self.term.get_or_init(|| term);
     }
 
+    /// Whether what is removed is kept.
+    pub(super) fn is_on(&self) -> bool {
+        self.term.get().is_some()
+    }
+
     fn state(&self) -> MutexGuard<'_, Live> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

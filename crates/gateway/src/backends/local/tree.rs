@@ -7,7 +7,7 @@ use std::ffi::CStr;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RawMode};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RawMode, Stat};
 use rustix::io::Errno;
 
 /// For directories that this process makes.
@@ -87,14 +87,20 @@ impl Directory {
 
     /// Opens a regular file for reading. Fails with `IsADirectory` on a directory, with `NotFound` on anything else.
     pub(super) fn open_file(&self, name: &str) -> io::Result<std::fs::File> {
+        self.open_known(name).map(|(file, _)| file)
+    }
+
+    /// The same, with what the file system knows of the file.
+    pub(super) fn open_known(&self, name: &str) -> io::Result<(std::fs::File, Stat)> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(self, name, flags, Mode::empty()) {
             Ok(file) => file,
             Err(Errno::LOOP | Errno::NXIO) => return Err(io::ErrorKind::NotFound.into()),
             Err(error) => return Err(error.into()),
         };
-        match file_type(rustix::fs::fstat(&file)?.st_mode) {
-            FileType::RegularFile => Ok(file.into()),
+        let stat = rustix::fs::fstat(&file)?;
+        match file_type(stat.st_mode) {
+            FileType::RegularFile => Ok((file.into(), stat)),
             FileType::Directory => Err(io::ErrorKind::IsADirectory.into()),
             _ => Err(io::ErrorKind::NotFound.into()),
         }
@@ -135,6 +141,15 @@ impl Directory {
             Ok(_) => Ok(true),
             Err(Errno::NOENT) => Ok(false),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Like [`Directory::kind`], for the name at the end of `names`, of which there is one.
+    pub(super) fn kind_at(&self, names: &[String]) -> io::Result<Option<NameKind>> {
+        let (last, parents) = names.split_last().expect("there is a name");
+        match parents {
+            [] => self.kind(last),
+            parents => self.walk(parents)?.kind(last),
         }
     }
 

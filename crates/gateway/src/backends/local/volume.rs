@@ -12,6 +12,7 @@ use rustix::io::Errno;
 
 use super::capabilities::{Capabilities, Capability};
 use super::foreign::{Foreign, Refusal};
+use super::list;
 use super::moves;
 use super::stage::{Staged, link};
 use super::trash::Trash;
@@ -127,6 +128,8 @@ pub(super) struct Volume {
     pub(super) foreign: Foreign,
     pub(super) trash: Trash,
     pub(super) can: Capabilities,
+    /// Names of large directories, for the next page of a listing.
+    pub(super) names: list::Cache,
     pub(super) sources: Sources,
     locks: Vec<Mutex<()>>,
     /// Held for writing while directories are made, so that nobody publishes into one whose name is not durable yet.
@@ -179,6 +182,7 @@ impl Volume {
             moves,
             foreign,
             can,
+            names: list::Cache::default(),
             sources,
             locks: (0..LOCKS).map(|_| Mutex::default()).collect(),
             directories: RwLock::default(),
