@@ -357,6 +357,22 @@ pub struct Space {
     pub free: u64,
     /// What lies in its trash; nothing while that is being counted.
     pub trash: Option<Tally>,
+    /// What comparing its objects with their checksums came to.
+    pub scrub: Scrubbed,
+}
+
+/// Objects that were read again and compared with their checksums.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Scrubbed {
+    /// Since the gateway began.
+    pub objects: u64,
+    pub bytes: u64,
+    /// Those of the last pass that have nothing to be compared with.
+    pub unverifiable: u64,
+    /// Those known to be damaged now.
+    pub damaged: u64,
+    /// When all objects had been read the last time.
+    pub last_pass: Option<Timestamp>,
 }
 
 /// A number of objects and their size.

@@ -16,7 +16,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 
-use crate::backend::Status;
+use crate::backend::{Scrubbed, Status};
 use crate::budget::Budget;
 
 type Bytes = Gauge<u64, AtomicU64>;
@@ -47,6 +47,11 @@ pub struct Metrics {
     volume_free: Family<Volume, Bytes>,
     trash_objects: Family<Volume, Bytes>,
     trash_size: Family<Volume, Bytes>,
+    scrubbed_objects: Family<Volume, Counter>,
+    scrubbed_bytes: Family<Volume, Counter>,
+    scrubbed_at: Family<Volume, Gauge>,
+    unverifiable: Family<Volume, Bytes>,
+    damaged: Family<Volume, Bytes>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -116,6 +121,11 @@ impl Default for Metrics {
             volume_free: Family::default(),
             trash_objects: Family::default(),
             trash_size: Family::default(),
+            scrubbed_objects: Family::default(),
+            scrubbed_bytes: Family::default(),
+            scrubbed_at: Family::default(),
+            unverifiable: Family::default(),
+            damaged: Family::default(),
         };
         let mut registry = Registry::default();
         let mut add = Adding(&mut registry);
@@ -140,6 +150,11 @@ impl Default for Metrics {
         add.metric(table::VOLUME_FREE, &metrics.volume_free);
         add.metric(table::TRASH_OBJECTS, &metrics.trash_objects);
         add.metric(table::TRASH_SIZE, &metrics.trash_size);
+        add.metric(table::SCRUBBED_OBJECTS, &metrics.scrubbed_objects);
+        add.metric(table::SCRUBBED_BYTES, &metrics.scrubbed_bytes);
+        add.metric(table::SCRUBBED_AT, &metrics.scrubbed_at);
+        add.metric(table::UNVERIFIABLE, &metrics.unverifiable);
+        add.metric(table::DAMAGED, &metrics.damaged);
         metrics.registry = registry;
         metrics
     }
@@ -229,11 +244,29 @@ impl Metrics {
             };
             self.volume_size.get_or_create(&volume).set(space.total);
             self.volume_free.get_or_create(&volume).set(space.free);
+            self.scrub_is(&volume, &space.scrub);
             if let Some(trash) = space.trash {
                 self.trash_objects.get_or_create(&volume).set(trash.objects);
                 self.trash_size.get_or_create(&volume).set(trash.bytes);
             }
         }
+    }
+
+    fn scrub_is(&self, volume: &Volume, scrub: &Scrubbed) {
+        let count = |family: &Family<Volume, Counter>, value| {
+            family
+                .get_or_create(volume)
+                .inner()
+                .store(value, Ordering::Relaxed);
+        };
+        count(&self.scrubbed_objects, scrub.objects);
+        count(&self.scrubbed_bytes, scrub.bytes);
+        self.unverifiable
+            .get_or_create(volume)
+            .set(scrub.unverifiable);
+        self.damaged.get_or_create(volume).set(scrub.damaged);
+        let at = scrub.last_pass.map_or(0, jiff::Timestamp::as_second);
+        self.scrubbed_at.get_or_create(volume).set(at);
     }
 
     /// Everything as Prometheus reads it.
@@ -306,6 +339,13 @@ mod tests {
                     objects: 3,
                     bytes: 8,
                 }),
+                scrub: Scrubbed {
+                    objects: 11,
+                    bytes: 12,
+                    unverifiable: 13,
+                    damaged: 14,
+                    last_pass: jiff::Timestamp::from_second(15).ok(),
+                },
             }],
             uploads: Some(2),
         }));
@@ -363,6 +403,11 @@ mod tests {
             "lifeboat_gateway_volume_free_bytes{volume=\"/export\"} 4",
             "lifeboat_gateway_trash_objects{volume=\"/export\"} 3",
             "lifeboat_gateway_trash_size_bytes{volume=\"/export\"} 8",
+            "lifeboat_gateway_scrubbed_objects_total{volume=\"/export\"} 11",
+            "lifeboat_gateway_scrubbed_bytes_total{volume=\"/export\"} 12",
+            "lifeboat_gateway_scrub_unverifiable_objects{volume=\"/export\"} 13",
+            "lifeboat_gateway_damaged_objects{volume=\"/export\"} 14",
+            "lifeboat_gateway_scrub_last_pass_timestamp_seconds{volume=\"/export\"} 15",
             "lifeboat_gateway_memory_limit_bytes 4096",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");

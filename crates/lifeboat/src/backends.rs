@@ -1,5 +1,6 @@
 //! From the settings to the store that the gateway serves: the storage of the values, and the buckets that lie elsewhere.
 
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -128,7 +129,8 @@ async fn open_volume(
         opened.map_err(|error| Failure::from(error).context("cannot serve the volume"))
     })
     .await?;
-    tokio::spawn(local.clone().attend());
+    let scrub = NonZeroU64::new(ctx.settings.lifeboat.gateway.scrub.0);
+    tokio::spawn(local.clone().attend(scrub));
     Ok(Arc::new(local))
 }
 

@@ -25,6 +25,8 @@ pub struct Gateway {
     pub volume: String,
     /// How long the volume keeps what is deleted or replaced.
     pub trash: Option<Age>,
+    /// How much of it is read again each second; 0: nothing.
+    pub scrub: ByteSize,
     /// Buckets that lie elsewhere than all others; no bucket twice.
     pub routes: Vec<Route>,
 }
@@ -68,6 +70,7 @@ impl Gateway {
             users_file: resolver.optional("lifeboat.gateway.usersFile"),
             volume: resolver.text("lifeboat.gateway.volume"),
             trash: resolver.optional_age("lifeboat.gateway.trash"),
+            scrub: resolver.size("lifeboat.gateway.scrub"),
             routes: routes(resolver),
         }
     }

@@ -28,6 +28,7 @@ mod receive;
 mod record;
 mod records;
 mod removal;
+pub mod scrub;
 mod stage;
 mod switch;
 pub mod trash;
@@ -50,6 +51,7 @@ use tokio::task::spawn_blocking;
 pub use self::capabilities::{Capabilities, Capability};
 use self::receive::Sink;
 use self::record::Record;
+use self::scrub::Scrub;
 use self::stage::Staged;
 use self::upload::{PartSink, Uploads};
 pub use self::visit::{Gateway, Keeper, Visit};
@@ -78,6 +80,7 @@ pub struct Local {
 struct Inner {
     volume: Volume,
     uploads: Uploads,
+    scrub: Scrub,
 }
 
 impl Local {
@@ -99,8 +102,13 @@ impl Local {
         };
         volume.recover_trash().map_err(wrap)?;
         let uploads = Uploads::recover(&volume).map_err(wrap)?;
+        let scrub = Scrub::open(&volume).map_err(wrap)?;
         Ok(Self {
-            inner: Arc::new(Inner { volume, uploads }),
+            inner: Arc::new(Inner {
+                volume,
+                uploads,
+                scrub,
+            }),
         })
     }
 
@@ -427,6 +435,7 @@ impl Backend for Local {
                     total: space.f_blocks.saturating_mul(space.f_frsize),
                     free: space.f_bavail.saturating_mul(space.f_frsize),
                     trash: inner.volume.trash.tally(),
+                    scrub: inner.scrub.status(),
                 }],
                 uploads: u64::try_from(inner.uploads.count()).ok(),
             })

@@ -48,4 +48,9 @@ rows! {
     VOLUME_FREE: gauge "volume_free_bytes" ["volume"] "Room on a volume that the gateway may still use";
     TRASH_OBJECTS: gauge "trash_objects" ["volume"] "Deleted and replaced objects that the trash of a volume keeps";
     TRASH_SIZE: gauge "trash_size_bytes" ["volume"] "Their size, each counted by itself; copies that share their bytes take less room";
+    SCRUBBED_OBJECTS: counter "scrubbed_objects_total" ["volume"] "Objects that were read again and compared with their checksums";
+    SCRUBBED_BYTES: counter "scrubbed_bytes_total" ["volume"] "Their bytes";
+    SCRUBBED_AT: gauge "scrub_last_pass_timestamp_seconds" ["volume"] "When all objects had been compared the last time; 0 before the first";
+    UNVERIFIABLE: gauge "scrub_unverifiable_objects" ["volume"] "Objects of the last pass that have no checksum to be compared with";
+    DAMAGED: gauge "damaged_objects" ["volume"] "Objects that are known to be damaged: a person must look";
 }

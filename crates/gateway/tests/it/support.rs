@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use base64::Engine as _;
 use bytes::Bytes;
 use futures::{TryStreamExt as _, stream};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use lifeboat_gateway::backend::condition::{ReadConditions, WriteCondition};
 use lifeboat_gateway::backend::content::{ByteStream, Content};
 use lifeboat_gateway::backend::digest::Expected;
@@ -128,6 +128,68 @@ impl Place for Volume {
 
     fn bucket(&self) -> &'static str {
         "bucket"
+    }
+}
+
+/// A volume whose clock stands until it is moved.
+pub(crate) struct Timed {
+    pub(crate) volume: Volume,
+    /// In seconds since 1970.
+    clock: Arc<AtomicI64>,
+}
+
+impl Timed {
+    pub(crate) async fn new() -> Self {
+        let directory = TempDir::new().unwrap();
+        let clock = Arc::new(AtomicI64::new(1_700_000_000));
+        let local = Self::open(directory.path(), &clock);
+        local.create_bucket("bucket").await.unwrap();
+        let volume = Volume {
+            directory,
+            local,
+            lacking: &[],
+        };
+        Self { volume, clock }
+    }
+
+    fn open(path: &Path, clock: &Arc<AtomicI64>) -> Local {
+        let clock = Arc::clone(clock);
+        let now = move || Timestamp::from_second(clock.load(Ordering::Relaxed)).unwrap();
+        let sources = Sources {
+            now: Arc::new(now),
+            ..sources(1)
+        };
+        Local::open(path, sources).unwrap()
+    }
+
+    pub(crate) fn reopen(self) -> Self {
+        let Self { volume, clock } = self;
+        let Volume {
+            directory, local, ..
+        } = volume;
+        drop(local);
+        let local = Self::open(directory.path(), &clock);
+        let volume = Volume {
+            directory,
+            local,
+            lacking: &[],
+        };
+        Self { volume, clock }
+    }
+
+    /// Moves the clock, and looks after the volume as the gateway does meanwhile.
+    pub(crate) async fn pass(&self, time: SignedDuration) {
+        let mut left = time.as_secs();
+        while left > 0 {
+            let step = left.min(300);
+            self.clock.fetch_add(step, Ordering::Relaxed);
+            self.volume.local.tend().await.unwrap();
+            left -= step;
+        }
+    }
+
+    pub(crate) fn jump(&self, time: SignedDuration) {
+        self.clock.fetch_add(time.as_secs(), Ordering::Relaxed);
     }
 }
 

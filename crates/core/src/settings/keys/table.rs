@@ -269,6 +269,7 @@ const LIFEBOAT: &[Key] = &[
     Key::new("lifeboat.gateway.trash", Lifeboat, OptionalAge, "", "How long the volume keeps what is deleted or replaced, such as `7d`; empty: not at all. See `lifeboat gateway trash`."),
     Key::new("lifeboat.gateway.s3.style", Lifeboat, Choice(&["auto", "path", "virtual"]), "auto", "Where requests to S3 name the bucket: in the host (`virtual`), in the path, or `auto`: in the host for AWS itself, in the path for other endpoints."),
     Key::new("lifeboat.gateway.s3.certificates", Lifeboat, Text, "", "File in PEM with certificates that are trusted for the endpoint of S3, beside those of the system."),
+    Key::new("lifeboat.gateway.scrub", Lifeboat, Size, "8Mi", "Bytes a second at which a volume's objects are read again, once a week, and compared with their checksums; 0: not at all."),
     Key::new("lifeboat.gateway.routes", Lifeboat, Routes, "", "Buckets that lie elsewhere than the others: a list of `BUCKET=volume:FOLDER` (a volume of its own) or `BUCKET=storage:BUCKET/PREFIX` (another name in the same storage)."),
     Key::new("lifeboat.gateway.azure.sasToken", Lifeboat, Secret, "", "Shared access signature for the storage account, in place of its key. It must allow to read, write, create, delete and list."),
     Key::new("lifeboat.gateway.azure.certificates", Lifeboat, Text, "", "File in PEM with certificates to trust beside those of the system when speaking to Azure; empty: none."),

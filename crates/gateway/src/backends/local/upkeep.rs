@@ -1,5 +1,6 @@
 //! What a volume in service needs beside requests.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -27,9 +28,13 @@ impl Local {
         Ok(())
     }
 
-    /// Does what is due: counts the trash and removes what has lain there for its term.
+    /// Does what is due: counts the trash and removes what has lain there for its term, forgets damage that is gone.
     pub async fn tend(&self) -> Result<(), Error> {
         self.run(|inner| {
+            inner
+                .scrub
+                .forget_what_is_gone(&inner.volume)
+                .map_err(Error::io("looking after the list of damaged objects"))?;
             let removed = inner
                 .volume
                 .tend_trash()
@@ -43,9 +48,26 @@ impl Local {
         .await
     }
 
-    /// Looks after the volume and answers commands until it is dropped, which it may be at any time.
-    pub async fn attend(self) {
-        futures::join!(self.tend_for_ever(), self.answer_commands());
+    /// Looks after the volume and answers commands until it is dropped, which it may be at any time. With `scrub`, so
+    /// many bytes a second of the stored objects are read and compared with their checksums.
+    pub async fn attend(self, scrub: Option<NonZeroU64>) {
+        let scrubbing = async {
+            if let Some(rate) = scrub {
+                self.scrub_for_ever(rate).await;
+            }
+        };
+        futures::join!(self.tend_for_ever(), self.answer_commands(), scrubbing);
+    }
+
+    async fn scrub_for_ever(&self, rate: NonZeroU64) {
+        let mut ticks = tokio::time::interval(TEND_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = self.scrub(rate).await {
+                tracing::warn!(%error, "stored objects cannot be compared with their checksums; it is tried again");
+            }
+        }
     }
 
     async fn answer_commands(&self) {
@@ -75,7 +97,7 @@ impl Local {
         loop {
             ticks.tick().await;
             if let Err(error) = self.tend().await {
-                tracing::warn!(%error, "the trash cannot be looked after; it is tried again");
+                tracing::warn!(%error, "the volume cannot be looked after; it is tried again");
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::control::Line;
+use super::scrub::{self, Damage, Progress};
 use super::trash::{self, Entry, Filter, Occupied, Place, RestoreError};
 use super::tree::{Directory, present};
 use super::volume::HOME;
@@ -59,6 +60,23 @@ impl Visit {
             Some(trash) => trash::entries(&self.root, &trash, filter).map_err(&wrap),
             None => Ok(Vec::new()),
         }
+    }
+
+    /// What is known to be damaged.
+    pub fn damages(&self) -> Result<Vec<Damage>, Error> {
+        let Some(home) = &self.home else {
+            return Ok(Vec::new());
+        };
+        let damages = scrub::read_damages(home).map_err(Error::io("reading what is damaged"))?;
+        Ok(damages.iter().cloned().collect())
+    }
+
+    /// How far the scrub has come.
+    pub fn scrub(&self) -> Result<Progress, Error> {
+        let Some(home) = &self.home else {
+            return Ok(Progress::default());
+        };
+        scrub::read_progress(home).map_err(Error::io("reading how far the scrub has come"))
     }
 
     /// Whether a key holds an object.
