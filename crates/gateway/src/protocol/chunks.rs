@@ -167,6 +167,8 @@ impl Decoder {
     /// To be called when the body has ended. Returns [`Event::End`].
     pub(super) fn finish(self) -> Result<Event, Malformed> {
         match self.state {
+            // Half a line end: the other half was cut off.
+            State::Trailers if self.kept.ends_with(b"\r") => Err(Malformed::Cut),
             State::Trailers => Trailers::read(&self.kept).map(Event::End),
             _ => Err(Malformed::Cut),
         }
@@ -332,6 +334,14 @@ mod tests {
             for framing in [Framing::Signed, Framing::Unsigned] {
                 prop_assert_eq!(decode(framing, &bytes, step), decode(framing, &bytes, bytes.len()));
             }
+        }
+    }
+
+    #[test]
+    fn a_body_cut_inside_its_last_line_end_is_cut() {
+        for body in ["0\r\n\r", "0\r\na:b\r"] {
+            let cut = decode(Framing::Unsigned, body.as_bytes(), 3);
+            assert_eq!(cut, Err(Malformed::Cut), "{body:?}");
         }
     }
 
