@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::gateway::{Gateway, config, path, raw};
 use crate::remote::{options_behind, quick};
-use crate::support::sources;
+use crate::support::wall_clock;
 
 /// The value of the first sample that begins so.
 fn sample(metrics: &str, beginning: &str) -> f64 {
@@ -153,7 +153,7 @@ async fn a_gateway_whose_store_has_gone_is_not_ready_and_says_why() {
         },
         ..options_behind(&store)
     };
-    let backend = Arc::new(S3::open(options, sources(1)).unwrap());
+    let backend = Arc::new(S3::open(options, wall_clock()).unwrap());
     let config = Config {
         probe: Duration::from_millis(20),
         ..config()
