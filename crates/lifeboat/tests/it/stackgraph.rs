@@ -107,8 +107,8 @@ fn a_store_that_is_not_empty_is_not_overwritten_unless_forced() {
 fn a_disabled_restore_is_refused() {
     let world = World::new();
     world.write_values(&world.values().replace(
-        "backup: {enabled: true}",
-        "backup: {enabled: true, stackGraph: {restore: {enabled: false}}}",
+        "backup:\n  enabled: true\n",
+        "backup:\n  enabled: true\n  stackGraph: {restore: {enabled: false}}\n",
     ));
     insta::assert_snapshot!(world.seen(&["stackgraph", "restore", "latest"]), @r"
     exit code 2
