@@ -135,22 +135,15 @@ func prepare(ctx context.Context, client *minio.Core, o options, operation strin
 	case "list":
 		return work{max(o.count, 1), func(int) (done, error) {
 			found, err := list(ctx, client, o.bucket, o.prefix)
-			return done{operations: int64(len(found))}, err
+			one := done{operations: int64(len(found))}
+			for _, object := range found {
+				one.bytes += object.Size
+			}
+			return one, err
 		}}, nil
 	case "delete":
 		// A thousand in each request.
-		return work{1, func(int) (done, error) {
-			doomed := make(chan minio.ObjectInfo, len(there))
-			for _, object := range there {
-				doomed <- object
-			}
-			close(doomed)
-			var errs []error
-			for failure := range client.RemoveObjects(ctx, o.bucket, doomed, minio.RemoveObjectsOptions{}) {
-				errs = append(errs, failure.Err)
-			}
-			return done{operations: int64(len(there) - len(errs))}, errors.Join(errs...)
-		}}, nil
+		return work{1, func(int) (done, error) { return deleteAll(ctx, client, o, there) }}, nil
 	case "delete-each":
 		return all(func(object minio.ObjectInfo) (done, error) {
 			return bytesOf(0, client.Client.RemoveObject(ctx, o.bucket, object.Key, minio.RemoveObjectOptions{}))
@@ -180,6 +173,30 @@ func list(ctx context.Context, client *minio.Core, bucket, prefix string) ([]min
 		found = append(found, object)
 	}
 	return found, nil
+}
+
+// deleteAll asks for no more deletes when the time is over.
+func deleteAll(ctx context.Context, client *minio.Core, o options, there []minio.ObjectInfo) (done, error) {
+	end := time.Now().Add(o.limit)
+	doomed := make(chan minio.ObjectInfo)
+	asked := make(chan int64, 1)
+	go func() {
+		var count int64
+		for _, object := range there {
+			if !time.Now().Before(end) {
+				break
+			}
+			doomed <- object
+			count++
+		}
+		close(doomed)
+		asked <- count
+	}()
+	var errs []error
+	for failure := range client.RemoveObjects(ctx, o.bucket, doomed, minio.RemoveObjectsOptions{}) {
+		errs = append(errs, failure.Err)
+	}
+	return done{operations: <-asked - int64(len(errs))}, errors.Join(errs...)
 }
 
 // get reads an object, or a range that begins anywhere in it.

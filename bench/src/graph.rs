@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 
-use crate::measure::{Measured, drop_caches, machine};
+use crate::measure::{Measured, drop_caches, load_average, machine};
 use crate::peer;
 use crate::report::{self, Report, Row, Task, Way};
 use crate::step::{Outcome, Step};
@@ -255,10 +255,4 @@ fn remove(path: &Path) -> Result<()> {
         fs::remove_file(path)?;
     }
     Ok(())
-}
-
-/// How many threads wanted to run in the last minute: more than what is measured means that others disturbed it.
-fn load_average() -> String {
-    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split(' ').next().unwrap_or_default().to_owned()
 }

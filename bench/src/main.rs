@@ -1,6 +1,7 @@
 //! Measures Lifeboat; `cargo xtask bench` builds and runs it. docs/benchmarks.md keeps what was seen.
 
 mod format;
+mod gateway;
 mod graph;
 mod jsonl;
 mod measure;
@@ -31,6 +32,7 @@ enum Bench {
         #[arg(default_value_t = 2)]
         workers: usize,
     },
+    Gateway(gateway::Arguments),
     Graph(graph::Arguments),
     #[command(hide = true)]
     Step(step::Arguments),
@@ -39,6 +41,7 @@ enum Bench {
 fn main() -> Result<()> {
     match Arguments::parse().bench {
         Bench::Format { vertices, workers } => format::run(vertices, workers, &mut io::stdout()),
+        Bench::Gateway(arguments) => gateway::run(&arguments, &mut io::stdout()),
         Bench::Graph(arguments) => graph::run(&arguments, &mut io::stdout()),
         Bench::Step(arguments) => step::run(&arguments, &mut io::stdout()),
     }

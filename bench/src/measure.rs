@@ -1,4 +1,5 @@
-//! Time, processor time and peak memory of one step, measured from inside its own process.
+//! Time, processor time and peak memory of one step, measured from inside its own process; and where such numbers come
+//! from, for those who look at another process.
 
 use std::fs;
 use std::time::Instant;
@@ -22,21 +23,19 @@ pub(crate) struct Measured {
 
 /// Runs `step`, which returns elements and bytes.
 pub(crate) fn measure(step: impl FnOnce() -> Result<(u64, u64)>) -> Result<Measured> {
-    let (cpu_before, machine_before) = (cpu_seconds()?, machine_seconds()?);
+    let (cpu_before, machine_before) = (cpu_seconds(SELF)?, Machine::now()?);
     let started = Instant::now();
     let (elements, bytes) = step()?;
     let seconds = started.elapsed().as_secs_f64();
-    let cpu_seconds = cpu_seconds()? - cpu_before;
-    let machine = machine_seconds()?;
-    let busy = machine.busy - machine_before.busy;
-    let all = machine.all - machine_before.all;
+    let cpu_seconds = cpu_seconds(SELF)? - cpu_before;
+    let others = Machine::now()?.others_since(&machine_before, cpu_seconds);
     Ok(Measured {
         elements,
         bytes,
         seconds,
         cpu_seconds,
-        peak_memory: peak_memory()?,
-        others: ((busy - cpu_seconds) / all.max(0.01)).clamp(0.0, 1.0),
+        peak_memory: peak_memory(SELF)?,
+        others,
     })
 }
 
@@ -47,43 +46,64 @@ impl Measured {
     }
 }
 
+const SELF: &str = "self";
+
 /// proc(5): fields 14 and 15 of `stat`, in ticks of 10 ms.
-fn cpu_seconds() -> Result<f64> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
+pub(crate) fn cpu_seconds(process: &str) -> Result<f64> {
+    two_fields(process, 14)
+}
+
+/// Of all processes that were started from here and have ended: fields 16 and 17.
+pub(crate) fn cpu_seconds_of_children() -> Result<f64> {
+    two_fields(SELF, 16)
+}
+
+fn two_fields(process: &str, first: usize) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
     let (_, fields) = stat
         .rsplit_once(')')
         .context("no end of the command name")?;
-    let mut fields = fields.split_whitespace().skip(11);
+    // The third field is the first one after the name.
+    let mut fields = fields.split_whitespace().skip(first - 3);
     let mut next = || -> Result<f64> { Ok(fields.next().context("too few fields")?.parse()?) };
     Ok((next()? + next()?) / 100.0)
 }
 
-struct Machine {
+/// What all processors together have done so far, in seconds.
+pub(crate) struct Machine {
     busy: f64,
     all: f64,
 }
 
-/// proc(5): the first line of `/proc/stat`; idle and waiting for the disk are the fourth and fifth number, and what a
-/// guest took is in the first two already.
-fn machine_seconds() -> Result<Machine> {
-    let stat = fs::read_to_string("/proc/stat")?;
-    let line = stat.lines().next().context("no processors")?;
-    let ticks = line
-        .split_whitespace()
-        .skip(1)
-        .take(8)
-        .map(str::parse)
-        .collect::<Result<Vec<f64>, _>>()?;
-    let all: f64 = ticks.iter().sum();
-    let idle: f64 = ticks.iter().skip(3).take(2).sum();
-    Ok(Machine {
-        busy: (all - idle) / 100.0,
-        all: all / 100.0,
-    })
+impl Machine {
+    /// proc(5): the first line of `/proc/stat`; idle and waiting for the disk are the fourth and fifth number, and what
+    /// a guest took is in the first two already.
+    pub(crate) fn now() -> Result<Self> {
+        let stat = fs::read_to_string("/proc/stat")?;
+        let line = stat.lines().next().context("no processors")?;
+        let ticks = line
+            .split_whitespace()
+            .skip(1)
+            .take(8)
+            .map(str::parse)
+            .collect::<Result<Vec<f64>, _>>()?;
+        let all: f64 = ticks.iter().sum();
+        let idle: f64 = ticks.iter().skip(3).take(2).sum();
+        Ok(Self {
+            busy: (all - idle) / 100.0,
+            all: all / 100.0,
+        })
+    }
+
+    /// The share, 0 to 1, that was taken since `before` by others than those who took `own` seconds.
+    pub(crate) fn others_since(&self, before: &Self, own: f64) -> f64 {
+        let all = (self.all - before.all).max(0.01);
+        ((self.busy - before.busy - own) / all).clamp(0.0, 1.0)
+    }
 }
 
-fn peak_memory() -> Result<u64> {
-    let status = fs::read_to_string("/proc/self/status")?;
+pub(crate) fn peak_memory(process: &str) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix("VmHWM:"))
@@ -92,11 +112,22 @@ fn peak_memory() -> Result<u64> {
     Ok(kib * 1024)
 }
 
+/// proc(5): from now on the peak is counted again, from what the process holds now.
+pub(crate) fn forget_peak_memory(process: &str) -> Result<()> {
+    fs::write(format!("/proc/{process}/clear_refs"), "5").context("cannot forget a peak of memory")
+}
+
 /// Makes the next step read from the disk: writes everything back and drops the page cache. False where that is not
 /// permitted, and then the table says so.
 pub(crate) fn drop_caches() -> bool {
     rustix::fs::sync();
     fs::write("/proc/sys/vm/drop_caches", "3").is_ok()
+}
+
+/// How many threads wanted to run in the last minute: more than what is measured means that others disturbed it.
+pub(crate) fn load_average() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().unwrap_or_default().to_owned()
 }
 
 /// One line about the machine that a result depends on.

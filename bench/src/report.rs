@@ -259,16 +259,18 @@ impl Report {
     }
 }
 
-fn table<const N: usize>(
-    header: [&str; N],
-    rows: impl Iterator<Item = [String; N]>,
-    numbers_from: usize,
-) -> Table {
+/// Columns from `numbers_from` on are aligned as numbers are.
+pub(crate) fn table<H, R>(header: H, rows: R, numbers_from: usize) -> Table
+where
+    H: Into<comfy_table::Row>,
+    R: IntoIterator,
+    R::Item: Into<comfy_table::Row>,
+{
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
     table.set_header(header);
     table.add_rows(rows);
-    for index in numbers_from..N {
+    for index in numbers_from..table.column_count() {
         if let Some(column) = table.column_mut(index) {
             column.set_cell_alignment(CellAlignment::Right);
         }

@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: builds the benches for release and runs one.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::BufWriter;
 
 use anyhow::{Context, Result};
@@ -44,6 +44,21 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
             }
             Err(error) => eprintln!("without the peer store: {error:#}"),
         }
+    }
+    if arguments.name == "gateway" {
+        let results = cargo::target()?.join("bench");
+        fs::create_dir_all(&results)?;
+        command
+            .arg("--lifeboat")
+            .arg(cargo::build("lifeboat", Profile::Release)?)
+            .arg("--disk")
+            .arg(scratch.path())
+            .arg("--kept")
+            .arg(results.join("data"))
+            .arg("--json")
+            .arg(results.join("gateway.json"))
+            .arg("--markdown")
+            .arg(results.join("gateway.md"));
     }
     let status = command
         .args(&arguments.rest)

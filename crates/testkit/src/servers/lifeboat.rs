@@ -18,6 +18,7 @@ pub fn start(program: &Path, work: &Path) -> Result<Server> {
         let mut command = command(program, work);
         command
             .args(["gateway", "--set", "minio.persistence.enabled=true"])
+            .args(["--set", "lifeboat.gateway.metricsListen=127.0.0.1:0"])
             .arg("--listen")
             .arg(address.to_string())
             .arg("--volume")
