@@ -98,7 +98,7 @@ func parse(arguments []string) (options, error) {
 	flags.Int64Var(&o.rangeOf, "range", 0, "get: bytes of a range somewhere in the object; 0: all of it")
 	flags.IntVar(&o.count, "count", 0, "operations; 0: until the time is over, or as many as there are objects")
 	flags.IntVar(&o.clients, "clients", 1, "how many work at once")
-	flags.DurationVar(&o.limit, "limit", time.Hour, "after this no operation is begun")
+	flags.DurationVar(&o.limit, "limit", time.Hour, "after this nothing is begun, neither an operation nor a part")
 	if err := flags.Parse(arguments[1:]); err != nil {
 		return o, err
 	}

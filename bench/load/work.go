@@ -18,8 +18,9 @@ import (
 type work struct {
 	// How often, unless the time is over before. Zero: until the time is over.
 	count int
-	// once does the operation with this number and returns how many bytes it moved and how many operations it stands for.
-	once func(number int) (done, error)
+	// once does the operation with this number. What takes long stops in between when the time is over, and counts for
+	// the bytes it moved.
+	once func(number int, end time.Time) (done, error)
 }
 
 type done struct {
@@ -47,7 +48,7 @@ func (w work) run(o options) report {
 				if w.count > 0 && number >= w.count || !began.Before(end) {
 					break
 				}
-				one, err := w.once(number)
+				one, err := w.once(number, end)
 				took := time.Since(began)
 				if err == nil {
 					own = append(own, took)
@@ -96,7 +97,7 @@ func prepare(ctx context.Context, client *minio.Core, o options, operation strin
 		}
 	}
 	each := func(object func(minio.ObjectInfo) (done, error)) work {
-		return work{count: o.count, once: func(number int) (done, error) { return object(there[number%len(there)]) }}
+		return work{count: o.count, once: func(number int, _ time.Time) (done, error) { return object(there[number%len(there)]) }}
 	}
 	all := func(object func(minio.ObjectInfo) (done, error)) work {
 		w := each(object)
@@ -105,7 +106,7 @@ func prepare(ctx context.Context, client *minio.Core, o options, operation strin
 	}
 	switch operation {
 	case "put":
-		return work{o.count, func(number int) (done, error) {
+		return work{o.count, func(number int, _ time.Time) (done, error) {
 			_, err := client.Client.PutObject(ctx, o.bucket, key(o.prefix, number), &content{size: o.size}, o.size,
 				minio.PutObjectOptions{DisableMultipart: true})
 			return bytesOf(o.size, err)
@@ -114,8 +115,8 @@ func prepare(ctx context.Context, client *minio.Core, o options, operation strin
 		for from := int64(0); from < o.size; from += o.part {
 			sha256Of(from, min(o.part, o.size-from))
 		}
-		return work{o.count, func(number int) (done, error) {
-			return upload(ctx, client, o, key(o.prefix, number))
+		return work{o.count, func(number int, end time.Time) (done, error) {
+			return upload(ctx, client, o, key(o.prefix, number), end)
 		}}, nil
 	case "get":
 		return each(func(object minio.ObjectInfo) (done, error) { return get(ctx, client, o, object) }), nil
@@ -133,7 +134,7 @@ func prepare(ctx context.Context, client *minio.Core, o options, operation strin
 			return bytesOf(object.Size, err)
 		}), nil
 	case "list":
-		return work{max(o.count, 1), func(int) (done, error) {
+		return work{max(o.count, 1), func(int, time.Time) (done, error) {
 			found, err := list(ctx, client, o.bucket, o.prefix)
 			one := done{operations: int64(len(found))}
 			for _, object := range found {
@@ -143,7 +144,9 @@ func prepare(ctx context.Context, client *minio.Core, o options, operation strin
 		}}, nil
 	case "delete":
 		// A thousand in each request.
-		return work{1, func(int) (done, error) { return deleteAll(ctx, client, o, there) }}, nil
+		return work{1, func(_ int, end time.Time) (done, error) {
+			return deleteAll(ctx, client, o.bucket, there, end)
+		}}, nil
 	case "delete-each":
 		return all(func(object minio.ObjectInfo) (done, error) {
 			return bytesOf(0, client.Client.RemoveObject(ctx, o.bucket, object.Key, minio.RemoveObjectOptions{}))
@@ -176,8 +179,7 @@ func list(ctx context.Context, client *minio.Core, bucket, prefix string) ([]min
 }
 
 // deleteAll asks for no more deletes when the time is over.
-func deleteAll(ctx context.Context, client *minio.Core, o options, there []minio.ObjectInfo) (done, error) {
-	end := time.Now().Add(o.limit)
+func deleteAll(ctx context.Context, client *minio.Core, bucket string, there []minio.ObjectInfo, end time.Time) (done, error) {
 	doomed := make(chan minio.ObjectInfo)
 	asked := make(chan int64, 1)
 	go func() {
@@ -193,7 +195,7 @@ func deleteAll(ctx context.Context, client *minio.Core, o options, there []minio
 		asked <- count
 	}()
 	var errs []error
-	for failure := range client.RemoveObjects(ctx, o.bucket, doomed, minio.RemoveObjectsOptions{}) {
+	for failure := range client.RemoveObjects(ctx, bucket, doomed, minio.RemoveObjectsOptions{}) {
 		errs = append(errs, failure.Err)
 	}
 	return done{operations: <-asked - int64(len(errs))}, errors.Join(errs...)
@@ -219,13 +221,16 @@ func get(ctx context.Context, client *minio.Core, o options, object minio.Object
 }
 
 // upload sends the parts one after the other, each with its hash ahead of it, as the tools of VictoriaMetrics do.
-func upload(ctx context.Context, client *minio.Core, o options, key string) (done, error) {
+func upload(ctx context.Context, client *minio.Core, o options, key string, end time.Time) (done, error) {
 	id, err := client.NewMultipartUpload(ctx, o.bucket, key, minio.PutObjectOptions{})
 	if err != nil {
 		return done{}, err
 	}
 	var parts []minio.CompletePart
 	for from := int64(0); from < o.size; from += o.part {
+		if !time.Now().Before(end) {
+			return done{bytes: from}, client.AbortMultipartUpload(ctx, o.bucket, key, id)
+		}
 		size := min(o.part, o.size-from)
 		part, err := client.PutObjectPart(ctx, o.bucket, key, id, len(parts)+1, &content{from: from, size: size}, size,
 			minio.PutObjectPartOptions{Sha256Hex: sha256Of(from, size)})

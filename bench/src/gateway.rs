@@ -92,6 +92,7 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<()> {
     } else {
         Scale::Full
     };
+    lifeboat_testkit::load::PROGRAM.program()?;
     let cores = Cores::choose(arguments.cores)?;
     let (grounds, notes) = Grounds::open(&arguments.disk, &arguments.memory)?;
     let mut report = Report {
@@ -148,18 +149,22 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
+/// Lifeboat, and those of the peers whose programs can be had.
+fn available(peers: &[Contender], report: &mut Report) -> Vec<Contender> {
+    let mut contenders = vec![Contender::Lifeboat];
+    for &peer in peers.iter().filter(|peer| **peer != Contender::Lifeboat) {
+        match peer.get() {
+            Ok(()) => contenders.push(peer),
+            Err(error) => report.note(format!("skipped: {peer}: {error:#}")),
+        }
+    }
+    contenders
+}
+
 /// A peer that fails loses its figures, with a note; everything else goes on.
 #[expect(clippy::print_stderr, reason = "a long run says where it is")]
 fn measure(arguments: &Arguments, setting: &Setting<'_>, report: &mut Report) -> Result<()> {
-    let contenders = std::iter::once(Contender::Lifeboat)
-        .chain(
-            arguments
-                .peers
-                .iter()
-                .copied()
-                .filter(|peer| *peer != Contender::Lifeboat),
-        )
-        .collect();
+    let contenders = available(&arguments.peers, report);
     let wanted = Wanted {
         rounds: arguments.rounds,
         groups: arguments.only.clone(),

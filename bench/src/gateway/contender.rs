@@ -40,6 +40,19 @@ impl Contender {
         matches!(self, Self::Lifeboat | Self::Minio2026)
     }
 
+    /// Gets its program into the cache: nobody should wait for that while something is measured.
+    pub(crate) fn get(self) -> Result<()> {
+        match self {
+            Self::Lifeboat => {}
+            Self::S3proxy => drop(s3proxy::JAR.file()?),
+            Self::Minio2021 => drop(minio::OF_2021.programs()?),
+            Self::Minio2026 => drop(minio::OF_2026.programs()?),
+            Self::Versitygw => drop(versitygw::MODULE.programs()?),
+            Self::Seaweedfs => drop(seaweedfs::program()?),
+        }
+        Ok(())
+    }
+
     /// Starts it with its data in `work`; `program` is our own.
     pub(crate) fn start(self, program: &Path, work: &Path) -> Result<Server> {
         match self {

@@ -29,7 +29,7 @@ pub(crate) struct Load {
     first_error: Option<String>,
 }
 
-/// Does the work of a step. A single error is a failure, and so is less work than there was to do.
+/// Does the work of a step. A single error is a failure.
 pub(crate) fn run(server: &Server, step: &Step) -> Result<Load> {
     let mut command = load::command(server, step.operation)?;
     let said = process::run_within(command.args(&step.flags), PATIENCE)?;
@@ -42,10 +42,5 @@ pub(crate) fn run(server: &Server, step: &Step) -> Result<Load> {
             found.first_error.unwrap_or_default()
         );
     }
-    match step.expected {
-        Some(expected) if expected != found.operations => {
-            bail!("{} instead of {expected} operations", found.operations)
-        }
-        _ => Ok(found),
-    }
+    Ok(found)
 }

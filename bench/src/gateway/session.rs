@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use lifeboat_testkit::process::{run, run_within};
 use lifeboat_testkit::servers::Server;
 use rustix::fs::syncfs;
@@ -118,7 +118,9 @@ fn measure(
         let own = load.cpu_seconds;
         Ok((load, own))
     })?;
-    if let Some(task) = step.task {
+    if let Some(task) = step.task
+        && (task.unit.more_is_better() || step.is_done(load.operations))
+    {
         let amount = Amount {
             operations: load.operations,
             bytes: load.bytes,
@@ -131,6 +133,10 @@ fn measure(
             cost.clone(),
             Some(load.clone()),
         ));
+    }
+    let found = load.operations;
+    if !step.is_done(found) {
+        bail!("after {:.0} s it had done {found} of them", load.seconds);
     }
     if let (Some(task), Some(median)) = (step.complete, load.complete_median_ms) {
         samples.push(Sample::of_call(task, place, median, cost));
@@ -147,7 +153,9 @@ fn prepared(setting: &Setting<'_>, contender: Contender) -> Result<PathBuf> {
         let server = setting
             .cores
             .server(|| contender.start(setting.lifeboat, &making))?;
-        load::run(&server, &task::filling(setting.scale))?;
+        let filling = task::filling(setting.scale);
+        let found = load::run(&server, &filling)?.operations;
+        ensure!(filling.is_done(found), "only {found} keys were written");
         server.stop()?;
         fs::rename(&making, &kept)?;
     }

@@ -24,7 +24,7 @@ pub(super) fn seen(report: &Report) -> Vec<String> {
 
 fn firsts(report: &Report, view: View) -> Option<String> {
     let compared: Vec<(Task, f64, Contender)> = report
-        .tasks()
+        .tasks(view)
         .into_iter()
         .filter_map(|task| {
             let (times, peer) = report.against_best(view, task)?;
@@ -62,7 +62,7 @@ fn against_dd(report: &Report, ground: Ground, view: View) -> Option<String> {
     rounds.sort_by(f64::total_cmp);
     let dd = *rounds.get(rounds.len() / 2)?;
     let large = report
-        .tasks()
+        .tasks(view)
         .into_iter()
         .find(|task| task.name == "put-100m")?;
     let own = report.figure(view, large, Contender::Lifeboat)?.value;

@@ -46,7 +46,7 @@ fn comparison(report: &Report, view: View) -> Table {
     if view == View::Shipped {
         header.push("until on the disk".to_owned());
     }
-    let rows = report.tasks().into_iter().filter_map(|task| {
+    let rows = report.tasks(view).into_iter().filter_map(|task| {
         let (times, peer) = report.against_best(view, task)?;
         let best = if times >= 1.0 {
             Contender::Lifeboat
