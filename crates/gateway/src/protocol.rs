@@ -31,7 +31,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use hyper::Response;
 use hyper::body::Incoming;
-use hyper::header::EXPECT;
+use hyper::header::{CONNECTION, EXPECT, HeaderValue};
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::dto;
 use s3s::service::{S3Service, S3ServiceBuilder};
@@ -39,7 +39,7 @@ use s3s::{HttpError, S3, S3Request, S3Response, S3Result};
 
 use self::admission::Admission;
 use self::door::Door;
-use self::linger::Expects;
+use self::linger::{Expects, Remains};
 use self::story::{Answer, Teller};
 use crate::auth::KeyRing;
 use crate::backend::Backend;
@@ -120,9 +120,12 @@ impl Service {
                 .to_http_response()
                 .map_err(|error| HttpError::new(Box::new(error)))?,
         };
-        let response = body::finish(response);
-        if response.status().is_client_error() || response.status().is_server_error() {
-            rest.discard(expects).await;
+        let mut response = body::finish(response);
+        let failed = response.status().is_client_error() || response.status().is_server_error();
+        if failed && rest.discard(expects).await == Remains::Something {
+            // Else the client sends its next request on a connection that ends.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
         }
         Ok(teller.answer(response))
     }

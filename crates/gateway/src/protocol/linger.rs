@@ -83,15 +83,26 @@ pub(super) enum Expects {
     Continue,
 }
 
+/// What the client may still send of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Remains {
+    Nothing,
+    /// Nobody reads it, so the connection cannot go on.
+    Something,
+}
+
 impl<B: HttpBody<Data = Bytes> + Unpin> Rest<B> {
     /// Reads on to the end, unless that is far or the client has not begun to send.
-    pub(super) async fn discard(self, expects: Expects) {
+    pub(super) async fn discard(self, expects: Expects) -> Remains {
         {
             let state = lock(&self.0);
             let unasked = expects == Expects::Continue && !state.wanted;
             let far = state.body.size_hint().lower() > MOST;
-            if state.over || state.body.is_end_stream() || unasked || far {
-                return;
+            if state.over || state.body.is_end_stream() {
+                return Remains::Nothing;
+            }
+            if unasked || far {
+                return Remains::Something;
             }
         }
         let mut left = MOST;
@@ -107,6 +118,12 @@ impl<B: HttpBody<Data = Bytes> + Unpin> Rest<B> {
         };
         // Whether all of it came or not, the client is answered now.
         drop(timeout(LONGEST, reading).await);
+        let state = lock(&self.0);
+        if state.over || state.body.is_end_stream() {
+            Remains::Nothing
+        } else {
+            Remains::Something
+        }
     }
 }
 
@@ -134,17 +151,17 @@ mod tests {
         kept.frame().await.unwrap().unwrap();
         let probe = Kept(Arc::clone(&kept.0));
         drop(kept);
-        rest.discard(Expects::Continue).await;
+        assert_eq!(rest.discard(Expects::Continue).await, Remains::Nothing);
         assert_eq!(left(probe).await, 0);
     }
 
     #[tokio::test]
     async fn a_client_that_waits_to_be_asked_is_not_asked() {
         let (kept, rest) = keep(body(3));
-        rest.discard(Expects::Continue).await;
+        assert_eq!(rest.discard(Expects::Continue).await, Remains::Something);
         assert_eq!(left(kept).await, 15);
         let (kept, rest) = keep(body(3));
-        rest.discard(Expects::Nothing).await;
+        assert_eq!(rest.discard(Expects::Nothing).await, Remains::Nothing);
         assert_eq!(left(kept).await, 0);
     }
 }

@@ -178,3 +178,32 @@ async fn a_connection_that_is_idle_makes_room_for_one_that_waits() {
     assert!(read_to_end(idle).await > 0);
     gateway.stop().await;
 }
+
+#[tokio::test]
+async fn a_client_that_is_refused_before_its_body_is_told_that_the_connection_ends() {
+    let gateway = Gateway::start().await;
+    let address = gateway.address;
+    for (length, ends) in [(5_000_000, true), (0, false)] {
+        // Without a signature, so nobody asks for the body.
+        let head = format!(
+            "PUT /bucket/key HTTP/1.1\r\nhost: {address}\r\nexpect: 100-continue\r\n\
+             content-length: {length}\r\n\r\n"
+        );
+        let answer = tokio::task::spawn_blocking(move || {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.write_all(head.as_bytes()).unwrap();
+            let mut answer = String::new();
+            while !answer.ends_with("</Error>") {
+                let mut bytes = [0; 1024];
+                let count = stream.read(&mut bytes).unwrap();
+                assert!(count > 0, "{answer}");
+                answer.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
+            }
+            answer
+        })
+        .await
+        .unwrap();
+        assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+        assert_eq!(answer.contains("connection: close"), ends, "{answer}");
+    }
+}
