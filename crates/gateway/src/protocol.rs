@@ -4,6 +4,7 @@
 
 mod admission;
 mod attributes;
+mod authorization;
 mod body;
 mod broken;
 mod bucket;

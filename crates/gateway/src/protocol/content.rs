@@ -15,11 +15,12 @@ use hyper::http::Extensions;
 use s3s::auth::Credentials;
 use s3s::{S3Result, s3_error};
 
+use super::authorization::Authorization;
 use super::body::Arriving;
 use super::broken::Broken;
 use super::chunks::{Decoder, Event, Framing, Malformed, Trailers};
 use super::payload::{Ending, Payload};
-use super::signing::{Authorization, Chain};
+use super::signing::Chain;
 use crate::backend::Error;
 use crate::backend::content::{BodyError, Content};
 use crate::backend::digest::{Algorithm, Checksum, Expected, Trailer};
