@@ -4,6 +4,7 @@
 //! stdout, and its last line is made for programs: `N passed, N failed, N skipped`.
 
 mod conformance;
+mod fuzz;
 mod harness;
 mod steps;
 mod summary;

@@ -8,12 +8,13 @@ use lifeboat_testkit::cache::Missing;
 use lifeboat_testkit::{environment, skip};
 
 use super::conformance;
+use super::fuzz;
 use super::harness::Harness;
 use super::tools::{self, Tools};
 use super::{Done, Session, Step};
 use crate::{cargo, tidy};
 
-pub(super) const ALL: [Step; 11] = [
+pub(super) const ALL: [Step; 12] = [
     Step {
         name: "set-up",
         run: set_up,
@@ -43,6 +44,10 @@ pub(super) const ALL: [Step; 11] = [
         run: docs,
     },
     Step {
+        name: "fuzz",
+        run: fuzz::fuzz,
+    },
+    Step {
         name: "servers",
         run: servers,
     },
@@ -67,7 +72,14 @@ fn set_up(session: &mut Session) -> Result<Done> {
 }
 
 fn format(session: &mut Session) -> Result<Done> {
-    check(&mut session.cargo(&["fmt", "--all", "--check"]))
+    let workspace = check(&mut session.cargo(&["fmt", "--all", "--check"]))?;
+    let targets =
+        check(&mut session.cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))?;
+    Ok(Done::of(
+        [workspace, targets]
+            .iter()
+            .all(|done| *done == Done::Passed),
+    ))
 }
 
 fn tidy(_: &mut Session) -> Result<Done> {

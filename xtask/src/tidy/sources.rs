@@ -20,7 +20,7 @@ const TABLES: [&str; 0] = [];
 
 pub(super) fn read(root: &Path) -> Result<Files> {
     let mut files = Files::new();
-    let mut pending: Vec<PathBuf> = ["bench", "crates", "xtask"]
+    let mut pending: Vec<PathBuf> = ["bench", "crates", "fuzz", "xtask"]
         .iter()
         .map(|name| root.join(name))
         .collect();
@@ -134,7 +134,7 @@ fn is_root(path: &Path) -> bool {
         [.., "src", "main.rs" | "lib.rs"]
             | [.., "src", "bin", _]
             | [.., "tests", "it", "main.rs"]
-            | [.., "examples" | "benches", _]
+            | [.., "examples" | "benches" | "fuzz_targets", _]
             | [.., "build.rs"]
     )
 }
