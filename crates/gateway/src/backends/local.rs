@@ -15,6 +15,7 @@
 //! | `trash/` | what was removed or replaced, until its term is over |
 
 mod capabilities;
+mod contents;
 mod control;
 mod copies;
 mod crc;

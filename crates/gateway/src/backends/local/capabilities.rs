@@ -55,6 +55,9 @@ impl fmt::Debug for Capabilities {
 }
 
 impl Capabilities {
+    /// Everything there is.
+    pub(super) const ALL: Self = Self((1 << Capability::ALL.len()) - 1);
+
     pub fn has(self, capability: Capability) -> bool {
         self.0 & capability.bit() != 0
     }

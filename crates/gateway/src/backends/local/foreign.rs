@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use self::minio::Reading;
 use super::capabilities::keeps_removed_files;
 use super::record::{Record, modified};
-use super::tree::{Directory, NameKind};
+use super::tree::{Directory, NameKind, present};
+use super::volume::LOCK;
 use crate::backend::{Error, ObjectPath, is_bucket_name};
 
 /// In the home of ours: which programs' unfinished files are passed over.
@@ -57,11 +58,7 @@ impl From<io::Error> for Refusal {
 impl Foreign {
     /// Finds out whose the volume was. `home` is ours, `lock` a file in it that has just been written.
     pub(super) fn find(root: &Directory, home: &Directory, lock: &File) -> Result<Self, Refusal> {
-        let minio = match minio::format(root)? {
-            None => None,
-            Some(minio::Format::Files) => Some(minio::Records::open(root)?),
-            Some(minio::Format::Other(format)) => return Err(Refusal::Format(format)),
-        };
+        let minio = records_of_minio(root)?;
         let adopted = if let Some(known) = read_adopted(home)? {
             known
         } else {
@@ -70,12 +67,31 @@ impl Foreign {
             write_adopted(home, found)?;
             found
         };
-        let stat = rustix::fs::fstat(lock).map_err(io::Error::from)?;
         tracing::info!(
             s3proxy = adopted.s3proxy,
             minio = minio.is_some(),
             "records of other programs on the volume"
         );
+        Self::known(adopted, minio, root, lock)
+    }
+
+    /// Reads what has been found out, and changes nothing; nothing where no gateway has been.
+    pub(super) fn look(root: &Directory, home: &Directory) -> Result<Option<Self>, Refusal> {
+        let minio = records_of_minio(root)?;
+        let (Some(adopted), Some(lock)) = (read_adopted(home)?, present(home.open_file(LOCK))?)
+        else {
+            return Ok(None);
+        };
+        Self::known(adopted, minio, root, &lock).map(Some)
+    }
+
+    fn known(
+        adopted: Adopted,
+        minio: Option<minio::Records>,
+        root: &Directory,
+        lock: &File,
+    ) -> Result<Self, Refusal> {
+        let stat = rustix::fs::fstat(lock).map_err(io::Error::from)?;
         Ok(Self {
             adopted,
             minio,
@@ -158,6 +174,14 @@ fn is_removed_file(key: &str) -> bool {
     name.strip_prefix(".nfs").is_some_and(|number| {
         number.len() == 24 && number.bytes().all(|byte| byte.is_ascii_hexdigit())
     })
+}
+
+fn records_of_minio(root: &Directory) -> Result<Option<minio::Records>, Refusal> {
+    match minio::format(root)? {
+        None => Ok(None),
+        Some(minio::Format::Files) => Ok(Some(minio::Records::open(root)?)),
+        Some(minio::Format::Other(format)) => Err(Refusal::Format(format)),
+    }
 }
 
 fn read_adopted(home: &Directory) -> io::Result<Option<Adopted>> {

@@ -10,15 +10,15 @@ use std::io;
 
 pub(super) use self::names::Cache;
 use self::walk::{Step, Walk};
+use super::contents::Contents;
 use super::objects::is_absent;
 use super::record::Record;
 use super::stage::get_record;
 use super::tree::Directory;
-use super::volume::Volume;
 use crate::backend::listing::{Entry, ListQuery, Page};
 use crate::backend::{Error, ObjectInfo, ObjectPath};
 
-impl Volume {
+impl Contents {
     /// Returns one page of a listing.
     pub(super) fn list(&self, bucket: &str, query: &ListQuery) -> Result<Page, Error> {
         let wrap = Error::io("listing the bucket");

@@ -11,6 +11,7 @@ use rustix::fs::{RenameFlags, Stat};
 use rustix::io::Errno;
 
 use super::capabilities::Capability;
+use super::contents::Contents;
 use super::foreign::s3proxy;
 use super::path::{EMPTY, SELF_NAME, encode};
 use super::record::Record;
@@ -73,7 +74,7 @@ impl Found {
     }
 }
 
-impl Volume {
+impl Contents {
     /// Opens a bucket's directory.
     pub(super) fn bucket(&self, bucket: &str) -> Result<Directory, Error> {
         let missing = || Error::NoSuchBucket {
@@ -187,7 +188,9 @@ impl Volume {
             lies: Lies::AsFolder,
         }))
     }
+}
 
+impl Volume {
     /// Makes `staged` the object of `path` if what is there meets the condition. Durable when it returns.
     pub(super) fn publish(
         &self,

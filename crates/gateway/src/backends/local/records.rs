@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::fs::Stat;
 
 use super::capabilities::Capability;
+use super::contents::Contents;
 use super::objects::{Found, is_absent};
 use super::record::{NamedRecord, Origin, Record};
 use super::stage::{Staged, get_record, set_record};
@@ -53,7 +54,7 @@ impl fmt::Display for Identity {
     }
 }
 
-impl Volume {
+impl Contents {
     /// Returns the record that counts for this name of the file.
     pub(super) fn record(
         &self,
@@ -89,7 +90,9 @@ impl Volume {
         let named = read(&self.records, path, &own.id)?;
         Ok(named.filter(|named| named.id == own.id).unwrap_or(own))
     }
+}
 
+impl Volume {
     /// Ties the record to a file that is complete, and waits until both are on the disk: the record as far as it can be
     /// while the file has no key.
     pub(super) fn seal(&self, staged: &mut Staged, record: &Record) -> Result<(), Error> {

@@ -21,6 +21,7 @@ pub use self::damage::Damage;
 pub(super) use self::damage::Damages;
 pub use self::progress::{Counts, Finished, Pass, Progress};
 use super::Local;
+use super::contents::Contents;
 use super::tree::{Directory, present};
 use super::volume::{HOME, Volume};
 use crate::backend::listing::ListQuery;
@@ -165,7 +166,7 @@ pub(super) fn read_damages(home: &Directory) -> io::Result<Damages> {
     Ok(bytes.map(|bytes| Damages::read(&bytes)).unwrap_or_default())
 }
 
-impl Volume {
+impl Contents {
     /// Returns the next keys after one of a bucket, and whether there may be more.
     pub(super) fn keys_after(&self, bucket: &str, key: &str) -> Result<(Vec<String>, bool), Error> {
         let query = ListQuery {
@@ -410,17 +411,17 @@ impl super::Inner {
 }
 
 /// Returns the next keys after a place, with the bucket they are in; nothing after the last.
-fn next_keys(
-    volume: &Volume,
+pub(super) fn next_keys(
+    contents: &Contents,
     bucket: &str,
     key: &str,
 ) -> Result<Option<(String, Vec<String>)>, Error> {
-    for name in volume.bucket_names()? {
+    for name in contents.bucket_names()? {
         if name.as_str() < bucket {
             continue;
         }
         let after = if name == bucket { key } else { "" };
-        let (keys, _) = volume.keys_after(&name, after)?;
+        let (keys, _) = contents.keys_after(&name, after)?;
         if !keys.is_empty() {
             return Ok(Some((name, keys)));
         }

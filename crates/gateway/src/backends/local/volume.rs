@@ -3,16 +3,17 @@
 use std::fs::File;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::io::{self, Read as _, Seek as _, Write as _};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lifeboat_core::error::Kind;
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use super::capabilities::{Capabilities, Capability};
+use super::contents::{BESIDE, Contents, RECORDS};
 use super::foreign::{Foreign, Refusal};
-use super::list;
 use super::moves;
 use super::stage::{Staged, link};
 use super::trash::Trash;
@@ -21,7 +22,9 @@ use crate::backends::Sources;
 
 /// Everything of ours that is not an object lies below this directory. It cannot be a bucket's name.
 pub(super) const HOME: &str = ".lifeboat";
-const BESIDE: &str = "beside";
+pub(super) const UPLOADS: &str = "uploads";
+pub(super) const TEMPORARY: &str = "tmp";
+pub(super) const LOCK: &str = "lock";
 /// Keys share this many locks.
 const LOCKS: usize = 1024;
 
@@ -113,28 +116,25 @@ impl OpenError {
 pub(super) struct Volume {
     /// As it was given.
     pub(super) path: PathBuf,
-    pub(super) root: Directory,
+    /// What can also be read from outside.
+    pub(super) contents: Contents,
     /// Files on their way; emptied at start.
     pub(super) temporary: Arc<Directory>,
     /// One directory for each multipart upload.
     pub(super) uploads: Directory,
-    /// One directory for each bucket, with the records of names that share their bytes.
-    pub(super) records: Directory,
-    /// The same with the records of all objects, where the file system has no attributes or had none once.
-    pub(super) beside: Option<Directory>,
     /// Objects on their way into the directory of their name.
     pub(super) moves: Directory,
-    /// What other programs kept here.
-    pub(super) foreign: Foreign,
     pub(super) trash: Trash,
-    pub(super) can: Capabilities,
-    /// Names of large directories, for the next page of a listing.
-    pub(super) names: list::Cache,
-    pub(super) sources: Sources,
     locks: Vec<Mutex<()>>,
-    /// Held for writing while directories are made, so that nobody publishes into one whose name is not durable yet.
-    pub(super) directories: RwLock<()>,
     _lock: File,
+}
+
+impl Deref for Volume {
+    type Target = Contents;
+
+    fn deref(&self) -> &Contents {
+        &self.contents
+    }
 }
 
 impl Volume {
@@ -149,12 +149,12 @@ impl Volume {
         let home = make(&root, HOME, path)?;
         let lock = lock(&home, path)?;
         let home_path = path.join(HOME);
-        match home.remove_tree("tmp") {
+        match home.remove_tree(TEMPORARY) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(wrap(error)),
         }
-        let temporary = Arc::new(make(&home, "tmp", &home_path)?);
+        let temporary = Arc::new(make(&home, TEMPORARY, &home_path)?);
         let can = Capabilities::probe(&temporary, lacking).map_err(wrap)?;
         let beside = match home.open(BESIDE) {
             Ok(beside) => Some(beside),
@@ -173,20 +173,22 @@ impl Volume {
         })?;
         let volume = Self {
             path: path.to_owned(),
-            uploads: make(&home, "uploads", &home_path)?,
-            records: make(&home, "records", &home_path)?,
+            uploads: make(&home, UPLOADS, &home_path)?,
             trash: Trash::open(&home, sources.now()).map_err(wrap)?,
-            root,
             temporary,
-            beside,
             moves,
-            foreign,
-            can,
-            names: list::Cache::default(),
-            sources,
             locks: (0..LOCKS).map(|_| Mutex::default()).collect(),
-            directories: RwLock::default(),
             _lock: lock,
+            contents: Contents {
+                root,
+                records: make(&home, RECORDS, &home_path)?,
+                beside,
+                foreign,
+                can,
+                names: super::list::Cache::default(),
+                sources,
+                directories: std::sync::RwLock::default(),
+            },
         };
         volume.probe(path)?;
         // What an earlier process published and was killed before it synced is seen from now on, so it must be durable.
@@ -250,12 +252,11 @@ fn make(parent: &Directory, name: &str, path: &Path) -> Result<Directory, OpenEr
 /// Takes the lock and writes the number of this process into it, for the next one that wants it.
 fn lock(home: &Directory, path: &Path) -> Result<File, OpenError> {
     let wrap = |source: io::Error| OpenError::new(path, source);
-    let name = "lock";
     let flags = rustix::fs::OFlags::RDWR
         | rustix::fs::OFlags::CREATE
         | rustix::fs::OFlags::NOFOLLOW
         | rustix::fs::OFlags::CLOEXEC;
-    let mut file: File = rustix::fs::openat(home, name, flags, super::tree::FILE_MODE)
+    let mut file: File = rustix::fs::openat(home, LOCK, flags, super::tree::FILE_MODE)
         .map_err(|error| wrap(error.into()))?
         .into();
     if let Err(error) = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {

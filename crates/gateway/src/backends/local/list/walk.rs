@@ -8,7 +8,7 @@ use crate::backend::listing::ListQuery;
 use crate::backends::local::objects::is_absent;
 use crate::backends::local::path::{SELF_NAME, encode, encode_directory};
 use crate::backends::local::tree::{Directory, NameKind};
-use crate::backends::local::volume::Volume;
+use crate::backends::local::contents::Contents;
 
 /// What leads from the directory of the walk to an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ enum Visit {
 
 /// Walks the keys of one bucket in order.
 pub(super) struct Walk<'a> {
-    volume: &'a Volume,
+    contents: &'a Contents,
     query: &'a ListQuery,
     frames: Vec<Frame>,
     /// Keys beginning with this have been rolled up already.
@@ -49,7 +49,7 @@ pub(super) struct Walk<'a> {
 impl<'a> Walk<'a> {
     /// Starts in the deepest directory that holds every key wanted; nothing if there is none.
     pub(super) fn new(
-        volume: &'a Volume,
+        contents: &'a Contents,
         root: &Directory,
         query: &'a ListQuery,
     ) -> io::Result<Option<Self>> {
@@ -61,7 +61,7 @@ impl<'a> Walk<'a> {
             Err(error) => return Err(error),
         };
         let mut walk = Self {
-            volume,
+            contents,
             query,
             frames: Vec::new(),
             rolled_up: None,
@@ -137,12 +137,12 @@ impl<'a> Walk<'a> {
     }
 
     fn names(&self, directory: &Directory, seek: &str) -> io::Result<Arc<Names>> {
-        let volume = self.volume;
-        let _settled = volume.moves_in_steps().then(|| {
-            let settled = volume.directories.read();
+        let contents = self.contents;
+        let _settled = contents.moves_in_steps().then(|| {
+            let settled = contents.directories.read();
             settled.unwrap_or_else(PoisonError::into_inner)
         });
-        volume.names.names(directory, seek, volume.sources.now())
+        contents.names.names(directory, seek, contents.sources.now())
     }
 
     /// The directory that the step to the last key starts from.
@@ -161,7 +161,7 @@ impl<'a> Walk<'a> {
                 frame.folder = Visit::Done;
                 let key = frame.prefix.clone();
                 if self.wants(&key, Kind::File)
-                    && self.volume.foreign.folder(self.directory())?.is_some()
+                    && self.contents.foreign.folder(self.directory())?.is_some()
                 {
                     return Ok(Some((key, Step::Folder)));
                 }
