@@ -10,6 +10,14 @@ use tokio::task::JoinHandle;
 
 const REFRESH: Duration = Duration::from_millis(200);
 
+/// What a bar measures by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Measure {
+    Elements,
+    /// For objects, some of which are a million times as large as others.
+    Bytes,
+}
+
 /// A bar that follows a [`Progress`] until it is dropped.
 pub(crate) struct Bar {
     bar: ProgressBar,
@@ -18,7 +26,7 @@ pub(crate) struct Bar {
 
 impl Bar {
     /// `doing` is what stands before the bar, for example `backup`.
-    pub(crate) fn follow(doing: &'static str, progress: &Arc<Progress>) -> Self {
+    pub(crate) fn follow(doing: &'static str, measure: Measure, progress: &Arc<Progress>) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         bar.set_message(doing);
         let progress = Arc::clone(progress);
@@ -27,26 +35,41 @@ impl Bar {
             let mut ticks = tokio::time::interval(REFRESH);
             loop {
                 ticks.tick().await;
-                draw(&shown, &progress);
+                draw(&shown, measure, &progress);
             }
         });
         Self { bar, follower }
     }
 }
 
-fn draw(bar: &ProgressBar, progress: &Progress) {
+fn draw(bar: &ProgressBar, measure: Measure, progress: &Progress) {
     let reading = progress.read();
-    let whole = if reading.total_elements > 0 {
-        bar.set_length(reading.total_elements);
-        "{msg} {wide_bar} {human_pos}/{human_len} elements, {rate}, {prefix}, {eta} left"
-    } else {
-        "{msg} {spinner} {human_pos} elements, {rate}, {prefix}, {elapsed}"
+    let (position, length) = match measure {
+        Measure::Elements => (reading.elements, reading.total_elements),
+        Measure::Bytes => (reading.bytes, reading.total_bytes),
     };
+    let known = length > 0;
+    let whole = match measure {
+        Measure::Elements if known => {
+            "{msg} {wide_bar} {human_pos}/{human_len} elements, {rate}, {prefix}, {eta} left"
+        }
+        Measure::Elements => "{msg} {spinner} {human_pos} elements, {rate}, {prefix}, {elapsed}",
+        Measure::Bytes if known => {
+            "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes}, {binary_bytes_per_sec}, {prefix}, {eta} left"
+        }
+        Measure::Bytes => "{msg} {spinner} {elapsed}",
+    };
+    if known {
+        bar.set_length(length);
+    }
     if let Ok(style) = ProgressStyle::with_template(whole) {
         bar.set_style(style.with_key("rate", rate));
     }
-    bar.set_prefix(lifeboat_core::size::ByteSize(reading.bytes).to_string());
-    bar.set_position(reading.elements);
+    bar.set_prefix(match measure {
+        Measure::Elements => lifeboat_core::size::ByteSize(reading.bytes).to_string(),
+        Measure::Bytes => format!("{} objects", HumanCount(reading.elements)),
+    });
+    bar.set_position(position);
     bar.tick();
 }
 

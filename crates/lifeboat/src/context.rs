@@ -17,7 +17,7 @@ use lifeboat_stackgraph::embedded::{self, Holder};
 use lifeboat_storage::{Access, Bucket, Endpoint};
 use rand::RngExt;
 
-use crate::bar::Bar;
+use crate::bar::{Bar, Measure};
 use crate::cli::Global;
 use crate::clock::Clock;
 use crate::failure::Failure;
@@ -163,7 +163,17 @@ impl Context {
 
     /// Shows how far an operation has come, on a terminal and unless `--quiet`.
     pub(crate) fn bar(&self, doing: &'static str, progress: &Arc<Progress>) -> Option<Bar> {
-        (!self.quiet && std::io::stderr().is_terminal()).then(|| Bar::follow(doing, progress))
+        self.bar_by(Measure::Elements, doing, progress)
+    }
+
+    pub(crate) fn bar_by(
+        &self,
+        measure: Measure,
+        doing: &'static str,
+        progress: &Arc<Progress>,
+    ) -> Option<Bar> {
+        let shown = !self.quiet && std::io::stderr().is_terminal();
+        shown.then(|| Bar::follow(doing, measure, progress))
     }
 
     /// Runs `work`, and asks it to stop and undo what it began when a signal comes.

@@ -64,6 +64,7 @@ async fn run(cli: &Cli) -> Result<Exit, Failure> {
     match &cli.command {
         Command::Gateway(args) => match &args.command {
             None => commands::gateway::run(&ctx, args).await,
+            Some(GatewayCommand::Check(args)) => commands::gateway::check::run(&ctx, args).await,
             Some(GatewayCommand::Trash(command)) => {
                 commands::gateway::trash::run(&ctx, command).await
             }

@@ -85,6 +85,11 @@ impl Text {
         self.0.push('\n');
     }
 
+    /// Adds text that is made of whole lines.
+    pub(crate) fn lines(&mut self, lines: &str) {
+        self.0.push_str(lines);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -133,6 +138,16 @@ pub(crate) fn columns<const N: usize>(headings: [&str; N], rows: &[[String; N]])
 fn is_amount(heading: &str) -> bool {
     !matches!(
         heading,
-        "name" | "taken" | "completed" | "value" | "written" | "removed" | "id"
+        "name"
+            | "taken"
+            | "completed"
+            | "value"
+            | "written"
+            | "removed"
+            | "id"
+            | "found"
+            | "what"
+            | "path"
+            | "why"
     )
 }

@@ -15,6 +15,7 @@
 //! | `trash/` | what was removed or replaced, until its term is over |
 
 mod capabilities;
+pub mod check;
 mod contents;
 mod control;
 mod copies;
@@ -31,6 +32,7 @@ mod records;
 mod removal;
 pub mod scrub;
 mod stage;
+mod survey;
 mod switch;
 pub mod trash;
 mod tree;
@@ -54,8 +56,9 @@ use self::receive::Sink;
 use self::record::Record;
 use self::scrub::Scrub;
 use self::stage::Staged;
+pub use self::survey::{Stray, Survey};
 use self::upload::{PartSink, Uploads};
-pub use self::visit::{Gateway, Keeper, Visit};
+pub use self::visit::{Gateway, Keeper, Room, Visit};
 pub use self::volume::OpenError;
 use self::volume::Volume;
 use crate::backend::content::Content;

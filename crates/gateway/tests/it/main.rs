@@ -9,6 +9,7 @@
 mod adoption;
 mod azure;
 mod capabilities;
+mod check;
 mod contract;
 mod damage;
 mod fake;

@@ -1,5 +1,6 @@
 //! `lifeboat gateway`.
 
+pub(crate) mod check;
 pub(crate) mod trash;
 
 use std::net::SocketAddr;
@@ -38,6 +39,7 @@ pub(crate) struct GatewayArgs {
 /// What can be done with the gateway's volume beside serving it.
 #[derive(Debug, Subcommand)]
 pub(crate) enum GatewayCommand {
+    Check(check::CheckArgs),
     /// List and restore what was deleted or replaced
     #[command(subcommand)]
     Trash(trash::TrashCommand),

@@ -13,10 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::io::Errno;
-
 pub(super) use self::check::{Buffer, Check, Reason, Verdict};
-use self::damage::Bytes;
+pub(super) use self::damage::Bytes;
 pub use self::damage::Damage;
 pub(super) use self::damage::Damages;
 pub use self::progress::{Counts, Finished, Pass, Progress};
@@ -135,15 +133,7 @@ impl Scrub {
         let known: Vec<Damage> = self.damages().iter().cloned().collect();
         let gone: Vec<Damage> = known
             .into_iter()
-            .filter(|damage| {
-                let path = ObjectPath::new(damage.bucket.as_str(), damage.key.as_str());
-                match path.and_then(|path| volume.find(&path)) {
-                    Ok(found) => !damage.is_of(Some(&Bytes::of(&found))),
-                    Err(Error::DamagedRecord { .. }) => !damage.is_of(None),
-                    Err(Error::NoSuchKey { .. } | Error::NoSuchBucket { .. }) => true,
-                    Err(_) => false,
-                }
-            })
+            .filter(|damage| volume.is_gone(damage))
             .collect();
         self.change_damages(volume, |damages| {
             for damage in &gone {
@@ -199,25 +189,27 @@ impl Contents {
         Ok(buckets)
     }
 
+    /// Whether what was found damaged is no longer there: removed, or replaced by other bytes.
+    pub(super) fn is_gone(&self, damage: &Damage) -> bool {
+        let path = ObjectPath::new(damage.bucket.as_str(), damage.key.as_str());
+        match path.and_then(|path| self.find(&path)) {
+            Ok(found) => !damage.is_of(Some(&Bytes::of(&found))),
+            Err(Error::DamagedRecord { .. }) => !damage.is_of(None),
+            Err(Error::NoSuchKey { .. } | Error::NoSuchBucket { .. }) => true,
+            Err(_) => false,
+        }
+    }
+
     /// Opens an object for a check. What cannot even be opened is judged at once, what is not there is nothing.
     pub(super) fn begin_check(&self, path: &ObjectPath) -> Result<Begun, Error> {
         match self.find(path) {
             Ok(found) => Ok(Begun::Check(Bytes::of(&found), Box::new(Check::new(found)))),
             Err(Error::NoSuchKey { .. } | Error::NoSuchBucket { .. }) => Ok(Begun::Gone),
             Err(Error::NotSupported { .. }) => Ok(Begun::Judged(Verdict::Unverifiable)),
-            Err(Error::DamagedRecord { source, .. }) => {
-                let error = source.to_string();
-                Ok(Begun::Judged(Verdict::Damaged(Reason::Record { error })))
-            }
-            Err(Error::Io { source, .. })
-                if source.raw_os_error() == Some(Errno::IO.raw_os_error()) =>
-            {
-                Ok(Begun::Judged(Verdict::Damaged(Reason::Unreadable {
-                    at: 0,
-                    error: source.to_string(),
-                })))
-            }
-            Err(error) => Err(error),
+            Err(error) => match Reason::of(&error) {
+                Some(reason) => Ok(Begun::Judged(Verdict::Damaged(reason))),
+                None => Err(error),
+            },
         }
     }
 }
@@ -404,7 +396,7 @@ impl super::Inner {
                 .change_damages(&self.volume, |damages| damages.remove(bucket, key));
         };
         tracing::error!(bucket, key, %reason, "a stored object is damaged");
-        let damage = Damage::new((bucket, key), now, reason.to_string(), bytes.clone());
+        let damage = reason.about(path, now, bytes.clone());
         self.scrub
             .change_damages(&self.volume, |damages| damages.add(damage))
     }

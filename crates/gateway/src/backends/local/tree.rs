@@ -155,22 +155,39 @@ impl Directory {
 
     /// Calls `each` for every name of a file or directory, in no order. Names that are not UTF-8 are not ours.
     pub(super) fn for_each(&self, mut each: impl FnMut(Name) -> io::Result<()>) -> io::Result<()> {
+        self.for_each_entry(|name, kind| {
+            if let (Ok(text), Some(kind)) = (name.to_str(), kind_of(kind)) {
+                let text = text.to_owned();
+                each(Name { text, kind })?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The same for everything in here, whatever its name and kind.
+    pub(super) fn for_each_entry(
+        &self,
+        mut each: impl FnMut(&CStr, FileType) -> io::Result<()>,
+    ) -> io::Result<()> {
         let mut entries = Dir::read_from(self)?;
         while let Some(entry) = entries.read() {
             let entry = entry?;
-            let Some(text) = own_name(entry.file_name()) else {
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
-            };
-            let kind = match entry.file_type() {
-                FileType::Unknown => self.kind(text)?,
-                known => kind_of(known),
-            };
-            if let Some(kind) = kind {
-                each(Name {
-                    text: text.to_owned(),
-                    kind,
-                })?;
             }
+            let kind = match entry.file_type() {
+                FileType::Unknown => {
+                    match rustix::fs::statat(self, name, AtFlags::SYMLINK_NOFOLLOW) {
+                        Ok(stat) => file_type(stat.st_mode),
+                        // Removed since its name was read.
+                        Err(Errno::NOENT) => continue,
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                known => known,
+            };
+            each(name, kind)?;
         }
         Ok(())
     }
@@ -234,12 +251,6 @@ pub(super) fn present<T>(opened: io::Result<T>) -> io::Result<Option<T>> {
         Err(error) if super::objects::is_absent(&error) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-fn own_name(name: &CStr) -> Option<&str> {
-    name.to_str()
-        .ok()
-        .filter(|name| !matches!(*name, "." | ".."))
 }
 
 fn file_type(mode: RawMode) -> FileType {

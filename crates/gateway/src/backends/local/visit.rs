@@ -1,11 +1,18 @@
 //! A volume looked at from outside, by a process that does not serve it and may do so while another one does.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::AtFlags;
+use rustix::io::Errno;
+use serde::Serialize;
+
+use super::contents::Contents;
 use super::control::Line;
+use super::foreign::Refusal;
 use super::scrub::{self, Damage, Progress};
 use super::trash::{self, Entry, Filter, Occupied, Place, RestoreError};
-use super::tree::{Directory, present};
+use super::tree::{Directory, Name, NameKind, present};
 use super::volume::HOME;
 use super::{Local, OpenError};
 use crate::backend::{Error, ObjectPath};
@@ -18,6 +25,13 @@ pub struct Visit {
     root: Directory,
     /// Nothing where no gateway has been yet.
     home: Option<Directory>,
+}
+
+/// How much of something there is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Room {
+    pub count: u64,
+    pub bytes: u64,
 }
 
 /// Who changes a volume: at any time only one process does.
@@ -79,6 +93,33 @@ impl Visit {
         scrub::read_progress(home).map_err(Error::io("reading how far the scrub has come"))
     }
 
+    /// The objects, as whoever serves the volume sees them; nothing where no gateway has been yet.
+    pub(super) fn contents(&self, sources: &Sources) -> Result<Option<Contents>, OpenError> {
+        Contents::look(&self.path, sources.clone()).map_err(|refusal| match refusal {
+            Refusal::Format(format) => OpenError::Format {
+                path: self.path.clone(),
+                format,
+            },
+            Refusal::Io(error) => OpenError::new(&self.path, error),
+        })
+    }
+
+    /// What is below the gateway's own directory under `name`: how many names, and how much room they take in bytes.
+    pub(super) fn room(&self, name: &str) -> io::Result<Room> {
+        let mut room = Room::default();
+        let Some(home) = &self.home else {
+            return Ok(room);
+        };
+        if let Some(directory) = present(home.open(name))? {
+            directory.for_each(|name| {
+                room.count += 1;
+                room.bytes += room_of(&directory, &name)?;
+                Ok(())
+            })?;
+        }
+        Ok(room)
+    }
+
     /// Whether a key holds an object.
     pub fn holds(&self, path: &ObjectPath) -> Result<bool, Error> {
         let found = trash::open_object(&self.root, path.bucket(), path.key());
@@ -116,6 +157,30 @@ impl Keeper {
         match self {
             Self::Gateway(Gateway(line)) => line.restore(place, occupied),
             Self::Here(local) => local.inner.volume.restore(place, occupied),
+        }
+    }
+}
+
+/// What a file takes on the disk, or all files in a directory, in bytes. A part that is being written may have holes.
+fn room_of(parent: &Directory, name: &Name) -> io::Result<u64> {
+    match name.kind {
+        NameKind::File => match rustix::fs::statat(parent, &name.text, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(u64::try_from(stat.st_blocks).unwrap_or(0) * 512),
+            Err(Errno::NOENT) => Ok(0),
+            Err(error) => Err(error.into()),
+        },
+        NameKind::Directory => {
+            let Some(directory) = present(parent.open(&name.text))? else {
+                return Ok(0);
+            };
+            let mut bytes = 0;
+            directory.for_each(|inner| {
+                if inner.kind == NameKind::File {
+                    bytes += room_of(&directory, &inner)?;
+                }
+                Ok(())
+            })?;
+            Ok(bytes)
         }
     }
 }

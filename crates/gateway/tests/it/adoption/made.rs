@@ -6,8 +6,10 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use jiff::SignedDuration;
+use lifeboat_core::progress::Progress;
 use lifeboat_gateway::backend::options::CopyOptions;
 use lifeboat_gateway::backend::{Attributes, Backend as _, Error};
+use lifeboat_gateway::backends::local::check::Depth;
 use lifeboat_gateway::backends::local::trash::{Entry, Filter, Occupied};
 use lifeboat_gateway::backends::local::{Local, OpenError, Visit};
 use rustix::fs::XattrFlags;
@@ -112,6 +114,27 @@ async fn what_s3proxy_left_unfinished_is_no_object() {
     assert_eq!(all_keys(&local).await, Vec::<String>::new());
     local.delete_bucket("bucket").await.unwrap();
     assert!(!bucket.exists());
+}
+
+#[test]
+fn a_check_counts_objects_of_other_programs_and_what_they_left() {
+    let with_leftovers = of_s3proxy();
+    let bucket = with_leftovers.path().join("bucket");
+    fs::write(bucket.join(format!("cut-{UUID}")), "half").unwrap();
+    fs::create_dir(bucket.join("folder")).unwrap();
+    attach(&bucket.join("folder"), "content-md5", &[0xd4; 16]);
+    let of_minio = of_minio();
+    let folder = of_minio.path().join("bucket/folder");
+    fs::create_dir(&folder).unwrap();
+    changed_in(2021, &folder);
+    for (volume, leftovers) in [(with_leftovers, 1), (of_minio, 0)] {
+        drop(open(&volume));
+        let visit = Visit::open(volume.path()).unwrap();
+        let found = visit.check(Depth::Records, &sources(2), &Progress::default());
+        let survey = found.unwrap().survey;
+        assert_eq!((survey.objects, survey.bytes), (2, 4));
+        assert_eq!((survey.leftovers, survey.unserved), (leftovers, 0));
+    }
 }
 
 #[tokio::test]

@@ -5,10 +5,10 @@ use std::sync::{Arc, PoisonError};
 
 use super::names::{Kind, Names};
 use crate::backend::listing::ListQuery;
+use crate::backends::local::contents::Contents;
 use crate::backends::local::objects::is_absent;
 use crate::backends::local::path::{SELF_NAME, encode, encode_directory};
 use crate::backends::local::tree::{Directory, NameKind};
-use crate::backends::local::contents::Contents;
 
 /// What leads from the directory of the walk to an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,7 +142,9 @@ impl<'a> Walk<'a> {
             let settled = contents.directories.read();
             settled.unwrap_or_else(PoisonError::into_inner)
         });
-        contents.names.names(directory, seek, contents.sources.now())
+        contents
+            .names
+            .names(directory, seek, contents.sources.now())
     }
 
     /// The directory that the step to the last key starts from.

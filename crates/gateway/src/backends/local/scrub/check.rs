@@ -8,10 +8,13 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
+use jiff::Timestamp;
 use rustix::fs::{Advice, OFlags};
 use rustix::io::Errno;
 
+use super::damage::{Bytes, Damage};
 use crate::backend::digest::{Checksum, Hasher};
+use crate::backend::{Error, ObjectPath};
 use crate::backends::local::crc::{Crc, Running};
 use crate::backends::local::objects::{Found, Lies};
 use crate::backends::local::record::Record;
@@ -119,6 +122,35 @@ pub(in crate::backends::local) enum Reason {
     Record {
         error: String,
     },
+}
+
+impl Reason {
+    /// What it says of an object that it cannot be opened, if that is damage.
+    pub(in crate::backends::local) fn of(error: &Error) -> Option<Self> {
+        let text = |error: &dyn std::error::Error| error.to_string();
+        match error {
+            Error::DamagedRecord { source, .. } => Some(Self::Record {
+                error: text(source),
+            }),
+            Error::Io { source, .. } if source.raw_os_error() == Some(Errno::IO.raw_os_error()) => {
+                Some(Self::Unreadable {
+                    at: 0,
+                    error: text(source),
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// The entry of the list for an object that is damaged so. `bytes` are nothing where its record cannot be read.
+    pub(in crate::backends::local) fn about(
+        &self,
+        path: &ObjectPath,
+        found: Timestamp,
+        bytes: Option<Bytes>,
+    ) -> Damage {
+        Damage::new((path.bucket(), path.key()), found, self.to_string(), bytes)
+    }
 }
 
 impl fmt::Display for Reason {
