@@ -9,6 +9,7 @@ pub mod auth;
 pub mod backend;
 pub mod backends;
 pub mod budget;
+mod hashing;
 mod health;
 pub mod metrics;
 mod pace;

@@ -45,6 +45,7 @@ use self::story::{Answer, Teller};
 use crate::auth::KeyRing;
 use crate::backend::Backend;
 use crate::budget::Budget;
+use crate::hashing::Pool;
 use crate::metrics::Metrics;
 
 /// The largest XML body: a list of 10,000 parts with checksums, or of 1,000 keys of 1,024 escaped bytes.
@@ -64,6 +65,8 @@ pub(crate) struct Options {
     pub(crate) metrics: Arc<Metrics>,
     /// Where the ids of requests begin.
     pub(crate) first_id: u64,
+    /// How many contents are hashed at a time.
+    pub(crate) processors: usize,
 }
 
 /// The protocol as a function of HTTP requests.
@@ -71,6 +74,7 @@ pub(crate) struct Options {
 pub(crate) struct Service {
     layer: S3Service,
     metrics: Arc<Metrics>,
+    pool: Pool,
     next_id: Arc<AtomicU64>,
 }
 
@@ -81,6 +85,7 @@ impl Service {
             budget,
             metrics,
             first_id,
+            processors,
         } = options;
         let mut config = S3Config::default();
         config.xml_max_body_size = MAX_XML_BYTES;
@@ -98,6 +103,10 @@ impl Service {
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
         Self {
             layer: builder.build(),
+            pool: Pool::new(processors, {
+                let metrics = Arc::clone(&metrics);
+                move |waited| metrics.hashing_waited(waited)
+            }),
             metrics,
             next_id: Arc::new(AtomicU64::new(first_id)),
         }
@@ -114,7 +123,7 @@ impl Service {
             Some(_) => Expects::Continue,
             None => Expects::Nothing,
         };
-        let (request, rest) = body::prepare(request, &teller.story);
+        let (request, rest) = body::prepare(request, &teller.story, &self.pool);
         let response = match admission::refuse_unsupported(&request) {
             Ok(()) => self.layer.call(request).await?,
             Err(error) => error

@@ -8,6 +8,7 @@ mod stall;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -147,6 +148,7 @@ impl Server {
             budget,
             metrics,
             first_id: first_request,
+            processors: std::thread::available_parallelism().map_or(1, NonZero::get),
         };
         Ok(Self {
             address: address_of(&listener, listen)?,

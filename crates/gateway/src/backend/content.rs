@@ -4,26 +4,32 @@
 //! Apart from the backends because each of them stores only what is what it was promised to be. While one batch is hashed
 //! the next is collected, and the backend writes the one before.
 
+mod checked;
+mod collected;
+mod progress;
+mod small;
+
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::stream::BoxStream;
-use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
-use tokio::task::{JoinHandle, spawn_blocking};
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
 
+pub use self::checked::Checked;
+use self::collected::Collected;
+use self::progress::{Busy, State};
+pub use self::small::{Gathered, Small};
 use super::Error;
-use super::digest::{Algorithm, Checksum, Digests, Expected, Hasher};
-use super::seal::{Guard, Piece, Pieces, Seals};
+use super::digest::{Algorithm, Digests, Expected};
+use super::seal::{Guard, Piece, Pieces};
+use crate::hashing::Pool;
 
 /// How many bytes are collected before they are hashed and handed on.
 pub const BATCH: usize = 256 * 1024;
 /// The most bytes of one content that are in memory at a time: a batch being collected, one being hashed, one being handed
 /// on, one being written.
 pub const HELD: u64 = 4 * 256 * 1024;
-/// A batch of at most so many bytes is hashed where it is: handing it to another thread would take longer.
-const SMALL: usize = 32 * 1024;
 
 /// Bytes that arrive bit by bit. An error ends the stream.
 pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send + Sync>>;
@@ -47,33 +53,23 @@ pub struct Content {
     pieces: Pieces,
     length: Option<u64>,
     expected: Expected,
+    pool: Pool,
     hashing: Hashing,
+    /// In bytes, as far as it has come.
     size: u64,
+    /// Nothing more comes.
+    ended: bool,
 }
 
 enum Hashing {
     /// Nothing has been collected yet: what to compute can still be said.
-    Fresh(Option<Guard>),
+    Fresh(Option<Box<Guard>>),
     /// The batch has been hashed and waits to be handed on.
     Done(Box<State>, Batch),
-    Busy(JoinHandle<Result<(Box<State>, Batch), BodyError>>),
+    Busy(Busy),
     /// Everything collected has been handed on.
     Idle(Box<State>),
     Failed,
-}
-
-/// What is known of the content hashed so far.
-struct State {
-    hasher: Hasher,
-    /// For content that must be sealed.
-    guard: Option<Guard>,
-}
-
-/// A batch that has not been hashed.
-#[derive(Default)]
-struct Collected {
-    batch: Batch,
-    seals: Seals,
 }
 
 impl fmt::Debug for Content {
@@ -95,12 +91,12 @@ impl Content {
 
     /// Content that counts only if a seal stands behind every byte and none is broken.
     pub fn sealed(pieces: Pieces, length: Option<u64>, expected: Expected) -> Self {
-        Self::fresh(pieces, Some(Guard::new()), length, expected)
+        Self::fresh(pieces, Some(Box::new(Guard::new())), length, expected)
     }
 
     fn fresh(
         pieces: Pieces,
-        guard: Option<Guard>,
+        guard: Option<Box<Guard>>,
         length: Option<u64>,
         expected: Expected,
     ) -> Self {
@@ -108,9 +104,18 @@ impl Content {
             pieces,
             length,
             expected,
+            // Unless it is told otherwise: one for the MD5, one for the rest.
+            pool: Pool::new(2, |_| {}),
             hashing: Hashing::Fresh(guard),
             size: 0,
+            ended: false,
         }
+    }
+
+    /// Has the content hashed together with that of other requests.
+    pub(crate) fn hashed_by(mut self, pool: &Pool) -> Self {
+        self.pool = pool.clone();
+        self
     }
 
     /// In bytes, if the sender said so beforehand.
@@ -134,30 +139,28 @@ impl Content {
         loop {
             let (state, next, batch) = match std::mem::replace(&mut self.hashing, Hashing::Failed) {
                 Hashing::Fresh(guard) => {
-                    let hasher = Hasher::new(self.expected.algorithm());
-                    let state = Box::new(State { hasher, guard });
+                    let state = Box::new(State::new(self.expected.algorithm(), guard));
                     (state, self.collect().await?, Batch::new())
                 }
                 Hashing::Done(state, batch) => (state, self.collect().await?, batch),
-                Hashing::Busy(task) => {
-                    let (next, finished) = futures::join!(self.collect(), task);
-                    let (state, batch) = finished
-                        .map_err(|source| Error::Worker { source })?
-                        .map_err(|source| Error::Body { source })?;
-                    (state, next?, batch)
+                Hashing::Busy(Busy { batch, md5, rest }) => {
+                    let (next, md5, rest) = futures::join!(self.collect(), md5, rest.done());
+                    let state = Box::new(State {
+                        md5: md5?,
+                        rest: rest?,
+                    });
+                    (state, next?, Arc::unwrap_or_clone(batch))
                 }
                 Hashing::Idle(state) => {
                     self.hashing = Hashing::Idle(state);
                     return Ok(None);
                 }
                 Hashing::Failed => {
-                    return Err(Error::Body {
-                        source: "read on after an error".into(),
-                    });
+                    return Err(read_on());
                 }
             };
             self.hashing = match next {
-                Some(next) => hash(state, next)?,
+                Some(next) => state.hash(next, &self.pool)?,
                 None => Hashing::Idle(state),
             };
             // A batch without bytes was seals alone.
@@ -170,25 +173,24 @@ impl Content {
     /// Collects a batch; nothing if nothing more comes.
     async fn collect(&mut self) -> Result<Option<Collected>, Error> {
         let mut collected = Collected::default();
-        let mut bytes_collected = 0;
-        while bytes_collected < BATCH {
+        while collected.cost() < BATCH {
             let Some(piece) = self.pieces.next().await else {
+                self.ended = true;
                 self.check_length(self.size)?;
                 break;
             };
             match piece.map_err(|source| Error::Body { source })? {
-                Piece::Seal(seal) => collected.seals.push((collected.batch.len(), seal)),
-                Piece::Bytes(bytes) if bytes.is_empty() => {}
+                Piece::Seal(seal) => collected.seal(seal),
                 Piece::Bytes(bytes) => {
-                    bytes_collected += bytes.len();
                     self.size += u64::try_from(bytes.len()).expect("sizes fit in 64 bits");
                     if self.length.is_some_and(|length| self.size > length) {
                         self.check_length(self.size)?;
                     }
-                    collected.batch.push(bytes);
+                    collected.add(bytes);
                 }
             }
         }
+        collected.gather();
         let nothing = collected.batch.is_empty() && collected.seals.is_empty();
         Ok((!nothing).then_some(collected))
     }
@@ -207,108 +209,29 @@ impl Content {
                 source: "not read to its end".into(),
             });
         };
-        if let Some(guard) = state.guard {
-            guard.finish().map_err(|source| Error::Body { source })?;
-        }
-        let digests = state.hasher.finish();
+        let digests = state.finish()?;
         self.expected.check(&digests)?;
         Ok(Received {
             size: self.size,
             digests,
         })
     }
-
-    /// Turns content into a stream whose last bytes come only once all of it has proved to be what was promised; otherwise
-    /// an error takes their place, so that a receiver who waits for them never has the whole.
-    pub fn into_checked(self) -> (BoxStream<'static, Result<Bytes, BodyError>>, Checked) {
-        let checked = Checked::default();
-        let result = checked.clone();
-        let batches = stream::unfold(
-            (Some(self), None::<Batch>, result),
-            |(content, held, result)| async move {
-                let mut content = content?;
-                let mut held = held;
-                loop {
-                    match content.next().await {
-                        Ok(Some(batch)) => {
-                            if let Some(before) = held.replace(batch) {
-                                return Some((Ok(before), (Some(content), held, result)));
-                            }
-                        }
-                        Ok(None) => {
-                            let finished = content.finish();
-                            let last = match &finished {
-                                Ok(_) => Ok(held.unwrap_or_default()),
-                                Err(_) => Err(BodyError::from("the content is not as promised")),
-                            };
-                            result.set(finished);
-                            return Some((last, (None, None, result)));
-                        }
-                        Err(error) => {
-                            result.set(Err(error));
-                            let failed = Err(BodyError::from("the content did not arrive whole"));
-                            return Some((failed, (None, None, result)));
-                        }
-                    }
-                }
-            },
-        );
-        let pieces = batches.flat_map(|batch| match batch {
-            Ok(pieces) => stream::iter(pieces.into_iter().map(Ok).collect::<Vec<_>>()),
-            Err(error) => stream::iter(vec![Err(error)]),
-        });
-        (pieces.boxed(), checked)
-    }
 }
 
-/// What content turned out to be, known when its stream has ended.
-#[derive(Debug, Clone, Default)]
-pub struct Checked(Arc<Mutex<Option<Result<Received, Error>>>>);
-
-impl Checked {
-    fn set(&self, result: Result<Received, Error>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-    }
-
-    /// The checksum that was computed, if the content is as promised. Leaves the result to be taken.
-    pub fn checksum(&self) -> Option<Checksum> {
-        let result = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let received = result.as_ref()?.as_ref().ok()?;
-        received.digests.checksum.clone()
-    }
-
-    /// Returns the result, once. Nothing if the stream has not been read to its end.
-    pub fn take(&self) -> Option<Result<Received, Error>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-fn hash(mut state: Box<State>, collected: Collected) -> Result<Hashing, Error> {
-    let Collected { batch, seals } = collected;
-    let bytes: usize = batch.iter().map(Bytes::len).sum();
-    let work = move || {
-        for bytes in &batch {
-            state.hasher.update(bytes);
-        }
-        if let Some(guard) = &mut state.guard {
-            guard.follow(&batch, seals)?;
-        }
-        Ok((state, batch))
-    };
-    if bytes <= SMALL {
-        let (state, batch) = work().map_err(|source| Error::Body { source })?;
-        Ok(Hashing::Done(state, batch))
-    } else {
-        Ok(Hashing::Busy(spawn_blocking(work)))
+fn read_on() -> Error {
+    Error::Body {
+        source: "read on after an error".into(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use futures::TryStreamExt as _;
+    use futures::stream;
 
+    use super::collected::{CRUMB, SEAL};
+    use super::small::SMALL;
     use super::*;
-    use crate::backend::digest::Checksum;
+    use crate::backend::digest::{Checksum, Hasher};
 
     fn content(pieces: &[usize], length: Option<u64>, expected: Expected) -> Content {
         let pieces: Vec<_> = pieces
@@ -347,6 +270,92 @@ mod tests {
         let mut content = content(&[BATCH, BATCH], None, Expected::default());
         content.next().await.unwrap();
         assert!(content.finish().is_err());
+    }
+
+    #[tokio::test]
+    async fn small_content_comes_whole_and_is_judged_like_any_other() {
+        let small = |size, length, expected| content(&[size], Some(length), expected).gather();
+        let Ok(Gathered::Small(whole)) = small(1000, 1000, Expected::default()).await else {
+            panic!("content of 1000 bytes is not small");
+        };
+        let (batch, received) = whole.check().unwrap();
+        assert_eq!((batch.len(), received.size), (1, 1000));
+        let mut hasher = Hasher::new(None);
+        hasher.update(&[b'x'; 1000]);
+        assert_eq!(received.digests, hasher.finish());
+        assert!(small(999, 1000, Expected::default()).await.is_err());
+        assert!(small(1001, 1000, Expected::default()).await.is_err());
+        let wrong = Expected {
+            md5: Some([0; 16]),
+            ..Expected::default()
+        };
+        let Ok(Gathered::Small(whole)) = small(1000, 1000, wrong).await else {
+            panic!("content of 1000 bytes is not small");
+        };
+        assert!(whole.check().is_err());
+        for length in [None, Some(SMALL + 1)] {
+            let large = content(&[70_000], length, Expected::default())
+                .gather()
+                .await;
+            assert!(matches!(large, Ok(Gathered::Large(_))));
+        }
+    }
+
+    #[tokio::test]
+    async fn small_content_in_very_many_pieces_is_not_collected_whole() {
+        let pieces = (0..3000).flat_map(|_| {
+            let bytes = Piece::Bytes(Bytes::from_static(b"x"));
+            [Ok(bytes), Ok(seal(false))]
+        });
+        let pieces = stream::iter(pieces.collect::<Vec<_>>()).boxed();
+        let content = Content::sealed(pieces, Some(3000), Expected::default());
+        let Ok(Gathered::Large(mut content)) = content.gather().await else {
+            panic!("3000 seals were collected");
+        };
+        let mut read = 0;
+        while let Some(batch) = content.next().await.unwrap() {
+            read += batch.iter().map(Bytes::len).sum::<usize>();
+        }
+        assert_eq!((read, content.finish().unwrap().size), (3000, 3000));
+    }
+
+    #[tokio::test]
+    async fn small_pieces_are_kept_together() {
+        let mut content = content(&vec![1; 3 * CRUMB], None, Expected::default());
+        let batch = content.next().await.unwrap().unwrap();
+        assert_eq!(
+            batch.iter().map(Bytes::len).collect::<Vec<_>>(),
+            [3 * CRUMB]
+        );
+    }
+
+    fn seal(broken: bool) -> Piece {
+        Piece::Seal(Box::new(move |_| {
+            (!broken).then_some(()).ok_or_else(|| "broken".into())
+        }))
+    }
+
+    #[tokio::test]
+    async fn one_broken_seal_among_many_is_found_and_none_costs_more_than_its_share() {
+        let count = 3000;
+        for broken in [None, Some(0), Some(count / 2), Some(count - 1)] {
+            let pieces = (0..count).flat_map(|index| {
+                let bytes = Piece::Bytes(Bytes::from_static(b"x"));
+                [Ok(bytes), Ok(seal(Some(index) == broken))]
+            });
+            let pieces = stream::iter(pieces.collect::<Vec<_>>()).boxed();
+            let mut content = Content::sealed(pieces, None, Expected::default());
+            let mut largest = 0;
+            let read = loop {
+                match content.next().await {
+                    Ok(Some(batch)) => largest = largest.max(batch.len()),
+                    other => break other.map(drop),
+                }
+            };
+            assert_eq!(read.is_ok(), broken.is_none());
+            assert!(largest <= BATCH / SEAL);
+            assert_eq!(content.finish().is_ok(), broken.is_none());
+        }
     }
 
     #[tokio::test]

@@ -7,12 +7,12 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use crc_fast::CrcAlgorithm;
-use md5::{Digest as _, Md5};
 use serde::{Deserialize, Serialize};
 use sha1::Sha1;
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 
 use super::Error;
+use crate::hashing::Md5;
 
 /// A checksum algorithm of S3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -212,7 +212,36 @@ pub struct Digests {
 /// Computes MD5 and at most one checksum in one pass.
 pub struct Hasher {
     md5: Md5,
-    checksum: Option<(Algorithm, State)>,
+    checksum: Option<Running>,
+}
+
+impl Hasher {
+    pub fn new(algorithm: Option<Algorithm>) -> Self {
+        Self {
+            md5: Md5::default(),
+            checksum: algorithm.map(Running::new),
+        }
+    }
+
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.md5.update(bytes);
+        if let Some(checksum) = &mut self.checksum {
+            checksum.update(bytes);
+        }
+    }
+
+    pub fn finish(self) -> Digests {
+        Digests {
+            md5: self.md5.finish(),
+            checksum: self.checksum.map(Running::finish),
+        }
+    }
+}
+
+/// A checksum while the content passes.
+pub(super) struct Running {
+    algorithm: Algorithm,
+    state: State,
 }
 
 enum State {
@@ -221,41 +250,29 @@ enum State {
     Sha256(Sha256),
 }
 
-impl Hasher {
-    pub fn new(algorithm: Option<Algorithm>) -> Self {
-        let checksum = algorithm.map(|algorithm| {
-            let state = match (algorithm.crc(), algorithm) {
-                (Some(crc), _) => State::Crc(crc_fast::Digest::new(crc)),
-                (None, Algorithm::Sha1) => State::Sha1(Sha1::new()),
-                (None, _) => State::Sha256(Sha256::new()),
-            };
-            (algorithm, state)
-        });
-        Self {
-            md5: Md5::new(),
-            checksum,
+impl Running {
+    pub(super) fn new(algorithm: Algorithm) -> Self {
+        let state = match (algorithm.crc(), algorithm) {
+            (Some(crc), _) => State::Crc(crc_fast::Digest::new(crc)),
+            (None, Algorithm::Sha1) => State::Sha1(Sha1::new()),
+            (None, _) => State::Sha256(Sha256::new()),
+        };
+        Self { algorithm, state }
+    }
+
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        match &mut self.state {
+            State::Crc(state) => state.update(bytes),
+            State::Sha1(state) => state.update(bytes),
+            State::Sha256(state) => state.update(bytes),
         }
     }
 
-    pub fn update(&mut self, bytes: &[u8]) {
-        self.md5.update(bytes);
-        match &mut self.checksum {
-            Some((_, State::Crc(state))) => state.update(bytes),
-            Some((_, State::Sha1(state))) => state.update(bytes),
-            Some((_, State::Sha256(state))) => state.update(bytes),
-            None => {}
-        }
-    }
-
-    pub fn finish(self) -> Digests {
-        let checksum = self.checksum.map(|(algorithm, state)| match state {
-            State::Crc(state) => Checksum::from_crc(algorithm, state.finalize()),
-            State::Sha1(state) => Checksum::from_bytes(algorithm, &state.finalize()),
-            State::Sha256(state) => Checksum::from_bytes(algorithm, &state.finalize()),
-        });
-        Digests {
-            md5: self.md5.finalize().into(),
-            checksum,
+    pub(super) fn finish(self) -> Checksum {
+        match self.state {
+            State::Crc(state) => Checksum::from_crc(self.algorithm, state.finalize()),
+            State::Sha1(state) => Checksum::from_bytes(self.algorithm, &state.finalize()),
+            State::Sha256(state) => Checksum::from_bytes(self.algorithm, &state.finalize()),
         }
     }
 }
@@ -263,11 +280,11 @@ impl Hasher {
 /// Returns the etag of a multipart object: the MD5 of its parts' MD5s, and their number.
 pub fn multipart_etag<'a>(part_etags: impl ExactSizeIterator<Item = &'a str>) -> Option<String> {
     let count = part_etags.len();
-    let mut md5 = Md5::new();
+    let mut md5 = Md5::default();
     for etag in part_etags {
-        md5.update(hex::decode(etag).ok()?);
+        md5.update(&hex::decode(etag).ok()?);
     }
-    Some(format!("{}-{count}", hex::encode(md5.finalize())))
+    Some(format!("{}-{count}", hex::encode(md5.finish())))
 }
 
 #[cfg(test)]

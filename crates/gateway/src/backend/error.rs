@@ -105,6 +105,8 @@ pub enum Error {
     NotSupported { what: &'static str },
     #[error("no version `{version}` of this object")]
     NoSuchVersion { version: String },
+    #[error("hashing the content ended early")]
+    Hashing,
     #[error("a worker of the gateway ended early")]
     Worker {
         #[source]
@@ -171,7 +173,7 @@ impl Error {
             | Self::Upstream { .. }
             | Self::Unreachable { .. } => Kind::Unavailable,
             Self::DamagedRecord { .. } => Kind::Damaged,
-            Self::Worker { .. } => Kind::Bug,
+            Self::Hashing | Self::Worker { .. } => Kind::Bug,
         }
     }
 }

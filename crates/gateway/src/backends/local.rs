@@ -42,7 +42,7 @@ mod visit;
 mod volume;
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +52,7 @@ use jiff::Timestamp;
 use tokio::task::spawn_blocking;
 
 pub use self::capabilities::{Capabilities, Capability};
-use self::receive::Sink;
+use self::receive::{Position, Sink};
 use self::record::Record;
 use self::scrub::Scrub;
 use self::stage::Staged;
@@ -61,7 +61,7 @@ use self::upload::{PartSink, Uploads};
 pub use self::visit::{Gateway, Keeper, Room, Visit};
 pub use self::volume::OpenError;
 use self::volume::Volume;
-use crate::backend::content::Content;
+use crate::backend::content::{Batch, Content};
 use crate::backend::listing::{ListQuery, Page};
 use crate::backend::options::{CopyOptions, DeleteOptions, Deleted, PutOptions, ReadOptions};
 use crate::backend::relay::Relayed;
@@ -136,16 +136,23 @@ impl Local {
 /// The bytes of a whole object, in a file that no key leads to yet.
 struct ObjectSink {
     staged: Staged,
-    crc: crc::Running,
+    position: Position,
+}
+
+impl ObjectSink {
+    fn new(volume: &Volume, bucket: &str) -> Result<Self, Error> {
+        drop(volume.bucket(bucket)?);
+        Ok(Self {
+            staged: volume.stage().map_err(Error::io("writing the object"))?,
+            position: Position::default(),
+        })
+    }
 }
 
 impl Sink for ObjectSink {
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.crc.update(bytes);
-        self.staged
-            .file
-            .write_all(bytes)
-            .map_err(Error::io("writing the object"))
+    fn write(&mut self, batch: &Batch) -> Result<(), Error> {
+        let written = self.position.write(&self.staged.file, batch);
+        written.map_err(Error::io("writing the object"))
     }
 }
 
@@ -231,30 +238,22 @@ impl Backend for Local {
             ..
         } = options;
         attributes.check()?;
+        let inner = Arc::clone(&self.inner);
         let bucket = path.bucket().to_owned();
-        let staged = self
-            .run(move |inner| {
-                drop(inner.volume.bucket(&bucket)?);
-                inner
-                    .volume
-                    .stage()
-                    .map_err(Error::io("writing the object"))
-            })
-            .await?;
+        let begin = move || ObjectSink::new(&inner.volume, &bucket);
         let inner = Arc::clone(&self.inner);
         let path = path.clone();
-        let sink = ObjectSink {
-            staged,
-            crc: crc::Running::default(),
-        };
-        receive::receive(content, sink, move |sink, received| {
-            let ObjectSink { mut staged, crc } = sink;
+        receive::receive(content, begin, move |sink, received| {
+            let ObjectSink {
+                mut staged,
+                position,
+            } = sink;
             let volume = &inner.volume;
             let etag = hex::encode(received.digests.md5);
             let mut record =
                 Record::new(volume.sources.id(), etag, volume.sources.now(), attributes);
             record.checksum = received.digests.checksum;
-            record.crc = Some(crc.finish());
+            record.crc = Some(position.crc());
             volume.seal(&mut staged, &record)?;
             volume.publish(&path, &condition, &mut staged)?;
             Ok(record.info(received.size).into())
@@ -376,11 +375,10 @@ impl Backend for Local {
         let upload = self.inner.uploads.get(path, upload)?;
         content.compute(upload.options.checksum.map(|(algorithm, _)| algorithm));
         let length = content.length();
-        let sink = self
-            .run(move |inner| PartSink::new(&inner.volume, upload, number, length))
-            .await?;
         let inner = Arc::clone(&self.inner);
-        receive::receive(content, sink, move |sink, received| {
+        let begin = move || PartSink::new(&inner.volume, upload, number, length);
+        let inner = Arc::clone(&self.inner);
+        receive::receive(content, begin, move |sink, received| {
             sink.finish(received, inner.volume.sources.now())
         })
         .await

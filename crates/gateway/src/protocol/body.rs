@@ -24,6 +24,7 @@ use super::story::Story;
 use super::{MAX_XML_BYTES, content, xml};
 use crate::backend::content::BodyError;
 use crate::backend::digest::{Digests, Hasher};
+use crate::hashing::Pool;
 use crate::pace::WINDOW;
 
 /// The most the protocol layer reads of a body: XML, and what frames its chunks. Whatever it would collect, a signed chunk
@@ -44,7 +45,11 @@ impl Seen {
 
 /// The body of a request as it arrives, in the request's extensions. Whoever takes it has it alone.
 #[derive(Clone)]
-pub(super) struct Arriving(Arc<Mutex<Option<Raw>>>);
+pub(super) struct Arriving {
+    body: Arc<Mutex<Option<Raw>>>,
+    /// Where content is hashed.
+    pub(super) pool: Pool,
+}
 
 /// A body as it comes from the network.
 pub(super) type Raw = Patient<Counted>;
@@ -55,7 +60,7 @@ impl Arriving {
     }
 
     fn body(&self) -> MutexGuard<'_, Option<Raw>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.body.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -63,13 +68,17 @@ impl Arriving {
 pub(super) fn prepare(
     request: hyper::Request<Incoming>,
     story: &Arc<Story>,
+    pool: &Pool,
 ) -> (HttpRequest, Rest<Incoming>) {
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(Arc::clone(story));
     let (body, rest) = linger::keep(body);
     let story = Arc::clone(story);
     let body = Patient::new(Counted { body, story }, WINDOW);
-    let arriving = Arriving(Arc::new(Mutex::new(Some(body))));
+    let arriving = Arriving {
+        body: Arc::new(Mutex::new(Some(body))),
+        pool: pool.clone(),
+    };
     parts.extensions.insert(arriving.clone());
     let deletes = parts.method == Method::POST
         && parts.uri.query().is_some_and(|query| {

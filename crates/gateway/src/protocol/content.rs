@@ -45,13 +45,10 @@ pub(super) fn content(head: &Head<'_>) -> S3Result<Content> {
     let length = length(headers, payload, head.content_length)?;
     let said = Said::default();
     let expected = expected(headers, payload, head.content_md5, &said)?;
-    let body = head
-        .extensions
-        .get::<Arriving>()
-        .and_then(Arriving::take)
-        .ok_or_else(|| s3_error!(InternalError, "the body of the request is gone"))?;
-    let frames = Frames(body);
-    Ok(match payload {
+    let gone = || s3_error!(InternalError, "the body of the request is gone");
+    let arriving = head.extensions.get::<Arriving>().ok_or_else(gone)?;
+    let frames = Frames(arriving.take().ok_or_else(gone)?);
+    let content = match payload {
         Payload::Unsigned => Content::new(Box::pin(frames), length, expected),
         Payload::Sha256(sha256) => {
             let seal = stream::once(async move { Ok(Piece::Seal(same(sha256))) });
@@ -68,7 +65,8 @@ pub(super) fn content(head: &Head<'_>) -> S3Result<Content> {
             let events = events(frames, Framing::Unsigned);
             Content::new(Box::pin(unsigned(events, said)), length, expected)
         }
-    })
+    };
+    Ok(content.hashed_by(&arriving.pool))
 }
 
 /// In bytes, without what frames them.

@@ -45,9 +45,10 @@ impl From<Error> for S3Error {
             Error::Unreachable { .. } => S3ErrorCode::ServiceUnavailable,
             Error::NotSupported { .. } => S3ErrorCode::NotImplemented,
             Error::NoSuchVersion { .. } => S3ErrorCode::NoSuchVersion,
-            Error::Io { .. } | Error::DamagedRecord { .. } | Error::Worker { .. } => {
-                S3ErrorCode::InternalError
-            }
+            Error::Io { .. }
+            | Error::DamagedRecord { .. }
+            | Error::Hashing
+            | Error::Worker { .. } => S3ErrorCode::InternalError,
         };
         let mut answer = Self::with_message(code, error.to_string());
         match &error {

@@ -11,12 +11,11 @@ use rustix::io::Errno;
 
 use super::journal::{Line, PartLine, Place};
 use super::{DATA, Part, Phase, State, Upload};
-use crate::backend::content::Received;
+use crate::backend::content::{Batch, Received};
 use crate::backend::relay::Relayed;
 use crate::backend::upload::PartInfo;
 use crate::backend::{Error, MAX_PART_NUMBER};
-use crate::backends::local::crc;
-use crate::backends::local::receive::Sink;
+use crate::backends::local::receive::{Position, Sink};
 use crate::backends::local::volume::Volume;
 
 /// Where the bytes of one part go. Dropping it before [`PartSink::finish`] leaves the upload as it was.
@@ -25,8 +24,7 @@ pub(in crate::backends::local) struct PartSink {
     number: u16,
     place: Place,
     file: File,
-    offset: u64,
-    crc: crc::Running,
+    position: Position,
     acknowledged: bool,
 }
 
@@ -71,8 +69,7 @@ impl PartSink {
             number,
             place,
             file,
-            offset,
-            crc: crc::Running::default(),
+            position: Position::new(offset),
             acknowledged: false,
         })
     }
@@ -94,7 +91,7 @@ impl PartSink {
             md5: hex::encode(received.digests.md5),
             modified: now.as_millisecond(),
             checksum: received.digests.checksum,
-            crc: Some(std::mem::take(&mut self.crc).finish()),
+            crc: Some(std::mem::take(&mut self.position).crc()),
             place: self.place.clone(),
         };
         let mut state = self.upload.state();
@@ -125,13 +122,9 @@ impl PartSink {
 }
 
 impl Sink for PartSink {
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.crc.update(bytes);
-        self.file
-            .write_all_at(bytes, self.offset)
-            .map_err(Error::io("storing the part"))?;
-        self.offset += u64::try_from(bytes.len()).expect("sizes fit in 64 bits");
-        Ok(())
+    fn write(&mut self, batch: &Batch) -> Result<(), Error> {
+        let written = self.position.write(&self.file, batch);
+        written.map_err(Error::io("storing the part"))
     }
 }
 
@@ -157,7 +150,7 @@ impl Drop for PartSink {
 impl PartSink {
     /// Returns the room of a slot from `start` on to the volume. Where that is impossible it comes back with the upload.
     fn give_back(&self, start: u64) {
-        let written = self.offset - start;
+        let written = self.position.next - start;
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         if written > 0
             && let Err(error) = rustix::fs::fallocate(&self.file, flags, start, written)
