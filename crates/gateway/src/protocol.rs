@@ -31,7 +31,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use hyper::Response;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, EXPECT, HeaderValue};
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::dto;
@@ -123,6 +123,8 @@ impl Service {
             Some(_) => Expects::Continue,
             None => Expects::Nothing,
         };
+        // Nothing comes, so nothing is said before the answer, which some clients then take for that of the next request too.
+        let asked_for_nothing = expects == Expects::Continue && request.body().is_end_stream();
         let (request, rest) = body::prepare(request, &teller.story, &self.pool);
         let response = match admission::refuse_unsupported(&request) {
             Ok(()) => self.layer.call(request).await?,
@@ -132,8 +134,8 @@ impl Service {
         };
         let mut response = body::finish(response);
         let failed = response.status().is_client_error() || response.status().is_server_error();
-        if failed && rest.discard(expects).await == Remains::Something {
-            // Else the client sends its next request on a connection that ends.
+        if asked_for_nothing || failed && rest.discard(expects).await == Remains::Something {
+            // Else the client sends its next request on a connection that ends, or does not know it from this one.
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
         }
