@@ -53,7 +53,7 @@ pub(crate) fn assemble<'a>(
     let size = parts.iter().map(|part| part.size).sum();
     let checksum = object_checksum(&parts, options);
     if let (Some(expected), Some(found)) = (&request.checksum, &checksum)
-        && expected != found
+        && !expected.is_said_of(found)
     {
         return Err(Error::DigestMismatch {
             algorithm: expected.algorithm.name(),
@@ -89,6 +89,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::backend::digest::Algorithm;
     use crate::backend::relay::Relayed;
     use crate::backend::upload::CompletedPart;
 
@@ -157,5 +158,49 @@ mod tests {
             Err(Error::PartTooSmall { number: 2, .. })
         ));
         assert!(assembled(&[1, 2]).is_ok());
+    }
+
+    #[test]
+    fn a_composite_may_be_claimed_without_the_number_of_its_parts_but_not_with_another() {
+        let mut have = parts(&[FULL, 7]);
+        for part in have.values_mut() {
+            part.checksum = Some(Checksum::new(Algorithm::Crc32, "AAAAAA==").unwrap());
+        }
+        let options = UploadOptions {
+            checksum: Some((Algorithm::Crc32, ChecksumType::Composite)),
+            ..UploadOptions::default()
+        };
+        let assembled = |value: &str| {
+            let request = CompleteOptions {
+                parts: have.values().map(named).collect(),
+                checksum: Some(Checksum {
+                    algorithm: Algorithm::Crc32,
+                    value: value.to_owned(),
+                }),
+                ..CompleteOptions::default()
+            };
+            assemble(|number| have.get(&number), &options, &request)
+        };
+        let refused = assembled("");
+        let Err(Error::DigestMismatch { found: whole, .. }) = refused else {
+            panic!("{refused:?}");
+        };
+        let value = whole.strip_suffix("-2").unwrap();
+        for said in [&whole, value] {
+            // What is kept and told later has the number.
+            let kept = assembled(said).unwrap().checksum.unwrap();
+            assert_eq!(kept.value, whole);
+        }
+        for said in [&format!("{value}-3"), "AAAAAA==", "AAAAAA==-2"] {
+            assert!(assembled(said).is_err(), "{said}");
+        }
+    }
+
+    fn named(part: &PartInfo) -> CompletedPart {
+        CompletedPart {
+            number: part.number,
+            etag: part.etag.clone(),
+            checksum: None,
+        }
     }
 }
