@@ -1,7 +1,9 @@
 //! Artifacts of a Maven repository, in pinned versions. Maven checks what it fetches against the checksums beside it;
 //! single files are checked again against a hash that is kept here.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -65,34 +67,113 @@ impl Artifact {
     }
 }
 
-/// Leaves a library and all it needs at run time in `folder`. `coordinates` are `group:artifact:version`.
-pub(crate) fn fetch_library(coordinates: &str, folder: &Path, scratch: &Path) -> Result<()> {
-    let [group, artifact, version] = coordinates.split(':').collect::<Vec<_>>()[..] else {
-        bail!("`{coordinates}` is not `group:artifact:version`");
-    };
-    let project = scratch.join("pom.xml");
-    fs::write(
-        &project,
-        format!(
+/// Libraries for a program, with all that they need at run time.
+#[derive(Debug, Clone, Copy)]
+pub struct Libraries {
+    /// Names them in the cache.
+    pub name: &'static str,
+    /// `group:artifact:version`.
+    pub roots: &'static [&'static str],
+    /// `group:artifact` of what the roots ask for and the program does not need.
+    pub without: &'static [&'static str],
+}
+
+/// The SDK that Elasticsearch has up to 8.18.
+pub const AWS_SDK_1: Libraries = Libraries {
+    name: "aws-sdk-1",
+    roots: &["com.amazonaws:aws-java-sdk-s3:1.12.797"],
+    without: &[],
+};
+
+/// The SDK of Elasticsearch 9 and OpenSearch 3.
+pub const AWS_SDK_2: Libraries = Libraries {
+    name: "aws-sdk-2",
+    roots: &[
+        "software.amazon.awssdk:s3:2.32.33",
+        "software.amazon.awssdk:url-connection-client:2.32.33",
+    ],
+    without: &["software.amazon.awssdk:netty-nio-client"],
+};
+
+/// The file system of Hadoop over S3, under which `HBase` keeps its data. Its SDK for everything has half a gigabyte; here
+/// are the parts that it uses.
+pub const HADOOP_S3A: Libraries = Libraries {
+    name: "hadoop-s3a",
+    roots: &[
+        "org.apache.hadoop:hadoop-aws:3.4.3",
+        "org.apache.hadoop:hadoop-client-api:3.4.3",
+        "org.apache.hadoop:hadoop-client-runtime:3.4.3",
+        "software.amazon.awssdk:s3:2.35.4",
+        "software.amazon.awssdk:s3-transfer-manager:2.35.4",
+        "software.amazon.awssdk:sts:2.35.4",
+        "org.apache.commons:commons-lang3:3.17.0",
+    ],
+    without: &["software.amazon.awssdk:bundle"],
+};
+
+impl Libraries {
+    /// Returns a folder of archives, after fetching them if they are not in the cache. Needs Maven.
+    pub fn folder(&self) -> Result<PathBuf> {
+        let mut hasher = DefaultHasher::new();
+        (self.roots, self.without).hash(&mut hasher);
+        let version = format!("{:016x}", hasher.finish());
+        let name = format!("maven-{}", self.name);
+        let folder = Cache::of_user()?.install(&name, &version, |folder| {
+            progress::say(format_args!("{}: fetching", self.name));
+            self.fetch(&folder.join("lib"), folder)
+        })?;
+        Ok(folder.join("lib"))
+    }
+
+    /// Leaves the archives in `folder`.
+    pub(crate) fn fetch(&self, folder: &Path, scratch: &Path) -> Result<()> {
+        let project = scratch.join("pom.xml");
+        fs::write(&project, self.project()?)?;
+        run_within(
+            maven(&format!("{PLUGIN}:copy-dependencies"))
+                .arg("--file")
+                .arg(&project)
+                .arg("-DincludeScope=runtime")
+                .arg(format!("-DoutputDirectory={}", folder.display())),
+            PATIENCE,
+        )?;
+        fs::remove_file(project)?;
+        Ok(())
+    }
+
+    /// A project that needs them.
+    fn project(&self) -> Result<String> {
+        let mut without = String::new();
+        for excluded in self.without {
+            let (group, artifact) = excluded
+                .split_once(':')
+                .with_context(|| format!("`{excluded}` is not `group:artifact`"))?;
+            write!(
+                without,
+                "<exclusion><groupId>{group}</groupId><artifactId>{artifact}</artifactId></exclusion>"
+            )?;
+        }
+        let mut dependencies = String::new();
+        for root in self.roots {
+            let [group, artifact, version] = root.split(':').collect::<Vec<_>>()[..] else {
+                bail!("`{root}` is not `group:artifact:version`");
+            };
+            writeln!(
+                dependencies,
+                "<dependency>\n\
+                 <groupId>{group}</groupId><artifactId>{artifact}</artifactId><version>{version}</version>\n\
+                 <exclusions>{without}</exclusions>\n\
+                 </dependency>"
+            )?;
+        }
+        Ok(format!(
             "<project>\n\
              <modelVersion>4.0.0</modelVersion>\n\
              <groupId>peer</groupId><artifactId>peer</artifactId><version>1</version><packaging>pom</packaging>\n\
-             <dependencies><dependency>\n\
-             <groupId>{group}</groupId><artifactId>{artifact}</artifactId><version>{version}</version>\n\
-             </dependency></dependencies>\n\
+             <dependencies>\n{dependencies}</dependencies>\n\
              </project>\n"
-        ),
-    )?;
-    run_within(
-        maven(&format!("{PLUGIN}:copy-dependencies"))
-            .arg("--file")
-            .arg(&project)
-            .arg("-DincludeScope=runtime")
-            .arg(format!("-DoutputDirectory={}", folder.display())),
-        PATIENCE,
-    )?;
-    fs::remove_file(project)?;
-    Ok(())
+        ))
+    }
 }
 
 /// Maven, which prints its errors to stdout and must not wait for anybody.
@@ -116,4 +197,36 @@ fn sha256(file: &Path) -> Result<String> {
         reader.consume(count);
     }
     Ok(hex::encode(hasher.finalize()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_project_names_what_is_needed_and_what_is_not() {
+        let some = Libraries {
+            name: "some",
+            roots: &["g:a:1", "h:b:2"],
+            without: &["g:large"],
+        };
+        let exclusion = "<exclusion><groupId>g</groupId><artifactId>large</artifactId></exclusion>";
+        let project = some.project().unwrap();
+        assert_eq!(project.matches(exclusion).count(), 2, "{project}");
+        assert!(
+            project.contains("<groupId>h</groupId><artifactId>b</artifactId><version>2</version>")
+        );
+    }
+
+    #[test]
+    fn what_has_no_version_is_refused() {
+        for (roots, without) in [(&["g:a"], &["g:b"]), (&["g:a:1"], &["b"])] {
+            let wrong = Libraries {
+                name: "wrong",
+                roots,
+                without,
+            };
+            assert!(wrong.project().is_err(), "{wrong:?}");
+        }
+    }
 }

@@ -40,6 +40,25 @@ pub const TESTS: Packages = Packages {
     ],
 };
 
+/// The command line of Amazon: `python -m awscli`.
+pub const AWS_CLI: Packages = Packages {
+    name: "python-aws-cli",
+    pins: &[
+        "awscli==1.46.3",
+        "botocore==1.44.5",
+        "colorama==0.4.6",
+        "docutils==0.19",
+        "jmespath==1.1.0",
+        "pyasn1==0.6.5",
+        "python-dateutil==2.9.0.post0",
+        "PyYAML==6.0.4",
+        "rsa==4.7.2",
+        "s3transfer==0.19.3",
+        "six==1.17.0",
+        "urllib3==2.8.0",
+    ],
+};
+
 /// A checker that publishes its program as a wheel.
 pub const TYPOS: Packages = Packages {
     name: "python-typos",
@@ -144,7 +163,7 @@ mod tests {
 
     #[test]
     fn every_package_is_pinned() {
-        for pin in [TESTS, TYPOS, GRAPH_PEER, seaweedfs::WHEEL]
+        for pin in [TESTS, AWS_CLI, TYPOS, GRAPH_PEER, seaweedfs::WHEEL]
             .iter()
             .flat_map(|set| set.pins)
         {

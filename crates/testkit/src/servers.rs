@@ -24,8 +24,10 @@ use anyhow::{Context, Result};
 
 use crate::http;
 use crate::load;
+use crate::maven::{AWS_SDK_1, AWS_SDK_2, HADOOP_S3A};
 use crate::port;
 use crate::process::{Process, last_lines};
+use crate::python::{AWS_CLI, Environment};
 
 /// How long a start may take: a busy machine needs ten times what a quiet one does.
 const PATIENCE: Duration = Duration::from_mins(3);
@@ -41,7 +43,7 @@ pub struct Peer {
 }
 
 /// All that the tests of the workspace start, what is quickly there first.
-pub const PEERS: [Peer; 12] = [
+pub const PEERS: [Peer; 17] = [
     Peer {
         name: "Azurite",
         get: || azurite::PACKAGE.folder(),
@@ -53,6 +55,22 @@ pub const PEERS: [Peer; 12] = [
     Peer {
         name: "SeaweedFS",
         get: seaweedfs::program,
+    },
+    Peer {
+        name: "aws-cli",
+        get: || Ok(Environment::with(AWS_CLI)?.interpreter()),
+    },
+    Peer {
+        name: "the AWS SDK 1 for Java",
+        get: || AWS_SDK_1.folder(),
+    },
+    Peer {
+        name: "the AWS SDK 2 for Java",
+        get: || AWS_SDK_2.folder(),
+    },
+    Peer {
+        name: "S3A of Hadoop",
+        get: || HADOOP_S3A.folder(),
     },
     Peer {
         name: "the load program",
@@ -85,6 +103,10 @@ pub const PEERS: [Peer; 12] = [
     Peer {
         name: "MinIO of 2026",
         get: || minio::OF_2026.programs(),
+    },
+    Peer {
+        name: "mc",
+        get: || minio::CLIENT.programs(),
     },
     Peer {
         name: "vmbackup of the platform",

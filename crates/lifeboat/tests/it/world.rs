@@ -178,7 +178,12 @@ impl World {
         self.gateway = Some(gateway);
     }
 
-    /// What the store behind the gateway cannot do: words of the scripts in `tests/python`.
+    /// What objects are stored in, as the table of clients calls it.
+    pub(crate) fn storage_name(&self) -> &'static str {
+        self.storage.name()
+    }
+
+    /// What the store behind the gateway cannot do: words of the programs in `tests/python` and `tests/java`.
     pub(crate) fn store_lacks(&self) -> &'static str {
         self.storage.lacks()
     }

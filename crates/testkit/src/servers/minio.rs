@@ -20,6 +20,15 @@ pub const OF_2021: Module = Module {
     way: Way::Install,
 };
 
+/// The command line of MinIO, a client on minio-go as many programs are.
+pub const CLIENT: Module = Module {
+    name: "mc",
+    path: "github.com/minio/mc",
+    version: "v0.0.0-20250313080218-cf909e1063a9",
+    programs: &[""],
+    way: Way::Install,
+};
+
 /// Of February 2026, under the AGPL. It syncs what it acknowledges.
 pub const OF_2026: Module = Module {
     version: "v0.0.0-20260212201848-7aac2a2c5b7c",

@@ -41,12 +41,16 @@ impl Storage {
         }
     }
 
-    /// Stores that keep objects as files have no `a` beside `a/b`, nothing in `a/`, and no key that is no file name; versitygw does not count parts; MinIO
-    /// finds uploads by their whole key only, and aborts those it does not have; what is encrypted has no MD5.
+    /// Stores that keep objects as files have no `a` beside `a/b`, nothing in `a/`, and no key that is no file name.
+    /// versitygw does not count parts, does not copy `a/`, loses something when uploads of one key are completed or aborted
+    /// at once, and tells a time of attributes in a form that no SDK for Java reads. MinIO finds uploads by their whole key
+    /// only, and aborts those it does not have. What is encrypted has no MD5.
     pub(super) fn lacks(self) -> &'static str {
         match self {
             Self::Volume | Self::Azurite => "",
-            Self::Versitygw => "nesting strange-keys folder-content attribute-parts",
+            Self::Versitygw => {
+                "nesting strange-keys folder-content folder-copies attribute-parts attribute-dates complete-races"
+            }
             Self::Minio => "nesting strange-keys upload-prefixes unknown-uploads",
             Self::MinioEncrypted => {
                 "nesting strange-keys upload-prefixes unknown-uploads md5-etags"

@@ -10,7 +10,7 @@ use anyhow::Result;
 use super::JAVA;
 use crate::cache::Cache;
 use crate::java;
-use crate::maven::{self, Artifact};
+use crate::maven::{Artifact, Libraries};
 use crate::process::run;
 
 pub const VERSION: &str = "3.6.0";
@@ -23,7 +23,11 @@ const SERVER: Artifact = Artifact {
     sha256: "a91faa1dc1cadc78cb278b4f63847e19e1627a4e9de698e14e7efc14ee37b286",
 };
 
-const PLUGIN: &str = "org.opensearch.plugin:repository-s3:3.6.0";
+const PLUGIN: Libraries = Libraries {
+    name: "opensearch-repository-s3",
+    roots: &["org.opensearch.plugin:repository-s3:3.6.0"],
+    without: &[],
+};
 
 /// The modules that stay. Every other one costs a second of each start.
 const MODULES: [&str; 3] = ["mapper-extras", "reindex", "transport-netty4"];
@@ -86,7 +90,7 @@ fn adapt_options(file: &Path) -> Result<()> {
 
 fn add_plugin(home: &Path, scratch: &Path) -> Result<()> {
     let plugin = home.join("plugins/repository-s3");
-    maven::fetch_library(PLUGIN, &plugin, scratch)?;
+    PLUGIN.fetch(&plugin, scratch)?;
     // A node refuses to start when it finds a library twice.
     for library in fs::read_dir(home.join("lib"))? {
         let twice = plugin.join(library?.file_name());
