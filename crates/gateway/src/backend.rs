@@ -107,6 +107,9 @@ pub struct Attributes {
     pub user: BTreeMap<String, String>,
 }
 
+/// What S3 says of content that nobody named the type of.
+pub(crate) const UNTYPED: &str = "binary/octet-stream";
+
 impl Attributes {
     /// Refuses more user metadata than S3 has room for.
     pub(crate) fn check(&self) -> Result<(), Error> {

@@ -65,6 +65,7 @@ async fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Gateway(args) => match &args.command {
             None => commands::gateway::run(&ctx, args).await,
             Some(GatewayCommand::Check(args)) => commands::gateway::check::run(&ctx, args).await,
+            Some(GatewayCommand::Export(args)) => commands::gateway::export::run(&ctx, args).await,
             Some(GatewayCommand::Trash(command)) => {
                 commands::gateway::trash::run(&ctx, command).await
             }

@@ -20,6 +20,7 @@ mod contents;
 mod control;
 mod copies;
 mod crc;
+pub mod export;
 mod foreign;
 mod list;
 mod moves;

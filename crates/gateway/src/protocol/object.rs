@@ -12,7 +12,7 @@ use super::content::{Head, content};
 use super::convert::{self, ChecksumFields, Headers};
 use super::relay;
 use crate::backend::options::{CopyOptions, PutOptions, ReadOptions};
-use crate::backend::{Backend, Error, Stored};
+use crate::backend::{Backend, Error, Stored, UNTYPED};
 
 pub(super) async fn put_object(
     backend: &dyn Backend,
@@ -249,9 +249,8 @@ fn copied(stored: &Stored) -> CopyObjectResult {
     }
 }
 
-/// What S3 says of content that nobody named the type of.
 fn default_content_type() -> String {
-    "binary/octet-stream".to_owned()
+    UNTYPED.to_owned()
 }
 
 fn part(number: Option<i32>, range: Option<&Range>) -> S3Result<Option<u16>> {

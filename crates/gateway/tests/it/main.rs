@@ -12,6 +12,7 @@ mod capabilities;
 mod check;
 mod contract;
 mod damage;
+mod export;
 mod fake;
 mod faults;
 mod full;

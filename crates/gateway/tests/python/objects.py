@@ -1,6 +1,7 @@
 """Fills a bucket as clients do, cuts a write off, and shows all that can be known of the objects in it, as JSON.
 
-usage: objects.py ENDPOINT ACCESS SECRET fill s3proxy|minio
+usage: objects.py ENDPOINT ACCESS SECRET fill s3proxy|minio|lifeboat
+       objects.py ENDPOINT ACCESS SECRET add
        objects.py ENDPOINT ACCESS SECRET cut FOLDER
        objects.py ENDPOINT ACCESS SECRET show
 """
@@ -95,6 +96,9 @@ def fill(s3, server):
     if server == "s3proxy":
         put("full-folder/", b"", ContentType="application/x-directory", Metadata={"k": "v"})
         put("full-folder/inside")
+    if server == "lifeboat":
+        for key in ["both", "both/below", "x//y", "../up", "k" * 300]:
+            put(key)
     multipart(
         s3, "parts/two", [(1, 5 * MIB), (2, 7)],
         ContentType="video/x", Metadata={"p": "q"}, CacheControl="no-store",
@@ -106,6 +110,20 @@ def fill(s3, server):
     copy("parts/two", "copies/parts")
     copy("meta", "copies/replaced", MetadataDirective="REPLACE", ContentType="a/b", Metadata={"z": "1"})
     copy("plain", "plain", MetadataDirective="REPLACE", Metadata={"self": "1"})
+
+
+def add(s3):
+    """Writes to a bucket that another server filled: new objects, new bytes for old keys, copies of old ones."""
+    s3.put_object(Bucket=BUCKET, Key="added", Body=b"added", **HEADERS)
+    s3.put_object(Bucket=BUCKET, Key="over", Body=b"333", Metadata={"new": "3"})
+    multipart(s3, "parts/added", [(1, 5 * MIB), (2, 1)], ContentType="video/y")
+    for source in ["meta", "parts/two", "added", "parts/added"]:
+        origin = {"Bucket": BUCKET, "Key": source}
+        s3.copy_object(Bucket=BUCKET, Key=f"copied/{source}", CopySource=origin)
+        s3.copy_object(
+            Bucket=BUCKET, Key=f"changed/{source}", CopySource=origin,
+            MetadataDirective="REPLACE", ContentType="c/d", Metadata={"changed": "yes"},
+        )
 
 
 def cut(s3, folder):
@@ -175,7 +193,7 @@ def known(answer, names):
 def main():
     endpoint, access, secret, action, *rest = sys.argv[1:]
     s3 = client(endpoint, access, secret)
-    {"fill": fill, "cut": cut, "show": show}[action](s3, *rest)
+    {"fill": fill, "add": add, "cut": cut, "show": show}[action](s3, *rest)
 
 
 main()

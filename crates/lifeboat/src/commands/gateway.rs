@@ -1,6 +1,7 @@
 //! `lifeboat gateway`.
 
 pub(crate) mod check;
+pub(crate) mod export;
 pub(crate) mod trash;
 
 use std::net::SocketAddr;
@@ -40,6 +41,7 @@ pub(crate) struct GatewayArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum GatewayCommand {
     Check(check::CheckArgs),
+    Export(export::ExportArgs),
     /// List and restore what was deleted or replaced
     #[command(subcommand)]
     Trash(trash::TrashCommand),

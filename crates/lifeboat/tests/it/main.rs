@@ -11,6 +11,7 @@ mod check;
 mod damage;
 mod disk_full;
 mod door;
+mod export;
 mod failing_disk;
 mod holders;
 mod kill_gateway;

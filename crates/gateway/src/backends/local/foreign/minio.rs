@@ -11,15 +11,15 @@ use std::io::{self, Read as _};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::backend::{Attributes, ObjectPath};
+use crate::backend::{Attributes, ObjectPath, UNTYPED};
 use crate::backends::local::record::{Origin, Record};
 use crate::backends::local::tree::Directory;
 
 /// Where everything of MinIO's lies.
 pub(in crate::backends::local) const HOME: &str = ".minio.sys";
-const FORMAT: &str = "format.json";
-const BUCKETS: &str = "buckets";
-const RECORD: &str = "fs.json";
+pub(in crate::backends::local) const FORMAT: &str = "format.json";
+pub(in crate::backends::local) const BUCKETS: &str = "buckets";
+pub(in crate::backends::local) const RECORD: &str = "fs.json";
 /// The largest record that is read, in bytes: 10,000 parts take a tenth of it.
 const MAX_RECORD: u64 = 8 * 1024 * 1024;
 /// The MD5 of nothing, which is all that a folder can hold as an object.
@@ -236,6 +236,38 @@ fn reading(bytes: &[u8], size: u64, modified: Timestamp) -> Reading {
     Reading::Record(record)
 }
 
+/// Writes what MinIO shows as `record` says it. An upload's parts are not known any more; MinIO shows the same without.
+pub(in crate::backends::local) fn to_bytes(record: &Record) -> Vec<u8> {
+    let Attributes { headers, user } = &record.attributes;
+    let headers = headers
+        .iter()
+        .map(|(name, value)| (name.clone(), value.as_str()));
+    let user = user
+        .iter()
+        .map(|(name, value)| (format!("{USER}{name}"), value.as_str()));
+    let mut meta: BTreeMap<String, &str> = headers.chain(user).collect();
+    meta.entry("content-type".to_owned()).or_insert(UNTYPED);
+    meta.insert("etag".to_owned(), &record.etag);
+    if let Some(class) = &record.storage_class {
+        meta.insert(STORAGE_CLASS.to_owned(), class);
+    }
+    let checksum = serde_json::json!({"algorithm": "", "blocksize": 0, "hashes": null});
+    let file = serde_json::json!({"version": "1.0.2", "checksum": checksum, "meta": meta});
+    file.to_string().into_bytes()
+}
+
+/// Whether MinIO has a header of this name in its records.
+pub(in crate::backends::local) fn has_header(name: &str) -> bool {
+    HEADERS.contains(&name)
+}
+
+/// What tells MinIO that objects are files here. `id` is a UUID of the installation.
+pub(in crate::backends::local) fn format_file(id: &str) -> Vec<u8> {
+    let format =
+        serde_json::json!({"version": "1", "format": "fs", "id": id, "fs": {"version": "2"}});
+    format.to_string().into_bytes()
+}
+
 fn is_etag(etag: &str) -> bool {
     !etag.is_empty()
         && etag.len() <= 128
@@ -353,6 +385,22 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_written_is_read(
+            etag in "[0-9a-f]{32}(-[1-9])?",
+            kind in proptest::option::of("[a-z]{1,9}/x"),
+            user in proptest::collection::btree_map("[a-z0-9-]{1,9}", ".{0,9}", 0..4),
+            class in proptest::option::of("[A-Z_]{1,9}".prop_filter("it is none", |class| class != "STANDARD")),
+        ) {
+            let headers = kind.iter().map(|kind| ("content-type".to_owned(), kind.clone()));
+            let attributes = Attributes { headers: headers.collect(), user };
+            let mut record = Record::foreign(Origin::Minio, etag, Timestamp::UNIX_EPOCH, attributes);
+            record.storage_class = class;
+            let text = String::from_utf8(to_bytes(&record)).unwrap();
+            record.attributes.headers.entry("content-type".to_owned()).or_insert(UNTYPED.to_owned());
+            prop_assert_eq!(read(&text, 7), Reading::Record(record));
+        }
+
         #[test]
         fn any_bytes_are_read_without_harm(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             prop_assert_eq!(reading(&bytes, 1, Timestamp::UNIX_EPOCH), Reading::Nothing);

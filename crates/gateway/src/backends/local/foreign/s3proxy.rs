@@ -9,9 +9,10 @@ use std::os::fd::AsFd;
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
+use rustix::fs::XattrFlags;
 use rustix::io::Errno;
 
-use crate::backend::Attributes;
+use crate::backend::{Attributes, UNTYPED};
 use crate::backends::local::record::{Origin, Record};
 
 const PREFIX: &str = "user.user.";
@@ -141,6 +142,94 @@ fn attributes(attached: &Attached) -> Attributes {
         })
         .collect();
     Attributes { headers, user }
+}
+
+/// Why attributes of s3proxy cannot say what a record says.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(in crate::backends::local) enum Unsayable {
+    #[error("s3proxy keeps no header `{name}`")]
+    Header { name: String },
+    #[error("its header `expires` is no date")]
+    Expires,
+    #[error("s3proxy knows no storage class `{class}`")]
+    StorageClass { class: String },
+    #[error("a name in its metadata has more than {LONGEST_NAME} bytes")]
+    Name,
+    #[error("s3proxy would take its etag for an MD5")]
+    Etag,
+}
+
+/// The longest name in the metadata that an attribute can have, in bytes: names of attributes have at most 255.
+const LONGEST_NAME: usize = 255 - PREFIX.len() - USER_METADATA.len();
+const STORAGE_CLASSES: [&str; 8] = [
+    "STANDARD",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "REDUCED_REDUNDANCY",
+    "GLACIER",
+    "GLACIER_IR",
+    "DEEP_ARCHIVE",
+];
+
+/// Returns the attributes with which s3proxy shows what `record` says.
+pub(in crate::backends::local) fn attributes_of(record: &Record) -> Result<Attached, Unsayable> {
+    let mut attached = Attached::new();
+    let mut put = |name: &str, value: &[u8]| drop(attached.insert(name.to_owned(), value.to_vec()));
+    let md5 = hex::decode(&record.etag).ok().filter(|md5| md5.len() == 16);
+    match md5 {
+        Some(md5) => put("content-md5", &md5),
+        None if record.etag.len() + 2 == 16 => return Err(Unsayable::Etag),
+        None => put("content-md5", format!("\"{}\"", record.etag).as_bytes()),
+    }
+    let class = record.storage_class.as_deref().unwrap_or("STANDARD");
+    if !STORAGE_CLASSES.contains(&class) {
+        let class = class.to_owned();
+        return Err(Unsayable::StorageClass { class });
+    }
+    put(STORAGE_TIER, class.as_bytes());
+    let Attributes { headers, user } = &record.attributes;
+    for (name, value) in headers {
+        if name == EXPIRES {
+            let date = rfc2822::DateTimeParser::new().parse_timestamp(value);
+            let date = date.map_err(|_| Unsayable::Expires)?;
+            put(EXPIRES, &date.as_millisecond().to_be_bytes());
+        } else if HEADERS.contains(&name.as_str()) {
+            put(name, value.as_bytes());
+        } else {
+            let name = name.clone();
+            return Err(Unsayable::Header { name });
+        }
+    }
+    if !headers.contains_key("content-type") {
+        put("content-type", UNTYPED.as_bytes());
+    }
+    for (name, value) in user {
+        if name.len() > LONGEST_NAME {
+            return Err(Unsayable::Name);
+        }
+        put(&format!("{USER_METADATA}{name}"), value.as_bytes());
+    }
+    Ok(attached)
+}
+
+/// Gives a file or folder these attributes of s3proxy and no others. Durable after an fsync.
+pub(in crate::backends::local) fn attach(
+    file: impl AsFd,
+    attached: &Attached,
+) -> Result<(), Errno> {
+    for name in names(&file).map_err(|_| Errno::IO)? {
+        if let Some(short) = name.strip_prefix(PREFIX)
+            && !attached.contains_key(short)
+        {
+            rustix::fs::fremovexattr(&file, name.as_str())?;
+        }
+    }
+    for (short, value) in attached {
+        let name = format!("{PREFIX}{short}");
+        rustix::fs::fsetxattr(&file, name.as_str(), value, XattrFlags::empty())?;
+    }
+    Ok(())
 }
 
 fn text(attached: &Attached, name: &str) -> Option<String> {
@@ -274,6 +363,42 @@ mod tests {
     }
 
     #[test]
+    fn what_s3proxy_cannot_show_is_not_written() {
+        let with = |name: &str, value: &str| {
+            let headers = [(name.to_owned(), value.to_owned())].into();
+            let user = BTreeMap::new();
+            let attributes = Attributes { headers, user };
+            Record::foreign(
+                Origin::Ours,
+                "ab".repeat(16),
+                Timestamp::UNIX_EPOCH,
+                attributes,
+            )
+        };
+        let unsayable = |record: &Record| attributes_of(record).unwrap_err().to_string();
+        assert_eq!(
+            unsayable(&with("expires", "tomorrow")),
+            "its header `expires` is no date"
+        );
+        assert_eq!(unsayable(&with("x", "y")), "s3proxy keeps no header `x`");
+        let mut record = with("content-type", "a/b");
+        record.storage_class = Some("COLD".to_owned());
+        assert_eq!(unsayable(&record), "s3proxy knows no storage class `COLD`");
+        record.storage_class = None;
+        record
+            .attributes
+            .user
+            .insert("n".repeat(300), String::new());
+        assert_eq!(
+            unsayable(&record),
+            "a name in its metadata has more than 231 bytes"
+        );
+        record.attributes.user.clear();
+        record.etag = "fourteen-bytes".to_owned();
+        assert_eq!(unsayable(&record), "s3proxy would take its etag for an MD5");
+    }
+
+    #[test]
     fn a_multipart_object_has_its_etag_as_text() {
         let quoted = attached(&[("content-md5", b"\"7b482f5ae4a4f0412817db6f1269dcf9-2\"")]);
         let record = record(&quoted, Timestamp::UNIX_EPOCH).unwrap();
@@ -315,6 +440,24 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_written_is_read(
+            etag in "[0-9a-f]{32}(-[1-9])?",
+            expires: bool,
+            user in proptest::collection::btree_map("[a-z0-9-]{1,9}", ".{0,9}", 0..4),
+            class in proptest::option::of(proptest::sample::select(STORAGE_CLASSES[1..].to_vec())),
+        ) {
+            let mut headers = BTreeMap::from([("content-type".to_owned(), "a/b".to_owned())]);
+            if expires {
+                headers.insert("expires".to_owned(), "Tue, 01 Jan 2030 00:00:00 GMT".to_owned());
+            }
+            let attributes = Attributes { headers, user };
+            let mut kept = Record::foreign(Origin::S3Proxy, etag, Timestamp::UNIX_EPOCH, attributes);
+            kept.storage_class = class.map(str::to_owned);
+            kept.parts = parts(&kept.etag);
+            prop_assert_eq!(record(&attributes_of(&kept).unwrap(), Timestamp::UNIX_EPOCH), Some(kept));
+        }
+
         #[test]
         fn any_attributes_are_read_without_harm(
             attached in proptest::collection::btree_map(
