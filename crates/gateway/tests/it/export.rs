@@ -14,6 +14,7 @@ use lifeboat_gateway::backends::local::export::{
     Done, ExportError, Format, OnUnfit, Place, Plan, Sharing, finish, look,
 };
 use lifeboat_gateway::backends::local::{Capability, Local, Visit};
+use lifeboat_testkit::skip;
 use tempfile::TempDir;
 
 use crate::support::{
@@ -169,6 +170,41 @@ async fn a_target_that_is_copied_shares_nothing_with_the_volume() {
         let again = Local::open(&target, sources(2)).unwrap();
         assert_eq!(everything(&again).await, everything(&volume.local).await);
     }
+}
+
+#[tokio::test]
+async fn on_another_file_system_everything_is_copied_if_there_is_room() {
+    let volume = Volume::new().await;
+    put_with(&volume.local, "key", &[("a", "b")]).await;
+    let memory = Path::new("/dev/shm");
+    let device = |path: &Path| fs::metadata(path).map(|folder| folder.dev());
+    if !device(memory).is_ok_and(|memory| memory != device(volume.path()).unwrap()) {
+        skip!("no other file system at /dev/shm");
+        return;
+    }
+    let folder = TempDir::new_in(memory).unwrap();
+    for format in FORMATS {
+        let target = folder.path().join(format!("{format:?}/deep"));
+        let planned = plan(volume.path(), format, &target);
+        assert_eq!((planned.linked.count, planned.copied.count), (0, 1));
+        match export(&volume.local, format, &target) {
+            Ok(done) => assert_eq!(done.copied.bytes, 5),
+            Err(ExportError::NoAttributes { .. }) => {
+                assert_eq!(format, Format::S3Proxy);
+                continue;
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+        let again = Local::open(&target, sources(2)).unwrap();
+        assert_eq!(everything(&again).await, everything(&volume.local).await);
+    }
+    // A file with a hole that is larger than any file system here.
+    let file = fs::File::create(volume.path().join("bucket/huge")).unwrap();
+    file.set_len(1 << 43).unwrap();
+    let visit = Visit::open(volume.path()).unwrap();
+    let target = folder.path().join("no-room");
+    let full = visit.plan_export(Format::Minio, &target, Sharing::Link, &sources(7));
+    assert!(matches!(full, Err(ExportError::NoRoom { .. })), "{full:?}");
 }
 
 #[tokio::test]

@@ -1,8 +1,11 @@
 //! A volume given back, as a person does it.
 
 use std::fs;
+use std::path::Path;
+use std::time::Duration;
 
 use bytes::Bytes;
+use lifeboat_testkit::process::Process;
 use object_store::ObjectStoreExt;
 use object_store::path::Path as Key;
 use tokio::runtime::Runtime;
@@ -111,4 +114,72 @@ fn a_target_among_the_objects_is_refused() {
     error: `volume/new-bucket` lies among the objects of the volume
     hint: name a folder outside, or one below the volume that begins with a dot
     ");
+}
+
+fn entries(folder: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut names: Vec<_> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    names
+}
+
+/// How many objects the bucket in the middle of the killed exports has.
+const OBJECTS: usize = 60;
+
+#[test]
+fn an_export_killed_at_any_instant_leaves_nothing_to_serve_and_is_made_by_the_next() {
+    let mut world = World::new();
+    world.take_gateway().stop().unwrap().success().unwrap();
+    for number in 0..OBJECTS {
+        fs::write(world.object(&format!("{number:02}")), vec![7; 50_000]).unwrap();
+    }
+    let before = world.json(&["gateway", "check"]);
+    let whole = [".minio.sys", BUCKET];
+    let mut cut = 0;
+    for reached in [0, 1, 7, 30, OBJECTS - 1, OBJECTS] {
+        let folder = format!("back-{reached}");
+        let target = world.path(&folder);
+        let export = ["-q", "gateway", "export", &folder, "--to", "minio"];
+        let export = [&export[..], &["--files", "copy"]].concat();
+        let process = Process::start(&mut world.command(&export)).unwrap();
+        let made = target.join(".lifeboat-export/content").join(BUCKET);
+        let so_far = || entries(&made).len() >= reached || target.join(BUCKET).exists();
+        // It may have ended before this looks.
+        let waited = process.wait_until("come so far", Duration::from_mins(1), so_far);
+        drop(process.kill().unwrap());
+        if waited.is_ok() && target.join(".lifeboat-export").exists() {
+            cut += 1;
+            if !target.join(".lifeboat-export/whole").exists() {
+                assert_eq!(entries(&target), [".lifeboat-export"]);
+            }
+        }
+        if !entries(&target).is_empty() || !target.exists() {
+            let again = world.run(&export);
+            // Whole before it was killed, the target is not empty.
+            assert!(again.code == 0 || again.code == 4, "{}", again.stderr);
+        }
+        let found = entries(&target);
+        assert!(
+            whole
+                .iter()
+                .all(|name| found.iter().any(|found| found == name)),
+            "{found:?}"
+        );
+        assert!(!target.join(".lifeboat-export").exists());
+        assert_eq!(entries(&target.join(BUCKET)).len(), OBJECTS);
+        for number in 0..OBJECTS {
+            let file = target.join(BUCKET).join(format!("{number:02}"));
+            assert_eq!(fs::metadata(file).unwrap().len(), 50_000);
+        }
+        let after = world.json(&["gateway", "check"]);
+        assert_eq!(
+            after["volumes"][0]["objects"],
+            before["volumes"][0]["objects"]
+        );
+    }
+    assert!(cut >= 3, "only {cut} exports were cut off");
 }
