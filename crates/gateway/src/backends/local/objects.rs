@@ -1,6 +1,6 @@
 //! Objects in their places: finding and publishing them. Everything here blocks.
 //!
-//! Order of locks: that of a key first, then [`Volume::directories`]. Nobody holds the locks of two keys.
+//! Order of locks: that of a key first, then [`Contents::directories`]. Nobody holds the locks of two keys.
 
 use std::fs::File;
 use std::io;
