@@ -41,6 +41,7 @@ mod upkeep;
 mod upload;
 mod visit;
 mod volume;
+mod writer;
 
 use std::fs::File;
 use std::io;
@@ -53,7 +54,7 @@ use jiff::Timestamp;
 use tokio::task::spawn_blocking;
 
 pub use self::capabilities::{Capabilities, Capability};
-use self::receive::{Position, Sink};
+use self::receive::Sink;
 use self::record::Record;
 use self::scrub::Scrub;
 use self::stage::Staged;
@@ -62,6 +63,7 @@ use self::upload::{PartSink, Uploads};
 pub use self::visit::{Gateway, Keeper, Room, Visit};
 pub use self::volume::OpenError;
 use self::volume::Volume;
+use self::writer::Writer;
 use crate::backend::content::{Batch, Content};
 use crate::backend::listing::{ListQuery, Page};
 use crate::backend::options::{CopyOptions, DeleteOptions, Deleted, PutOptions, ReadOptions};
@@ -70,8 +72,8 @@ use crate::backend::upload::{
     BegunUpload, CompleteOptions, PartInfo, UploadInfo, UploadOptions, UploadParts,
 };
 use crate::backend::{
-    Backend, BucketInfo, Error, ObjectInfo, ObjectPath, Opened, Space, Status, Stored, delete_each,
-    is_bucket_name,
+    Backend, BucketInfo, Buffers, Error, ObjectInfo, ObjectPath, Opened, Space, Status, Stored,
+    delete_each, is_bucket_name,
 };
 use crate::backends::Sources;
 
@@ -137,22 +139,22 @@ impl Local {
 /// The bytes of a whole object, in a file that no key leads to yet.
 struct ObjectSink {
     staged: Staged,
-    position: Position,
+    writer: Writer,
 }
 
 impl ObjectSink {
-    fn new(volume: &Volume, bucket: &str) -> Result<Self, Error> {
+    fn new(volume: &Volume, bucket: &str, length: Option<u64>) -> Result<Self, Error> {
         drop(volume.bucket(bucket)?);
         Ok(Self {
             staged: volume.stage().map_err(Error::io("writing the object"))?,
-            position: Position::default(),
+            writer: Writer::new(0, length),
         })
     }
 }
 
 impl Sink for ObjectSink {
     fn write(&mut self, batch: &Batch) -> Result<(), Error> {
-        let written = self.position.write(&self.staged.file, batch);
+        let written = self.writer.write(&self.staged.file, batch);
         written.map_err(Error::io("writing the object"))
     }
 }
@@ -241,20 +243,23 @@ impl Backend for Local {
         attributes.check()?;
         let inner = Arc::clone(&self.inner);
         let bucket = path.bucket().to_owned();
-        let begin = move || ObjectSink::new(&inner.volume, &bucket);
+        let length = content.length();
+        let begin = move || ObjectSink::new(&inner.volume, &bucket, length);
         let inner = Arc::clone(&self.inner);
         let path = path.clone();
         receive::receive(content, begin, move |sink, received| {
             let ObjectSink {
                 mut staged,
-                position,
+                mut writer,
             } = sink;
+            let crc = writer.finish(&staged.file);
+            let crc = crc.map_err(Error::io("writing the object"))?;
             let volume = &inner.volume;
             let etag = hex::encode(received.digests.md5);
             let mut record =
                 Record::new(volume.sources.id(), etag, volume.sources.now(), attributes);
             record.checksum = received.digests.checksum;
-            record.crc = Some(position.crc());
+            record.crc = Some(crc);
             volume.seal(&mut staged, &record)?;
             volume.publish(&path, &condition, &mut staged)?;
             Ok(record.info(received.size).into())
@@ -426,6 +431,13 @@ impl Backend for Local {
     async fn sweep_uploads(&self, age: Duration) -> Result<usize, Error> {
         self.run(move |inner| Ok(inner.uploads.sweep(&inner.volume, age)))
             .await
+    }
+
+    fn buffers(&self, _: &str) -> Buffers {
+        Buffers {
+            write: writer::HELD,
+            ..Buffers::default()
+        }
     }
 
     async fn status(&self) -> Result<Status, Error> {

@@ -15,8 +15,9 @@ use crate::backend::content::{Batch, Received};
 use crate::backend::relay::Relayed;
 use crate::backend::upload::PartInfo;
 use crate::backend::{Error, MAX_PART_NUMBER};
-use crate::backends::local::receive::{Position, Sink};
+use crate::backends::local::receive::Sink;
 use crate::backends::local::volume::Volume;
+use crate::backends::local::writer::Writer;
 
 /// Where the bytes of one part go. Dropping it before [`PartSink::finish`] leaves the upload as it was.
 pub(in crate::backends::local) struct PartSink {
@@ -24,7 +25,7 @@ pub(in crate::backends::local) struct PartSink {
     number: u16,
     place: Place,
     file: File,
-    position: Position,
+    writer: Writer,
     acknowledged: bool,
 }
 
@@ -69,7 +70,7 @@ impl PartSink {
             number,
             place,
             file,
-            position: Position::new(offset),
+            writer: Writer::new(offset, length),
             acknowledged: false,
         })
     }
@@ -81,6 +82,7 @@ impl PartSink {
         now: Timestamp,
     ) -> Result<PartInfo, Error> {
         let wrap = Error::io("storing the part");
+        let crc = self.writer.finish(&self.file).map_err(&wrap)?;
         self.file.sync_data().map_err(&wrap)?;
         if let Place::Aside { .. } = self.place {
             self.upload.directory.sync().map_err(&wrap)?;
@@ -91,7 +93,7 @@ impl PartSink {
             md5: hex::encode(received.digests.md5),
             modified: now.as_millisecond(),
             checksum: received.digests.checksum,
-            crc: Some(std::mem::take(&mut self.position).crc()),
+            crc: Some(crc),
             place: self.place.clone(),
         };
         let mut state = self.upload.state();
@@ -123,7 +125,7 @@ impl PartSink {
 
 impl Sink for PartSink {
     fn write(&mut self, batch: &Batch) -> Result<(), Error> {
-        let written = self.position.write(&self.file, batch);
+        let written = self.writer.write(&self.file, batch);
         written.map_err(Error::io("storing the part"))
     }
 }
@@ -150,7 +152,7 @@ impl Drop for PartSink {
 impl PartSink {
     /// Returns the room of a slot from `start` on to the volume. Where that is impossible it comes back with the upload.
     fn give_back(&self, start: u64) {
-        let written = self.position.next - start;
+        let written = self.writer.taken() - start;
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         if written > 0
             && let Err(error) = rustix::fs::fallocate(&self.file, flags, start, written)
