@@ -21,7 +21,9 @@ impl fmt::Display for Page<'_> {
             (View::Durable, "On the disk, and durable"),
             (View::Shipped, "On the disk, as shipped"),
         ] {
-            writeln!(f, "\n### {title}\n\n{}", comparison(report, view))?;
+            if !report.tasks(view).is_empty() {
+                writeln!(f, "\n### {title}\n\n{}", comparison(report, view))?;
+            }
         }
         writeln!(f)?;
         for line in goals::seen(report) {
