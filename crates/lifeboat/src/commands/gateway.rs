@@ -91,14 +91,14 @@ pub(crate) async fn run(ctx: &Context, args: &GatewayArgs) -> Result<Exit, Failu
         ctx.out
             .text(&format!("health and metrics on http://{address}\n"))?;
     }
+    // Whoever reads the next line may ask for the end at once.
+    let stop = signals::stop_requested_from_now();
     // For people, and for whoever waits until it is ready; the log goes to stderr.
     ctx.out.text(&format!(
         "gateway listening on {scheme}://{}\n",
         server.local_addr()
     ))?;
-    server
-        .run(signals::stop_requested(), signals::stop_requested())
-        .await?;
+    server.run(stop, signals::stop_requested()).await?;
     Ok(Exit::Success)
 }
 

@@ -1,10 +1,10 @@
 //! The gateway's door from outside: TLS as curl, boto3 and our own commands meet it, users, signals, memory under a crowd.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use lifeboat_testkit::process::run;
@@ -237,6 +237,24 @@ fn a_second_signal_ends_a_gateway_that_waits_for_a_request() {
     let mut answer = String::new();
     drop(stream.read_to_string(&mut answer));
     assert_eq!(answer, "");
+}
+
+#[test]
+fn a_gateway_that_is_told_to_end_as_soon_as_it_listens_ends_well() {
+    let mut world = World::new();
+    drop(world.take_gateway());
+    // It happened to more than half of them.
+    for _ in 0..8 {
+        let mut gateway = world.command(&["gateway"]);
+        let mut gateway = gateway.stdout(Stdio::piped()).spawn().unwrap();
+        // Kept until the end, so that it can go on talking.
+        let mut said = BufReader::new(gateway.stdout.take().unwrap()).lines();
+        let listens = said.any(|line| line.unwrap().starts_with("gateway listening on "));
+        let pid = rustix::process::Pid::from_child(&gateway);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        let ended = gateway.wait().unwrap();
+        assert!(listens && ended.success(), "{ended}");
+    }
 }
 
 /// The most memory that a process ever had, in bytes.
