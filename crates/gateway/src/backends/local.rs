@@ -88,6 +88,7 @@ struct Inner {
     volume: Volume,
     uploads: Uploads,
     scrub: Scrub,
+    pieces: Arc<read::Pieces>,
 }
 
 impl Local {
@@ -115,6 +116,7 @@ impl Local {
                 volume,
                 uploads,
                 scrub,
+                pieces: Arc::default(),
             }),
         })
     }
@@ -290,7 +292,7 @@ impl Backend for Local {
                     .ok_or(Error::RangeNotSatisfiable { size: info.size })?,
                 None => 0..info.size,
             };
-            let body = read::stream(found.file, range.clone());
+            let body = read::stream(found.file, range.clone(), &inner.pieces);
             Ok(Opened { info, range, body })
         })
         .await
