@@ -235,11 +235,22 @@ impl Bucket {
             .map_err(|cause| self.failed("end unfinished uploads", cause))
     }
 
-    fn path(&self, key: &str) -> Result<Path, Error> {
+    /// Ends all uploads under `prefix`, however young: for whoever alone may write there.
+    pub async fn end_uploads(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        leftovers::remove(&self.s3, prefix, Timestamp::MAX, |_| true)
+            .await
+            .map_err(|cause| self.failed("end unfinished uploads", cause))
+    }
+
+    pub(crate) fn s3(&self) -> &AmazonS3 {
+        &self.s3
+    }
+
+    pub(crate) fn path(&self, key: &str) -> Result<Path, Error> {
         Path::parse(key).map_err(|_| self.failed("use the name", Cause::Name(key.to_owned())))
     }
 
-    fn failed(&self, doing: impl Into<String>, cause: Cause) -> Error {
+    pub(crate) fn failed(&self, doing: impl Into<String>, cause: Cause) -> Error {
         Error {
             endpoint: self.endpoint.url.clone(),
             bucket: self.name.clone(),

@@ -8,8 +8,11 @@
 pub mod bucket;
 pub mod error;
 mod leftovers;
+pub mod objects;
 pub mod pipe;
+pub mod transfer;
 mod upload;
 
 pub use bucket::{Access, Bucket, Endpoint, Entry};
 pub use error::Error;
+pub use objects::{Condition, Fetched, Version};

@@ -1,0 +1,173 @@
+//! Objects as wholes: small ones read and replaced under a condition, many listed, copied and deleted.
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use lifeboat_core::size::ByteSize;
+use object_store::path::Path;
+use object_store::{
+    CopyMode, CopyOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
+    UpdateVersion,
+};
+
+use crate::bucket::{Bucket, Entry};
+use crate::error::{Cause, Error};
+
+/// Which object it is that was read or written, for a condition: its etag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version(UpdateVersion);
+
+/// What must be so at the moment of the write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition<'a> {
+    None,
+    /// There is no such object.
+    Absent,
+    /// The object is still that one.
+    Unchanged(&'a Version),
+}
+
+/// A whole object.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    pub bytes: Bytes,
+    pub version: Version,
+    pub modified: Timestamp,
+}
+
+impl Bucket {
+    /// Returns all objects below `prefix`, however deep, ascending by key. `prefix` ends in `/`.
+    pub async fn list_below(&self, prefix: &str) -> Result<Vec<Entry>, Error> {
+        let listed = self.s3().list(Some(&Path::from(prefix)));
+        let listed = listed.map_ok(|object| Entry {
+            key: object.location.to_string(),
+            size: ByteSize(object.size),
+            modified: moment(object.last_modified.timestamp_millis()),
+        });
+        let mut entries: Vec<Entry> = listed.try_collect().await.map_err(|error| {
+            self.failed(format!("list `{prefix}`"), Cause::of(&error).for_bucket())
+        })?;
+        entries.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        Ok(entries)
+    }
+
+    /// Returns the names directly under `prefix` (empty, or ending in `/`) that other names lie below, without their `/`, ascending.
+    pub async fn folders(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        let parent = (!prefix.is_empty()).then(|| Path::from(prefix));
+        let listed = self.s3().list_with_delimiter(parent.as_ref()).await;
+        let listed = listed.map_err(|error| {
+            let doing = match prefix {
+                "" => "list the objects".to_owned(),
+                prefix => format!("list `{prefix}`"),
+            };
+            self.failed(doing, Cause::of(&error).for_bucket())
+        })?;
+        let names = listed.common_prefixes.iter();
+        let mut names: Vec<String> = names
+            .filter_map(|path| path.parts().next_back())
+            .map(|part| part.as_ref().to_owned())
+            .collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Returns the object, none where there is no such object.
+    pub async fn fetch(&self, key: &str) -> Result<Option<Fetched>, Error> {
+        let path = self.path(key)?;
+        let read = async {
+            let found = self.s3().get(&path).await?;
+            let meta = found.meta.clone();
+            let bytes = found.bytes().await?;
+            Ok::<_, object_store::Error>(Fetched {
+                bytes,
+                version: Version(UpdateVersion {
+                    e_tag: meta.e_tag,
+                    version: meta.version,
+                }),
+                modified: moment(meta.last_modified.timestamp_millis()),
+            })
+        };
+        match read.await {
+            Ok(fetched) => Ok(Some(fetched)),
+            Err(error) => match Cause::of(&error) {
+                Cause::NoObject => Ok(None),
+                cause => Err(self.failed(format!("read `{key}`"), cause)),
+            },
+        }
+    }
+
+    /// Returns when the object was stored, none where there is no such object.
+    pub async fn modified(&self, key: &str) -> Result<Option<Timestamp>, Error> {
+        match self.s3().head(&self.path(key)?).await {
+            Ok(found) => Ok(Some(moment(found.last_modified.timestamp_millis()))),
+            Err(error) => match Cause::of(&error) {
+                Cause::NoObject => Ok(None),
+                cause => Err(self.failed(format!("look at `{key}`"), cause)),
+            },
+        }
+    }
+
+    /// Stores a small object in one request. A condition that is not met fails with [`Cause::Exists`]. After an answer that was lost, an object with
+    /// these very bytes is taken for the one that was sent: with a condition, bytes should be nobody else's.
+    pub async fn store(
+        &self,
+        key: &str,
+        bytes: impl Into<Bytes>,
+        condition: Condition<'_>,
+    ) -> Result<Version, Error> {
+        let path = self.path(key)?;
+        let bytes = bytes.into();
+        let mode = match condition {
+            Condition::None => PutMode::Overwrite,
+            Condition::Absent => PutMode::Create,
+            Condition::Unchanged(version) => PutMode::Update(version.0.clone()),
+        };
+        let payload = PutPayload::from_bytes(bytes.clone());
+        match self
+            .s3()
+            .put_opts(&path, payload, PutOptions::from(mode))
+            .await
+        {
+            Ok(stored) => Ok(Version(stored.into())),
+            Err(error) => {
+                let cause = Cause::of(&error);
+                if condition != Condition::None && matches!(cause, Cause::Exists) {
+                    match self.fetch(key).await? {
+                        Some(found) if found.bytes == bytes => return Ok(found.version),
+                        _ => {}
+                    }
+                }
+                Err(self.failed(format!("write `{key}`"), cause))
+            }
+        }
+    }
+
+    /// Copies an object inside the store. Its bytes do not come here.
+    pub async fn copy(&self, from: &str, to: &str) -> Result<(), Error> {
+        let (source, target) = (self.path(from)?, self.path(to)?);
+        let options = CopyOptions::new().with_mode(CopyMode::Overwrite);
+        let copied = self.s3().copy_opts(&source, &target, options).await;
+        copied.map_err(|error| self.failed(format!("copy `{from}` to `{to}`"), Cause::of(&error)))
+    }
+
+    /// Deletes many objects, up to a thousand in a request. Those that are not there are no failure.
+    pub async fn delete_many(&self, keys: Vec<String>) -> Result<(), Error> {
+        let paths = keys.iter().map(|key| self.path(key));
+        let paths = paths.collect::<Result<Vec<_>, _>>()?;
+        let paths = futures::stream::iter(paths.into_iter().map(Ok)).boxed();
+        let mut deleted = self.s3().delete_stream(paths);
+        while let Some(one) = deleted.next().await {
+            if let Err(error) = one {
+                match Cause::of(&error) {
+                    Cause::NoObject => {}
+                    cause => return Err(self.failed("delete objects", cause)),
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn moment(milliseconds: i64) -> Timestamp {
+    Timestamp::from_millisecond(milliseconds).unwrap_or_default()
+}

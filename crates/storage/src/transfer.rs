@@ -1,0 +1,320 @@
+//! Files to objects and back, several pieces of one at a time.
+//!
+//! A [`Lane`] bounds how many pieces are on their way at once, how many bytes they take, and how fast they may go; all
+//! transfers of a run share one. Each piece is read once, and the checksum of the whole is put together from those of the
+//! pieces, in whatever order they arrive.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use crc_fast::{CrcAlgorithm, checksum, checksum_combine};
+use futures::TryStreamExt;
+use futures::stream::{self, StreamExt};
+use lifeboat_core::progress::Progress;
+use lifeboat_core::size::ByteSize;
+use object_store::multipart::MultipartStore;
+use object_store::path::Path;
+use object_store::{ObjectStoreExt, PutPayload};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+
+use crate::bucket::Bucket;
+use crate::error::{Cause, Error};
+
+/// Bytes of a piece: a server that keeps parts of one size in place need not join them.
+const PIECE: u64 = 16 * 1024 * 1024;
+/// What memory is counted in.
+const GRAIN: u64 = 64 * 1024;
+
+/// The checksum of bytes that are stored: CRC-64/NVME, which S3 knows as well.
+pub fn crc64(bytes: &[u8]) -> u64 {
+    checksum(CrcAlgorithm::Crc64Nvme, bytes)
+}
+
+/// The checksum of some bytes and so many more, from those of both.
+pub fn crc64_of_both(first: u64, second: u64, second_length: u64) -> u64 {
+    checksum_combine(CrcAlgorithm::Crc64Nvme, first, second, second_length)
+}
+
+/// How much is on its way at once.
+#[derive(Debug, Clone)]
+pub struct Lane {
+    requests: Arc<Semaphore>,
+    memory: Arc<Semaphore>,
+    memory_grains: u32,
+    rate: Option<Arc<Rate>>,
+}
+
+/// Bytes a second, without saving up what was not used.
+#[derive(Debug)]
+struct Rate {
+    bytes_per_second: u64,
+    /// When the bytes that were let through so far will have had their time.
+    free_at: Mutex<Instant>,
+}
+
+/// Why a file could not be sent or fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum TransferError {
+    /// The file on this side.
+    #[error(transparent)]
+    File(#[from] io::Error),
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
+impl Lane {
+    /// A lane of so many requests at a time, whose bytes take `memory` bytes together at most.
+    pub fn new(requests: usize, memory: u64, limit: Option<ByteSize>) -> Self {
+        let grains = u32::try_from(memory.max(PIECE).div_ceil(GRAIN)).unwrap_or(u32::MAX >> 4);
+        Self {
+            requests: Arc::new(Semaphore::new(requests.max(1))),
+            memory: Arc::new(Semaphore::new(grains as usize)),
+            memory_grains: grains,
+            rate: limit.filter(|limit| limit.0 > 0).map(|limit| {
+                Arc::new(Rate {
+                    bytes_per_second: limit.0,
+                    free_at: Mutex::new(Instant::now()),
+                })
+            }),
+        }
+    }
+
+    /// Another lane for requests, with the same bounds for memory and rate.
+    #[must_use]
+    pub fn beside(&self, requests: usize) -> Self {
+        Self {
+            requests: Arc::new(Semaphore::new(requests.max(1))),
+            ..self.clone()
+        }
+    }
+
+    /// Waits until so many bytes may be on their way.
+    async fn enter(&self, bytes: u64) -> [OwnedSemaphorePermit; 2] {
+        let grains = u32::try_from(bytes.div_ceil(GRAIN)).unwrap_or(u32::MAX);
+        let grains = grains.clamp(1, self.memory_grains);
+        let request = Arc::clone(&self.requests).acquire_owned().await;
+        let memory = Arc::clone(&self.memory).acquire_many_owned(grains).await;
+        if let Some(rate) = &self.rate {
+            rate.pass(bytes).await;
+        }
+        [request, memory].map(|permit| permit.expect("a lane is never closed"))
+    }
+}
+
+impl Rate {
+    async fn pass(&self, bytes: u64) {
+        let until = {
+            let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
+            let begin = (*free_at).max(Instant::now());
+            let nanoseconds = u128::from(bytes) * 1_000_000_000 / u128::from(self.bytes_per_second);
+            let time = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX));
+            *free_at = begin + time.min(Duration::from_hours(24));
+            begin
+        };
+        tokio::time::sleep_until(until).await;
+    }
+}
+
+impl Bucket {
+    /// Makes an object of `range` of a file and returns the CRC-64/NVME of its bytes. On failure there is no new object, or,
+    /// where only the last answer was lost, the whole one.
+    pub async fn send(
+        &self,
+        key: &str,
+        file: &Arc<File>,
+        range: Range<u64>,
+        lane: &Lane,
+        progress: &Progress,
+    ) -> Result<u64, TransferError> {
+        let path = self.path(key)?;
+        let failed = |cause| self.failed(format!("write `{key}`"), cause);
+        if range.end - range.start <= PIECE {
+            let _permits = lane.enter(range.end - range.start).await;
+            let bytes = read(file, range).await?;
+            let (sum, length) = (crc64(&bytes), bytes.len() as u64);
+            let stored = self.s3().put(&path, PutPayload::from_bytes(bytes)).await;
+            stored.map_err(|error| failed(Cause::of(&error)))?;
+            progress.add(1, length);
+            return Ok(sum);
+        }
+        let id = self.s3().create_multipart(&path).await;
+        let id = id.map_err(|error| failed(Cause::of(&error)))?;
+        let sent = self
+            .send_parts(key, &path, &id, file, range, lane, progress)
+            .await;
+        if sent.is_err()
+            && let Err(error) = self.s3().abort_multipart(&path, &id).await
+        {
+            tracing::warn!(%error, key, "an upload could not be aborted, a later run removes it");
+        }
+        progress.add(1, 0);
+        sent
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all of one upload")]
+    async fn send_parts(
+        &self,
+        key: &str,
+        path: &Path,
+        id: &String,
+        file: &Arc<File>,
+        range: Range<u64>,
+        lane: &Lane,
+        progress: &Progress,
+    ) -> Result<u64, TransferError> {
+        let failed = |cause| self.failed(format!("write `{key}`"), cause);
+        let sent = pieces(&range)
+            .enumerate()
+            .map(|(number, piece)| async move {
+                let length = piece.end - piece.start;
+                let _permits = lane.enter(length).await;
+                let bytes = read(file, piece).await?;
+                let sum = crc64(&bytes);
+                let payload = PutPayload::from_bytes(bytes);
+                let part = self.s3().put_part(path, id, number, payload).await;
+                let part = part.map_err(|error| failed(Cause::of(&error)))?;
+                progress.add(0, length);
+                Ok::<_, TransferError>((part, sum, length))
+            });
+        // The lane says how many are under way; this bounds only how many wait.
+        let sent: Vec<_> = stream::iter(sent).buffered(64).try_collect().await?;
+        let sum = sent.iter().fold(crc64(&[]), |sum, (_, piece, length)| {
+            crc64_of_both(sum, *piece, *length)
+        });
+        let parts = sent.into_iter().map(|(part, _, _)| part).collect();
+        let completed = self.s3().complete_multipart(path, id, parts).await;
+        completed.map_err(|error| failed(Cause::of(&error)))?;
+        Ok(sum)
+    }
+
+    /// Writes an object of `size` bytes into a file, from `offset` on, and returns the CRC-64/NVME of the bytes. On failure the file has some of them.
+    /// Nothing is synced.
+    pub async fn fetch_into(
+        &self,
+        key: &str,
+        size: u64,
+        file: &Arc<File>,
+        offset: u64,
+        lane: &Lane,
+        progress: &Progress,
+    ) -> Result<u64, TransferError> {
+        let fetched = pieces(&(0..size)).map(|piece| async move {
+            let length = piece.end - piece.start;
+            let _permits = lane.enter(length).await;
+            let at = offset + piece.start;
+            let bytes = self.read_range(key, piece).await?;
+            if bytes.len() as u64 != length {
+                let found = bytes.len() as u64;
+                let expected = length;
+                let cause = Cause::WrongSize { expected, found };
+                return Err(self.failed(format!("read `{key}`"), cause).into());
+            }
+            let file = Arc::clone(file);
+            let sum = spawn_blocking(move || {
+                let sum = crc64(&bytes);
+                file.write_all_at(&bytes, at).map(|()| sum)
+            });
+            let sum = sum.await.map_err(io::Error::other)??;
+            progress.add(0, length);
+            Ok::<_, TransferError>((sum, length))
+        });
+        let mut fetched = stream::iter(fetched).buffered(64);
+        let mut sum = crc64(&[]);
+        while let Some((piece, length)) = fetched.try_next().await? {
+            sum = crc64_of_both(sum, piece, length);
+        }
+        progress.add(1, 0);
+        Ok(sum)
+    }
+
+    /// Reads an object of `size` bytes and returns the CRC-64/NVME of the bytes.
+    pub async fn sum_of(
+        &self,
+        key: &str,
+        size: u64,
+        lane: &Lane,
+        progress: &Progress,
+    ) -> Result<u64, Error> {
+        let read = pieces(&(0..size)).map(|piece| async move {
+            let length = piece.end - piece.start;
+            let _permits = lane.enter(length).await;
+            let bytes = self.read_range(key, piece).await?;
+            progress.add(0, length);
+            Ok::<_, Error>((crc64(&bytes), bytes.len() as u64))
+        });
+        let mut read = stream::iter(read).buffered(64);
+        let mut sum = crc64(&[]);
+        while let Some((piece, length)) = read.try_next().await? {
+            sum = crc64_of_both(sum, piece, length);
+        }
+        progress.add(1, 0);
+        Ok(sum)
+    }
+}
+
+/// The pieces of a range; none of an empty one.
+fn pieces(range: &Range<u64>) -> impl Iterator<Item = Range<u64>> + use<> {
+    let Range { start, end } = *range;
+    let count = (end - start).div_ceil(PIECE);
+    (0..count).map(move |number| {
+        let at = start + number * PIECE;
+        at..(at + PIECE).min(end)
+    })
+}
+
+async fn read(file: &Arc<File>, range: Range<u64>) -> io::Result<Bytes> {
+    let file = Arc::clone(file);
+    let read = spawn_blocking(move || {
+        let length = usize::try_from(range.end - range.start).expect("a piece fits in memory");
+        let mut bytes = vec![0; length];
+        file.read_exact_at(&mut bytes, range.start)?;
+        Ok(Bytes::from(bytes))
+    });
+    read.await.map_err(io::Error::other)?
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn pieces_follow_each_other_to_the_end(start in 0..PIECE, length in 0..5 * PIECE) {
+            let range = start..start + length;
+            let mut at = start;
+            for piece in pieces(&range) {
+                prop_assert_eq!(piece.start, at);
+                prop_assert!(piece.end - piece.start <= PIECE);
+                at = piece.end;
+            }
+            prop_assert_eq!(at, range.end);
+        }
+
+        #[test]
+        fn the_sum_of_pieces_is_that_of_the_whole(bytes in prop::collection::vec(any::<u8>(), 0..200), cut in any::<prop::sample::Index>()) {
+            let (first, second) = bytes.split_at(cut.index(bytes.len() + 1));
+            let combined = crc64_of_both(crc64(first), crc64(second), second.len() as u64);
+            prop_assert_eq!(combined, crc64(&bytes));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limited_lane_lets_no_more_through_than_its_rate() {
+        let lane = Lane::new(8, 0, Some(ByteSize(1000)));
+        let begin = Instant::now();
+        for _ in 0..5 {
+            drop(lane.enter(500).await);
+        }
+        // The first goes at once; the fifth when four have had half a second each.
+        assert_eq!(begin.elapsed().as_secs(), 2);
+    }
+}
