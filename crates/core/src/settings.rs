@@ -36,7 +36,9 @@ pub use gateway::{Gateway, Route, Target, Tls};
 pub use origin::{Origin, Place};
 pub use secret::{Credentials, Secret};
 pub use storage::{Azure, S3, S3Style, Storage};
-pub use stores::{Configuration, Elasticsearch, Scheduled, StackGraph, VictoriaMetrics};
+pub use stores::{
+    Configuration, Elasticsearch, MetricsServer, Scheduled, StackGraph, VictoriaMetrics,
+};
 
 use credentials::Keys;
 use read::Given;
@@ -78,6 +80,16 @@ pub struct Lifeboat {
     pub time_zone: Option<String>,
     pub gateway: Gateway,
     pub stackgraph: StackGraphStore,
+    pub victoria_metrics: Transfers,
+}
+
+/// What a backup or restore of metrics may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transfers {
+    /// For bytes on their way.
+    pub memory: ByteSize,
+    /// Bytes a second; 0: no limit.
+    pub limit_rate: ByteSize,
 }
 
 /// The store that holds the topology.
@@ -192,7 +204,25 @@ impl Settings {
         }
         let storage = self.require_storage().err();
         let credentials = self.gateway_credentials().err();
-        storage.into_iter().chain(credentials).collect()
+        let prefixes = self.require_own_prefixes().err();
+        let errors = storage.into_iter().chain(credentials);
+        errors.chain(prefixes).collect()
+    }
+
+    /// Refuses two instances of metrics whose backups would replace each other.
+    pub fn require_own_prefixes(&self) -> Result<(), Error> {
+        let [zero, one] = &self.victoria_metrics;
+        let are_both_on = zero.enabled && one.enabled;
+        if !are_both_on || (&zero.bucket, &zero.prefix) != (&one.bucket, &one.prefix) {
+            return Ok(());
+        }
+        let path = format!("{}.backup.s3Prefix", one.instance);
+        let reason = format!(
+            "is `{}`, as that of `{}` in the same bucket: their backups would replace each other",
+            one.version_prefix(),
+            zero.instance
+        );
+        Err(Error::new(Origin::Default, Problem::Rule { path, reason }))
     }
 }
 
@@ -230,6 +260,10 @@ impl Lifeboat {
                 driver,
                 path: resolver.text("lifeboat.stackgraph.path"),
                 memory: resolver.size("lifeboat.stackgraph.memory"),
+            },
+            victoria_metrics: Transfers {
+                memory: resolver.size("lifeboat.victoriaMetrics.memory"),
+                limit_rate: resolver.size("lifeboat.victoriaMetrics.limitRate"),
             },
         }
     }

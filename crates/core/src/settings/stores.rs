@@ -4,6 +4,7 @@ use super::error::{Error, Problem};
 use super::keys;
 use super::origin::Origin;
 use super::resolve::Resolver;
+use super::secret::Secret;
 use super::storage::Storage;
 use crate::age::Age;
 use crate::name::Pattern;
@@ -80,6 +81,22 @@ pub struct VictoriaMetrics {
     pub min_history_seconds: u64,
     pub keep_last_daily: u64,
     pub keep_last_weekly: u64,
+    pub server: MetricsServer,
+}
+
+/// The server of an instance, as Lifeboat reaches it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricsServer {
+    /// No `/` at its end.
+    pub url: String,
+    /// Its data folder.
+    pub path: String,
+    pub user: Option<String>,
+    pub password: Option<Secret>,
+    pub snapshot_key: Option<Secret>,
+    pub flush_key: Option<Secret>,
+    /// A file in PEM.
+    pub certificates: Option<String>,
 }
 
 impl StackGraph {
@@ -186,7 +203,20 @@ impl VictoriaMetrics {
             min_history_seconds: resolver.count(&path("backup.minHistorySeconds")),
             keep_last_daily: resolver.count(&path("backup.keepLastDaily")),
             keep_last_weekly: resolver.count(&path("backup.keepLastWeekly")),
+            server: MetricsServer::resolve(resolver, &format!("lifeboat.{instance}")),
         }
+    }
+
+    /// The prefix of all its versions, without the `/` at its end.
+    pub fn version_prefix(&self) -> &str {
+        self.prefix.trim_end_matches('/')
+    }
+
+    /// Refuses where the user has not enabled backups of this instance.
+    pub fn require_backup_enabled(&self) -> Result<(), Error> {
+        let what = format!("backing up {}", self.instance);
+        let path = format!("{}.backup.enabled", self.instance);
+        require(self.enabled, &what, &path)
     }
 
     /// Refuses where the user has not enabled restores.
@@ -194,6 +224,24 @@ impl VictoriaMetrics {
         let what = format!("restoring {}", self.instance);
         let path = format!("{}.restore.enabled", self.instance);
         require(self.restore_enabled, &what, &path)
+    }
+}
+
+impl MetricsServer {
+    fn resolve(resolver: &mut Resolver, section: &str) -> Self {
+        let path = |rest: &str| format!("{section}.{rest}");
+        let mut secret = |rest: &str| resolver.secret(&path(rest)).map(|found| found.secret);
+        let [password, snapshot_key, flush_key] =
+            ["password", "snapshotAuthKey", "flushAuthKey"].map(&mut secret);
+        Self {
+            url: resolver.text(&path("url")),
+            path: resolver.text(&path("path")),
+            user: resolver.optional(&path("user")),
+            password,
+            snapshot_key,
+            flush_key,
+            certificates: resolver.optional(&path("certificates")),
+        }
     }
 }
 

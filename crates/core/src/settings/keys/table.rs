@@ -8,7 +8,7 @@ use super::Kind::{
 use super::{Era, Key, Kind};
 use crate::schedule::Dialect::{Cronexpr, Elasticsearch, Kubernetes};
 
-pub(super) const ROWS: [&[Key]; 11] = [
+pub(super) const ROWS: [&[Key]; 13] = [
     GLOBAL,
     BACKUP,
     STORAGE,
@@ -20,6 +20,8 @@ pub(super) const ROWS: [&[Key]; 11] = [
     MINIO,
     MINIO_SUBCHART,
     LIFEBOAT,
+    SERVER_0,
+    SERVER_1,
 ];
 
 const fn opaque(path: &'static str, era: Era, doc: &'static str) -> Key {
@@ -276,4 +278,29 @@ const LIFEBOAT: &[Key] = &[
     Key::new("lifeboat.stackgraph.driver", Lifeboat, Choice(&["embedded"]), "embedded", "Which kind of store holds the topology."),
     Key::new("lifeboat.stackgraph.path", Lifeboat, Name, "/var/lib/lifeboat/stackgraph", "Folder of the embedded store."),
     Key::new("lifeboat.stackgraph.memory", Lifeboat, Size, "768Mi", "Memory that a restore may use."),
+    Key::new("lifeboat.victoriaMetrics.memory", Lifeboat, Size, "128Mi", "Memory that the bytes on their way may take in a backup or restore of metrics."),
+    Key::new("lifeboat.victoriaMetrics.limitRate", Lifeboat, Size, "0", "Bytes a second that a backup or restore of metrics may move; 0: as many as it can."),
 ];
+
+/// How the server of an instance is reached, and where its data lies.
+macro_rules! server {
+    ($section:literal) => {
+        &[
+            Key::new(concat!($section, ".url"), Lifeboat, Url, "http://127.0.0.1:8428", "Where the server of this instance listens, with its path prefix if it has one. The default is for a container beside it, which a backup needs to be."),
+            Key::new(concat!($section, ".path"), Lifeboat, Name, "/storage", "Data folder of the server. A backup reads it, a restore replaces what is in it."),
+            Key::new(concat!($section, ".user"), Lifeboat, Text, "", "User of the server's basic authentication; empty: none."),
+            Key::new(concat!($section, ".password"), Lifeboat, Secret, "", "Password of that user."),
+            Key::new(concat!($section, ".snapshotAuthKey"), Lifeboat, Secret, "", "Key that the server was given as `-snapshotAuthKey`."),
+            Key::new(concat!($section, ".flushAuthKey"), Lifeboat, Secret, "", "Key that the server was given as `-forceFlushAuthKey`."),
+            Key::new(concat!($section, ".certificates"), Lifeboat, Text, "", "File in PEM with certificates to trust beside those of the system when speaking to the server; empty: none."),
+        ]
+    };
+}
+
+#[rustfmt::skip]
+const SERVER_0: &[Key] =
+    server!("lifeboat.victoria-metrics-0");
+
+#[rustfmt::skip]
+const SERVER_1: &[Key] =
+    server!("lifeboat.victoria-metrics-1");
