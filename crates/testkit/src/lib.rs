@@ -22,4 +22,5 @@ pub mod scratch;
 pub mod servers;
 pub mod sightings;
 pub mod skip;
+pub mod turnstile;
 pub mod workspace;

@@ -1,0 +1,238 @@
+//! A server that lets requests through to another one, counts them, and acts at one of them.
+//!
+//! For tests that end a program at each of its requests: before the server has seen it, or after the server has answered
+//! and before the program hears of it.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+/// Where in a request something happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// The server has not seen it.
+    Before,
+    /// The server has answered, the client has not heard it.
+    After,
+}
+
+/// At which request, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stop {
+    /// From 1.
+    pub request: usize,
+    pub moment: Moment,
+}
+
+/// What is done at the stop. The request goes no further.
+pub type Action = Box<dyn FnOnce() + Send>;
+
+/// A turnstile that stands until it is dropped.
+pub struct Turnstile {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    upstream: SocketAddr,
+    passed: AtomicUsize,
+    closed: AtomicBool,
+    stop: Mutex<Option<(Stop, Action)>>,
+}
+
+impl Turnstile {
+    /// Stands before the server at `upstream`, on a free port of the loopback interface.
+    pub fn start(upstream: SocketAddr) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").context("no port to listen on")?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            upstream,
+            passed: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            stop: Mutex::new(None),
+        });
+        let accepting = Arc::clone(&shared);
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                if accepting.closed.load(Ordering::SeqCst) {
+                    return;
+                }
+                let Ok(client) = client else { continue };
+                let shared = Arc::clone(&accepting);
+                // A connection that breaks is the client's or the server's to tell.
+                thread::spawn(move || drop(shared.serve(client)));
+            }
+        });
+        Ok(Self { address, shared })
+    }
+
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Counts from nothing again, with another stop or none.
+    pub fn reset(&self, stop: Option<(Stop, Action)>) {
+        *self
+            .shared
+            .stop
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = stop;
+        self.shared.passed.store(0, Ordering::SeqCst);
+    }
+
+    /// Requests that have come since the last [`Turnstile::reset`].
+    pub fn passed(&self) -> usize {
+        self.shared.passed.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Turnstile {
+    fn drop(&mut self) {
+        self.shared.closed.store(true, Ordering::SeqCst);
+        // Wakes the thread that accepts.
+        drop(TcpStream::connect(self.address));
+    }
+}
+
+impl Shared {
+    /// One connection: request after request, each with its answer.
+    fn serve(&self, client: TcpStream) -> io::Result<()> {
+        const PATIENCE: Option<Duration> = Some(Duration::from_mins(1));
+        let server = TcpStream::connect(self.upstream)?;
+        for stream in [&client, &server] {
+            stream.set_read_timeout(PATIENCE)?;
+            stream.set_nodelay(true)?;
+        }
+        let mut from_client = BufReader::new(client.try_clone()?);
+        let mut from_server = BufReader::new(server.try_clone()?);
+        let (mut to_client, mut to_server) = (client, server);
+        while let Some(request) = message(&mut from_client, Body::OfRequest)? {
+            let number = self.passed.fetch_add(1, Ordering::SeqCst) + 1;
+            if self.act(number, Moment::Before) {
+                return Ok(());
+            }
+            to_server.write_all(&request)?;
+            let is_head = request.starts_with(b"HEAD ");
+            let body = if is_head { Body::None } else { Body::OfAnswer };
+            let Some(answer) = message(&mut from_server, body)? else {
+                return Ok(());
+            };
+            if self.act(number, Moment::After) {
+                return Ok(());
+            }
+            to_client.write_all(&answer)?;
+        }
+        Ok(())
+    }
+
+    /// Acts if this is the stop. True if the request goes no further.
+    fn act(&self, request: usize, moment: Moment) -> bool {
+        let mut stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
+        match stop.take_if(|(stop, _)| *stop == Stop { request, moment }) {
+            Some((_, action)) => {
+                action();
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Body {
+    None,
+    OfRequest,
+    OfAnswer,
+}
+
+/// One whole message of HTTP/1.1, none at the end of the connection.
+fn message(source: &mut impl BufRead, body: Body) -> io::Result<Option<Vec<u8>>> {
+    let mut whole = Vec::new();
+    let mut length = None;
+    let mut chunked = false;
+    loop {
+        let begin = whole.len();
+        if source.read_until(b'\n', &mut whole)? == 0 {
+            return if begin == 0 {
+                Ok(None)
+            } else {
+                Err(io::ErrorKind::UnexpectedEof.into())
+            };
+        }
+        let line = String::from_utf8_lossy(&whole[begin..]).to_ascii_lowercase();
+        let line = line.trim();
+        if line.is_empty() {
+            break;
+        }
+        if let Some((name, value)) = line.split_once(':') {
+            match name {
+                "content-length" => length = value.trim().parse::<u64>().ok(),
+                "transfer-encoding" => chunked |= value.contains("chunked"),
+                _ => {}
+            }
+        }
+    }
+    let has_no_body = whole.starts_with(b"HTTP/1.1 204") || whole.starts_with(b"HTTP/1.1 304");
+    match (body, length) {
+        (Body::None, _) => {}
+        (Body::OfAnswer, _) if has_no_body => {}
+        _ if chunked => chunks(source, &mut whole)?,
+        (_, Some(length)) => {
+            let read = source.take(length).read_to_end(&mut whole)?;
+            if (read as u64) < length {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        (Body::OfRequest, None) => {}
+        (Body::OfAnswer, None) => drop(source.read_to_end(&mut whole)?),
+    }
+    Ok(Some(whole))
+}
+
+fn chunks(source: &mut impl BufRead, whole: &mut Vec<u8>) -> io::Result<()> {
+    loop {
+        let begin = whole.len();
+        source.read_until(b'\n', whole)?;
+        let head = String::from_utf8_lossy(&whole[begin..]).into_owned();
+        let size = head.trim().split(';').next().unwrap_or_default();
+        let size = u64::from_str_radix(size, 16).map_err(io::Error::other)?;
+        source.take(size).read_to_end(whole)?;
+        let begin = whole.len();
+        source.read_until(b'\n', whole)?;
+        if size == 0 {
+            // Trailers, up to an empty line.
+            while !whole[begin..].ends_with(b"\r\n\r\n") && &whole[begin..] != b"\r\n" {
+                if source.read_until(b'\n', whole)? == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+            }
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_messages_are_told_apart() {
+        let text = b"PUT /a HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcGET /b HTTP/1.1\r\n\r\nPOST /c HTTP/1.1\r\n\
+                     Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\nGET /d HTTP/1.1\r\n\r\n";
+        let mut source = &text[..];
+        let mut read = Vec::new();
+        while let Some(one) = message(&mut source, Body::OfRequest).unwrap() {
+            read.push(String::from_utf8(one).unwrap());
+        }
+        let starts: Vec<_> = read.iter().map(|one| &one[..6]).collect();
+        assert_eq!(starts, ["PUT /a", "GET /b", "POST /", "GET /d"]);
+        assert_eq!(read.concat().as_bytes(), text);
+        let mut cut = &b"PUT /a HTTP/1.1\r\nContent-Length: 3\r\n\r\nab"[..];
+        assert!(message(&mut cut, Body::OfRequest).is_err());
+    }
+}
