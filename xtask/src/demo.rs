@@ -1,5 +1,6 @@
-//! `cargo xtask demo`: a backup and a restore of real data, from nothing, on this machine alone.
+//! `cargo xtask demo`: backups and restores of real data, from nothing, on this machine alone.
 
+mod metrics;
 mod platform;
 mod reports;
 mod results;
@@ -26,11 +27,11 @@ use crate::{Outcome, Verdict};
 /// Follows the form of the default names, and is old enough for every default retention.
 const OLD: &str = "sts-backup-20200101-0300.graph";
 
-/// Back up real topology to a gateway on this machine, lose it, and restore it
+/// Back up real topology and metrics to a gateway on this machine, lose them, and restore them
 ///
 /// Runs the gateway on a local volume and an embedded store in a temporary folder, and ends with a table. The graph is
-/// the dependency graph of this workspace and, where the system has one, the Debian package index. Nothing is left
-/// running, and nothing on the disk.
+/// the dependency graph of this workspace and, where the system has one, the Debian package index. Then a real VictoriaMetrics
+/// is filled, backed up, emptied, restored and counted. Nothing is left running, and nothing on the disk.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Load this topology payload instead; may be repeated
@@ -53,13 +54,19 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let scratch = scratch::folder(&cargo::target()?.join("xtask"), "demo")?;
     let payloads = payloads(&arguments.data, scratch.path(), &telling)?;
     let platform = Platform::start(binary, scratch.path(), &telling)?;
-    let results = tour(&platform, &payloads, &telling);
+    let results = tour(&platform, &payloads, &telling).and_then(|results| {
+        let metrics = metrics::tour(&platform, scratch.path(), &telling)?;
+        Ok((results, metrics))
+    });
     telling.say("stopping the gateway");
     platform.stop()?;
-    let results = results?;
+    let (results, metrics) = results?;
     drop(scratch);
     telling.say("done; nothing is left running, and nothing on the disk");
     println!("\n{results}");
+    if let Some(metrics) = metrics {
+        println!("{metrics}");
+    }
     Ok(Verdict::Good)
 }
 

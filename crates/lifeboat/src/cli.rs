@@ -67,6 +67,9 @@ pub(crate) enum Command {
     /// Back up and restore topology and settings
     #[command(subcommand, name = "stackgraph")]
     StackGraph(StackGraphCommand),
+    /// Back up and restore metrics
+    #[command(subcommand)]
+    VictoriaMetrics(VictoriaMetricsCommand),
     /// Show or check the settings
     #[command(subcommand)]
     Settings(SettingsCommand),
@@ -86,6 +89,18 @@ pub(crate) enum StackGraphCommand {
     Expire(commands::stackgraph::expire::ExpireArgs),
     Load(commands::stackgraph::load::LoadArgs),
     Show(commands::stackgraph::show::ShowArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum VictoriaMetricsCommand {
+    Backup(commands::victoria_metrics::backup::BackupArgs),
+    Copy(commands::victoria_metrics::copy::CopyArgs),
+    List(commands::victoria_metrics::list::ListArgs),
+    Restore(commands::victoria_metrics::restore::RestoreArgs),
+    Confirm(commands::victoria_metrics::confirm::ConfirmArgs),
+    Undo(commands::victoria_metrics::undo::UndoArgs),
+    Verify(commands::victoria_metrics::verify::VerifyArgs),
+    Expire(commands::victoria_metrics::expire::ExpireArgs),
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,3 +5,4 @@ pub(crate) mod docs;
 pub(crate) mod gateway;
 pub(crate) mod settings;
 pub(crate) mod stackgraph;
+pub(crate) mod victoria_metrics;

@@ -98,6 +98,11 @@ impl Context {
 
     /// The bucket of the StackGraph backups. Nothing is sent yet.
     pub(crate) fn stackgraph_bucket(&self) -> Result<Bucket, Failure> {
+        self.bucket(&self.settings.stackgraph.bucket)
+    }
+
+    /// A bucket behind the gateway. Nothing is sent yet.
+    pub(crate) fn bucket(&self, name: &str) -> Result<Bucket, Failure> {
         self.settings.require_backup_enabled()?;
         let credentials = self.settings.client_credentials()?;
         let endpoint = Endpoint {
@@ -108,11 +113,7 @@ impl Context {
             access_key: credentials.access_key.expose().to_owned(),
             secret_key: credentials.secret_key.expose().to_owned(),
         };
-        Ok(Bucket::new(
-            endpoint,
-            &self.settings.stackgraph.bucket,
-            &access,
-        )?)
+        Ok(Bucket::new(endpoint, name, &access)?)
     }
 
     pub(crate) fn stackgraph_catalog<'a>(&'a self, bucket: &'a Bucket) -> Catalog<'a> {
@@ -136,10 +137,7 @@ impl Context {
             holder: Holder {
                 pid: std::process::id(),
                 command: format!("lifeboat stackgraph {command}"),
-                host: rustix::system::uname()
-                    .nodename()
-                    .to_string_lossy()
-                    .into_owned(),
+                host: host(),
                 since: self.clock.now(),
             },
         };
@@ -198,6 +196,22 @@ impl Context {
         }
         Ok(())
     }
+}
+
+/// For people: who this run is.
+pub(crate) fn owner(command: &str) -> String {
+    format!(
+        "`lifeboat {command}` on {}, process {}",
+        host(),
+        std::process::id()
+    )
+}
+
+fn host() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
 }
 
 fn read(path: &Path) -> Result<Source, Failure> {

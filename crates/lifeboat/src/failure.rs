@@ -155,6 +155,74 @@ impl From<lifeboat_stackgraph::error::Error> for Failure {
     }
 }
 
+impl From<lifeboat_victoria_metrics::error::Error> for Failure {
+    fn from(error: lifeboat_victoria_metrics::error::Error) -> Self {
+        use lifeboat_victoria_metrics::error::Error as Metrics;
+        let hint = match &error {
+            Metrics::Storage(_) => {
+                let Metrics::Storage(error) = error else { unreachable!("it was just matched") };
+                return error.into();
+            }
+            Metrics::Stopped => return Self::interrupted(),
+            Metrics::Unreachable { instance, .. } => Some(format!(
+                "is the server running? `lifeboat.{instance}.url` says where it is"
+            )),
+            Metrics::Unauthorized { instance, .. } => Some(format!(
+                "the keys are `lifeboat.{instance}.user`, `.password` and `.snapshotAuthKey`"
+            )),
+            Metrics::Refused { .. } => Some("nothing was changed; the log of the server says more".to_owned()),
+            Metrics::Snapshot { .. } | Metrics::EmptySnapshot { .. } => Some(
+                "the whole data folder of the server has to be mounted where the backup runs, not its snapshots alone; the backup before is still the one that counts"
+                    .to_owned(),
+            ),
+            Metrics::BrokenSnapshot { .. } | Metrics::FewSamples { .. } => {
+                Some("the backup before is still the one that counts; run the same command again".to_owned())
+            }
+            Metrics::Shrunk { .. } => Some(
+                "nothing was changed; if the data was deleted on purpose, `--allow-shrinking` replaces the backup".to_owned(),
+            ),
+            Metrics::Young { instance, .. } => Some(format!(
+                "nothing was changed; `{instance}.backup.minHistorySeconds` is how far it has to go back"
+            )),
+            Metrics::SomethingElse { .. } => {
+                Some("nothing was changed; give the metrics a bucket or a prefix of their own".to_owned())
+            }
+            Metrics::Held { until, .. } => Some(format!(
+                "wait until it has ended; if it was killed, its lease ends at {until}"
+            )),
+            Metrics::LeaseLost => Some("what the other run writes counts; run the same command again".to_owned()),
+            Metrics::UnknownVersion { nearest, .. } if nearest.is_empty() => {
+                Some("the bucket holds no backups of it yet".to_owned())
+            }
+            Metrics::UnknownVersion { nearest, .. } => Some(format!("the nearest names are `{}`", nearest.join("`, `"))),
+            Metrics::Incomplete { .. } => {
+                Some("`lifeboat victoria-metrics list` shows those that are complete".to_owned())
+            }
+            Metrics::Damaged { version, .. } => Some(format!(
+                "nothing was changed; `lifeboat victoria-metrics verify` tells all that is wrong with `{version}`"
+            )),
+            Metrics::TooOld { .. } => Some(
+                "nothing was changed; start a newer server, or tell its version with `--server-version`".to_owned(),
+            ),
+            Metrics::InUse { .. } => Some("nothing was changed; stop the server first".to_owned()),
+            Metrics::NoSpace { .. } => Some(
+                "nothing was changed; with `--in-place-if-needed` the old data makes room, and cannot be brought back"
+                    .to_owned(),
+            ),
+            Metrics::NotRestored { .. } => Some(
+                "nothing was removed; samples older than its retention are dropped by the server, which `--accept-fewer` allows for"
+                    .to_owned(),
+            ),
+            _ => None,
+        };
+        let failure = Self::new(error.kind(), error);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         Self::new(Kind::Unavailable, error)

@@ -22,7 +22,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use lifeboat_core::error::Kind;
 
-use crate::cli::{Cli, Command, SettingsCommand, StackGraphCommand, normalise};
+use crate::cli::{
+    Cli, Command, SettingsCommand, StackGraphCommand, VictoriaMetricsCommand, normalise,
+};
 use crate::commands::gateway::GatewayCommand;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -81,11 +83,29 @@ async fn run(cli: &Cli) -> Result<Exit, Failure> {
             StackGraphCommand::Load(args) => commands::stackgraph::load::run(&ctx, args).await,
             StackGraphCommand::Show(args) => commands::stackgraph::show::run(&ctx, args).await,
         },
+        Command::VictoriaMetrics(command) => victoria_metrics(&ctx, command).await,
         Command::Settings(SettingsCommand::Show(args)) => commands::settings::show::run(&ctx, args),
         Command::Settings(SettingsCommand::Check(args)) => {
             commands::settings::check::run(&ctx, args)
         }
         Command::Completions(_) | Command::Docs(_) => Ok(Exit::Bug),
+    }
+}
+
+async fn victoria_metrics(
+    ctx: &Context,
+    command: &VictoriaMetricsCommand,
+) -> Result<Exit, Failure> {
+    use commands::victoria_metrics::{backup, confirm, copy, expire, list, restore, undo, verify};
+    match command {
+        VictoriaMetricsCommand::Backup(args) => backup::run(ctx, args).await,
+        VictoriaMetricsCommand::Copy(args) => copy::run(ctx, args).await,
+        VictoriaMetricsCommand::List(args) => list::run(ctx, args).await,
+        VictoriaMetricsCommand::Restore(args) => restore::run(ctx, args).await,
+        VictoriaMetricsCommand::Confirm(args) => confirm::run(ctx, args).await,
+        VictoriaMetricsCommand::Undo(args) => undo::run(ctx, args),
+        VictoriaMetricsCommand::Verify(args) => verify::run(ctx, args).await,
+        VictoriaMetricsCommand::Expire(args) => expire::run(ctx, args).await,
     }
 }
 

@@ -78,6 +78,15 @@ impl<'a> Platform<'a> {
         self.stackgraph(arguments.iter().map(OsStr::new))
     }
 
+    /// Runs a command of the metrics and returns what it printed.
+    pub(super) fn metrics(&self, arguments: &[&str]) -> Result<String> {
+        let mut command = lifeboat(&self.binary, &self.values);
+        command.args(["-o", "json"]).args(arguments);
+        let process = Process::start(&mut command)?;
+        let finished = self.telling.wait(process)?.success();
+        Ok(finished.context("a command of the metrics failed")?.stdout)
+    }
+
     /// Loses the store, as a disk would.
     pub(super) fn wipe(&self) -> Result<()> {
         fs::remove_dir_all(&self.store)
@@ -118,7 +127,8 @@ fn values_file(address: SocketAddr, volume: &Path, store: &Path) -> String {
          minio:\n  accessKey: \"{}\"\n  secretKey: \"{}\"\n  persistence:\n    enabled: true\n\
          lifeboat:\n  endpoint: \"http://{address}\"\n\
          \x20 gateway:\n    listen: \"{address}\"\n    metricsListen: \"\"\n    volume: {}\n\
-         \x20 stackgraph:\n    path: {}\n",
+         \x20 stackgraph:\n    path: {}\n\
+         victoria-metrics-0:\n  backup:\n    enabled: true\n  restore:\n    enabled: true\n",
         key(20),
         key(40),
         quoted(volume),
@@ -163,6 +173,11 @@ mod tests {
             volume: "/a \"b\"/volume"
           stackgraph:
             path: "/store"
+        victoria-metrics-0:
+          backup:
+            enabled: true
+          restore:
+            enabled: true
         "#);
     }
 

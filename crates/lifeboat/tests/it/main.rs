@@ -16,6 +16,7 @@ mod failing_disk;
 mod holders;
 mod kill_gateway;
 mod kill_stackgraph;
+mod metrics;
 mod stackgraph;
 mod trash;
 mod wire;

@@ -1,0 +1,214 @@
+//! `lifeboat victoria-metrics backup`.
+
+use std::sync::Arc;
+
+use clap::Args;
+use jiff::Timestamp;
+use lifeboat_core::progress::Progress;
+use lifeboat_core::size::ByteSize;
+use lifeboat_victoria_metrics::backup::{self, Forecast, Outcome, Shrinking};
+use lifeboat_victoria_metrics::generation::{Decision, Why};
+use serde::Serialize;
+
+use super::{instance, limit, options, place, server};
+use crate::bar::Measure;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{Text, View, columns};
+use crate::stopwatch::{Pace, Stopwatch};
+
+/// Bring the backup of an instance up to date
+///
+/// From a snapshot of the running server, beside whose data it has to run. What is in the bucket already is not sent again. Until the new backup is whole, the one before
+/// can be restored. A server whose data was emptied begins a new version; the one before stays.
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// `victoria-metrics-0` or `victoria-metrics-1`
+    instance: String,
+    /// Show what would be sent and deleted, and do neither
+    #[arg(long)]
+    dry_run: bool,
+    /// The most bytes a second, instead of `lifeboat.victoriaMetrics.limitRate`
+    #[arg(long, value_name = "SIZE")]
+    limit_rate: Option<ByteSize>,
+    /// Replace a backup even by one that is a tenth of it or less
+    #[arg(long)]
+    allow_shrinking: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct PlanView {
+    instance: String,
+    version: String,
+    new_version: bool,
+    samples: u64,
+    bytes: u64,
+    objects_to_send: u64,
+    bytes_to_send: u64,
+    objects_kept: u64,
+    objects_to_delete: u64,
+    #[serde(skip)]
+    why: Option<Why>,
+}
+
+#[derive(Debug, Serialize)]
+struct BackupView {
+    instance: String,
+    version: String,
+    new_version: bool,
+    taken: Timestamp,
+    completed: Timestamp,
+    samples: Option<u64>,
+    series: Option<u64>,
+    bytes: u64,
+    objects_sent: u64,
+    bytes_sent: u64,
+    objects_kept: u64,
+    objects_deleted: u64,
+    #[serde(flatten)]
+    pace: Pace,
+}
+
+pub(crate) async fn run(ctx: &Context, args: &BackupArgs) -> Result<Exit, Failure> {
+    let settings = instance(ctx, &args.instance)?;
+    settings.require_backup_enabled()?;
+    ctx.settings.require_own_prefixes()?;
+    let bucket = ctx.bucket(&settings.bucket)?;
+    bucket.check().await?;
+    let place = place(settings, &bucket);
+    let server = server(settings)?;
+    let clock = || ctx.clock.now();
+    let mut options = options(ctx, settings, "backup", &clock);
+    options.limit = limit(ctx, args.limit_rate);
+    if args.allow_shrinking {
+        options.shrinking = Shrinking::Allowed;
+    }
+    let progress = Arc::new(Progress::default());
+    if args.dry_run {
+        let forecast = backup::forecast(&server, place, &options, &progress);
+        let forecast = ctx.interruptible(&progress, forecast).await?;
+        ctx.out.show(&PlanView::from(forecast))?;
+        return Ok(Exit::Success);
+    }
+    let bar = ctx.bar_by(Measure::Bytes, "backup", &progress);
+    let watch = Stopwatch::start();
+    let done = ctx
+        .interruptible(&progress, backup::run(&server, place, &options, &progress))
+        .await;
+    drop(bar);
+    let done = done?;
+    let took = watch.stop(done.manifest.rows.unwrap_or(0));
+    if let Some(note) = why_new(&done.decision) {
+        ctx.note(&format!("`{}` begins: {note}", done.version))?;
+    }
+    ctx.out.show(&BackupView::new(&args.instance, done, took))?;
+    Ok(Exit::Success)
+}
+
+fn why_new(decision: &Decision) -> Option<&'static str> {
+    match decision {
+        Decision::Continue(_) => None,
+        Decision::Begin { why, .. } => Some(reason(*why)),
+    }
+}
+
+fn reason(why: Why) -> &'static str {
+    match why {
+        Why::NoLabel => {
+            "the server has no label of an earlier version, as after its data was emptied"
+        }
+        Why::Behind => "the version before holds samples that are later than all of the server",
+    }
+}
+
+impl From<Forecast> for PlanView {
+    fn from(forecast: Forecast) -> Self {
+        let why = match &forecast.decision {
+            Decision::Continue(_) => None,
+            Decision::Begin { why, .. } => Some(*why),
+        };
+        Self {
+            instance: forecast.instance,
+            version: forecast.version,
+            new_version: why.is_some(),
+            samples: forecast.rows,
+            bytes: forecast.size,
+            objects_to_send: forecast.objects_to_send,
+            bytes_to_send: forecast.bytes_to_send,
+            objects_kept: forecast.objects_kept,
+            objects_to_delete: forecast.objects_to_delete,
+            why,
+        }
+    }
+}
+
+impl BackupView {
+    fn new(instance: &str, done: Outcome, pace: Pace) -> Self {
+        let manifest = done.manifest;
+        Self {
+            instance: instance.to_owned(),
+            version: done.version,
+            new_version: matches!(done.decision, Decision::Begin { .. }),
+            taken: manifest.taken,
+            completed: manifest.completed,
+            samples: manifest.rows,
+            series: manifest.series,
+            bytes: manifest.size(),
+            objects_sent: done.objects_sent,
+            bytes_sent: done.bytes_sent,
+            objects_kept: done.objects_kept,
+            objects_deleted: done.objects_deleted,
+            pace,
+        }
+    }
+}
+
+impl View for PlanView {
+    fn table(&self) -> String {
+        let mut text = Text::default();
+        text.line(format_args!(
+            "would back up {} samples to `{}`: send {} objects ({}), keep {}, delete {}",
+            self.samples,
+            self.version,
+            self.objects_to_send,
+            ByteSize(self.bytes_to_send),
+            self.objects_kept,
+            self.objects_to_delete
+        ));
+        if let Some(why) = self.why {
+            text.line(format_args!(
+                "`{}` would begin: {}",
+                self.version,
+                reason(why)
+            ));
+        }
+        text.into()
+    }
+}
+
+impl View for BackupView {
+    fn table(&self) -> String {
+        let count =
+            |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |count| count.to_string());
+        let row = [
+            self.version.clone(),
+            count(self.samples),
+            count(self.series),
+            ByteSize(self.bytes).to_string(),
+            ByteSize(self.bytes_sent).to_string(),
+            self.objects_sent.to_string(),
+            self.pace.seconds(),
+        ];
+        let headings = [
+            "name",
+            "samples",
+            "series",
+            "size",
+            "sent",
+            "objects sent",
+            "seconds",
+        ];
+        columns(headings, &[row])
+    }
+}

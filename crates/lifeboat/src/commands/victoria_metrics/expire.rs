@@ -1,0 +1,155 @@
+//! `lifeboat victoria-metrics expire`.
+
+use clap::Args;
+use lifeboat_core::backup::State;
+use lifeboat_victoria_metrics::catalog;
+use lifeboat_victoria_metrics::expire::{self, Copy, Policy, Verdict};
+use lifeboat_victoria_metrics::layout::LOCKED;
+use serde::Serialize;
+
+use super::{instance, place};
+use crate::context::{Context, confirm};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{View, columns};
+
+/// Delete the dated copies that are not kept
+///
+/// `backup.keepLastDaily` and `backup.keepLastWeekly` say how many are. The newest complete copy always stays, and so does the version that is brought up to date each
+/// hour. Without `backup.scheduled.daily` there are no copies: each version is of other data, and none is deleted.
+#[derive(Debug, Args)]
+pub(crate) struct ExpireArgs {
+    /// `victoria-metrics-0` or `victoria-metrics-1`
+    instance: String,
+    /// Show the verdict on each version and its reason, and delete nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask before deleting
+    #[arg(short, long)]
+    yes: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct ExpireView {
+    instance: String,
+    dry_run: bool,
+    verdicts: Vec<VerdictView>,
+}
+
+#[derive(Debug, Serialize)]
+struct VerdictView {
+    name: String,
+    /// `keep` or `expire`.
+    verdict: &'static str,
+    reason: &'static str,
+}
+
+pub(crate) async fn run(ctx: &Context, args: &ExpireArgs) -> Result<Exit, Failure> {
+    let settings = instance(ctx, &args.instance)?;
+    settings.require_backup_enabled()?;
+    let bucket = ctx.bucket(&settings.bucket)?;
+    let place = place(settings, &bucket);
+    let mut copies = Vec::new();
+    for backup in catalog::list(place).await? {
+        let locked = bucket
+            .size(&format!("{}/{LOCKED}", backup.name))
+            .await?
+            .is_some();
+        let label = backup
+            .name
+            .rsplit('-')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        copies.push(Copy {
+            complete: backup.state == State::Completed,
+            version: backup.name,
+            label,
+            locked,
+        });
+    }
+    let verdicts = if settings.daily.is_some() {
+        let policy = Policy {
+            last_daily: settings.keep_last_daily,
+            last_weekly: settings.keep_last_weekly,
+        };
+        policy.judge(&copies)
+    } else {
+        vec![Verdict::NoCopy; copies.len()]
+    };
+    let mut view = ExpireView {
+        instance: args.instance.clone(),
+        dry_run: true,
+        verdicts: copies
+            .iter()
+            .zip(&verdicts)
+            .map(|(copy, verdict)| VerdictView::new(copy, *verdict))
+            .collect(),
+    };
+    let expired: Vec<&Copy> = copies
+        .iter()
+        .zip(&verdicts)
+        .filter(|(_, verdict)| **verdict == Verdict::Expire)
+        .map(|(copy, _)| copy)
+        .collect();
+    if args.dry_run {
+        ctx.out.show(&view)?;
+        return Ok(Exit::Success);
+    }
+    if !expired.is_empty() && !args.yes && !confirm(&view.table())? {
+        return Err(Failure::interrupted().hint("nothing was deleted"));
+    }
+    for copy in expired {
+        expire::delete(place, &copy.version).await?;
+    }
+    view.dry_run = false;
+    ctx.out.show(&view)?;
+    Ok(Exit::Success)
+}
+
+impl VerdictView {
+    fn new(copy: &Copy, verdict: Verdict) -> Self {
+        let (word, reason) = match verdict {
+            Verdict::Daily => ("keep", "one of the newest"),
+            Verdict::Weekly => ("keep", "the newest of its week"),
+            Verdict::Locked => ("keep", "it is locked"),
+            Verdict::NoCopy => ("keep", "not a dated copy"),
+            Verdict::Newest => ("keep", "the newest"),
+            Verdict::Expire if copy.complete => (
+                "expire",
+                "neither one of the newest nor of a week that is kept",
+            ),
+            Verdict::Expire => ("expire", "it is not complete"),
+        };
+        Self {
+            name: copy.version.clone(),
+            verdict: word,
+            reason,
+        }
+    }
+}
+
+impl View for ExpireView {
+    fn table(&self) -> String {
+        if self.verdicts.is_empty() {
+            return "no backups\n".to_owned();
+        }
+        let word = |verdict: &VerdictView| match (verdict.verdict, self.dry_run) {
+            ("expire", true) => "would expire",
+            ("expire", false) => "expired",
+            (other, _) => other,
+        };
+        let rows: Vec<_> = self
+            .verdicts
+            .iter()
+            .map(|verdict| {
+                [
+                    verdict.name.clone(),
+                    word(verdict).to_owned(),
+                    verdict.reason.to_owned(),
+                ]
+            })
+            .collect();
+        columns(["name", "verdict", "reason"], &rows)
+    }
+}

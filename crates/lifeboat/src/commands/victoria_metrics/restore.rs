@@ -1,0 +1,226 @@
+//! `lifeboat victoria-metrics restore`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::Args;
+use lifeboat_core::progress::Progress;
+use lifeboat_core::size::ByteSize;
+use lifeboat_victoria_metrics::era::Version;
+use lifeboat_victoria_metrics::restore::{
+    self, CheckedBy, Options, Plan, Prepared, Replaces, RoomWish,
+};
+use lifeboat_victoria_metrics::target::Room;
+use serde::Serialize;
+
+use super::{instance, limit, place};
+use crate::bar::Measure;
+use crate::context::{Context, confirm};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{Text, View, columns};
+use crate::stopwatch::{Pace, Stopwatch};
+
+/// Replace the data of an instance by a backup
+///
+/// The server must not run. The backup is checked before anything is touched, and prepared beside the data, with which it shares what is equal; then folders are
+/// renamed. Until `confirm` has found the server to be well, `undo` brings the old data back.
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// `victoria-metrics-0` or `victoria-metrics-1`
+    instance: String,
+    /// Name of the version, or `latest` for the one completed last
+    #[arg(value_name = "VERSION")]
+    name: String,
+    /// Take the backup of this instance instead: both of a pair can be restored from one
+    #[arg(long, value_name = "INSTANCE")]
+    from: Option<String>,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Remove the old data first where there is no room for both; it cannot be brought back then
+    #[arg(long)]
+    in_place_if_needed: bool,
+    /// Version of the server that will open the data, where the data does not tell
+    #[arg(long, value_name = "VERSION")]
+    server_version: Option<Version>,
+    /// The most bytes a second, instead of `lifeboat.victoriaMetrics.limitRate`
+    #[arg(long, value_name = "SIZE")]
+    limit_rate: Option<ByteSize>,
+    /// Do not ask before replacing
+    #[arg(short, long)]
+    yes: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct PlanView {
+    instance: String,
+    version: String,
+    samples: Option<u64>,
+    bytes: u64,
+    /// `manifest` or `listing`.
+    checked_by: &'static str,
+    replaces_bytes: u64,
+    in_place: bool,
+    free_bytes: u64,
+    /// The server that wrote the backup, or the oldest whose files look so.
+    written_by: Version,
+}
+
+#[derive(Debug, Serialize)]
+struct RestoreView {
+    instance: String,
+    version: String,
+    samples: Option<u64>,
+    bytes: u64,
+    bytes_fetched: u64,
+    bytes_reused: u64,
+    can_be_undone: bool,
+    #[serde(flatten)]
+    pace: Pace,
+}
+
+pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failure> {
+    let settings = instance(ctx, &args.instance)?;
+    settings.require_restore_enabled()?;
+    let source = match &args.from {
+        Some(name) => instance(ctx, name)?,
+        None => settings,
+    };
+    let bucket = ctx.bucket(&source.bucket)?;
+    let place = place(source, &bucket);
+    let options = Options {
+        data: Path::new(&settings.server.path),
+        server: args.server_version,
+        room: if args.in_place_if_needed {
+            RoomWish::InPlaceIfNeeded
+        } else {
+            RoomWish::Beside
+        },
+        limit: limit(ctx, args.limit_rate),
+        memory: ctx.settings.lifeboat.victoria_metrics.memory,
+        program: Context::PROGRAM.to_owned(),
+        now: ctx.clock.now(),
+    };
+    let plan = restore::plan(place, &args.name, &options).await?;
+    let view = PlanView::new(&args.instance, &plan);
+    if args.dry_run {
+        ctx.out.show(&view)?;
+        return Ok(Exit::Success);
+    }
+    let replaces = plan.replaces != Replaces::Nothing;
+    if replaces && !args.yes && !confirm(&view.table())? {
+        return Err(Failure::interrupted().hint("nothing was changed"));
+    }
+    if plan.source.checked_by == CheckedBy::Listing {
+        ctx.note(&format!(
+            "`{}` was written by vmbackup, without checksums: only names and sizes can be checked",
+            plan.source.version
+        ))?;
+    }
+    if plan.room == Room::InPlace {
+        ctx.note(
+            "there is no room beside the data: it is removed first, and cannot be brought back",
+        )?;
+    }
+    let progress = Arc::new(Progress::default());
+    let bar = ctx.bar_by(Measure::Bytes, "restore", &progress);
+    let watch = Stopwatch::start();
+    let restored = ctx
+        .interruptible(&progress, restore::run(place, &plan, &options, &progress))
+        .await;
+    drop(bar);
+    let restored = restored?;
+    let took = watch.stop(plan.source.manifest.rows.unwrap_or(0));
+    ctx.out
+        .show(&RestoreView::new(&args.instance, &plan, restored, took))?;
+    ctx.note(&format!(
+        "start the server, then run `lifeboat victoria-metrics confirm {0}`; until then `lifeboat victoria-metrics undo {0}` brings back what was there",
+        args.instance
+    ))?;
+    Ok(Exit::Success)
+}
+
+impl PlanView {
+    fn new(instance: &str, plan: &Plan) -> Self {
+        Self {
+            instance: instance.to_owned(),
+            version: plan.source.version.clone(),
+            samples: plan.source.manifest.rows,
+            bytes: plan.size,
+            checked_by: match plan.source.checked_by {
+                CheckedBy::Manifest => "manifest",
+                CheckedBy::Listing => "listing",
+            },
+            replaces_bytes: match plan.replaces {
+                Replaces::Nothing => 0,
+                Replaces::Data(bytes) => bytes,
+            },
+            in_place: plan.room == Room::InPlace,
+            free_bytes: plan.free,
+            written_by: plan.writer,
+        }
+    }
+}
+
+impl RestoreView {
+    fn new(instance: &str, plan: &Plan, restored: Prepared, pace: Pace) -> Self {
+        Self {
+            instance: instance.to_owned(),
+            version: plan.source.version.clone(),
+            samples: plan.source.manifest.rows,
+            bytes: plan.size,
+            bytes_fetched: restored.fetched_bytes,
+            bytes_reused: restored.reused_bytes,
+            can_be_undone: plan.room == Room::Beside,
+            pace,
+        }
+    }
+}
+
+impl View for PlanView {
+    fn table(&self) -> String {
+        let mut text = Text::default();
+        let samples = self
+            .samples
+            .map_or_else(String::new, |samples| format!(", {samples} samples"));
+        text.line(format_args!(
+            "would restore `{}` ({}{samples}) to `{}`",
+            self.version,
+            ByteSize(self.bytes),
+            self.instance
+        ));
+        if self.replaces_bytes > 0 {
+            text.line(format_args!(
+                "would replace the {} that are there now",
+                ByteSize(self.replaces_bytes)
+            ));
+        }
+        if self.in_place {
+            text.line(format_args!(
+                "would remove them first, for want of room: they could not be brought back"
+            ));
+        }
+        text.line(format_args!(
+            "the server has to be of {} or newer",
+            self.written_by
+        ));
+        text.into()
+    }
+}
+
+impl View for RestoreView {
+    fn table(&self) -> String {
+        let row = [
+            self.version.clone(),
+            self.samples
+                .map_or_else(|| "-".to_owned(), |samples| samples.to_string()),
+            ByteSize(self.bytes).to_string(),
+            ByteSize(self.bytes_fetched).to_string(),
+            ByteSize(self.bytes_reused).to_string(),
+            self.pace.seconds(),
+        ];
+        let headings = ["name", "samples", "size", "fetched", "reused", "seconds"];
+        columns(headings, &[row])
+    }
+}

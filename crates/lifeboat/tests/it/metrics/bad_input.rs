@@ -1,0 +1,179 @@
+//! What a person sees who asks for what cannot be: a clear error, and nothing is changed.
+
+use std::fs;
+
+use lifeboat_testkit::servers::victoria_metrics::Release;
+
+use super::{BUCKET, INSTANCE, Metrics, import, samples, snapshots};
+use crate::world::World;
+
+fn started() -> Option<Metrics> {
+    let metrics = Metrics::start(Release::V1_112)?;
+    import(metrics.server(), "boat", 1, 100);
+    Some(metrics)
+}
+
+/// What is seen, without what differs from run to run.
+fn seen(metrics: &Metrics, arguments: &[&str]) -> String {
+    let mut text = metrics.world.seen(arguments);
+    if let Some(server) = &metrics.server {
+        text = text.replace(server.endpoint(), "[SERVER]");
+    }
+    text
+}
+
+#[test]
+fn an_unknown_instance_and_an_unknown_version_are_told_with_those_there_are() {
+    let Some(mut metrics) = started() else { return };
+    insta::assert_snapshot!(seen(&metrics, &["victoria-metrics", "backup", "victoria-metrics-2"]), @"
+    exit code 3
+    --- stdout
+    --- stderr
+    error: no instance `victoria-metrics-2` of VictoriaMetrics
+    hint: the instances are `victoria-metrics-0` and `victoria-metrics-1`
+    ");
+    let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    metrics.halt();
+    let wrong = format!("{}9", &version[..version.len() - 1]);
+    let wrong = if wrong == version {
+        format!("{}8", &version[..version.len() - 1])
+    } else {
+        wrong
+    };
+    let text = seen(
+        &metrics,
+        &["victoria-metrics", "restore", INSTANCE, &wrong, "--yes"],
+    );
+    let text = text
+        .replace(&version, "[VERSION]")
+        .replace(&wrong, "[WRONG]");
+    insta::assert_snapshot!(text, @"
+    exit code 3
+    --- stdout
+    --- stderr
+    error: no backup `[WRONG]` of `victoria-metrics-0` in bucket `sts-victoria-metrics-backup`
+    hint: the nearest names are `[VERSION]`
+    ");
+}
+
+#[test]
+fn what_is_not_enabled_is_refused_with_the_key() {
+    let Some(metrics) = started() else { return };
+    let off = |what: &str| format!("victoria-metrics-0: {{{what}: {{enabled: false}}}}\n");
+    fs::write(metrics.world.path("off.yaml"), off("restore")).unwrap();
+    insta::assert_snapshot!(seen(&metrics, &["-f", "off.yaml", "victoria-metrics", "restore", INSTANCE, "latest"]), @"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: restoring victoria-metrics-0 is disabled: set `victoria-metrics-0.restore.enabled` to true
+    ");
+    fs::write(metrics.world.path("off.yaml"), off("backup")).unwrap();
+    insta::assert_snapshot!(seen(&metrics, &["-f", "off.yaml", "victoria-metrics", "backup", INSTANCE]), @"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: backing up victoria-metrics-0 is disabled: set `victoria-metrics-0.backup.enabled` to true
+    ");
+}
+
+#[test]
+fn two_instances_with_one_prefix_are_refused() {
+    let world = World::without_gateway();
+    let more = "victoria-metrics-1: {backup: {enabled: true, s3Prefix: victoria-metrics-0}}\n";
+    world.write_values(&format!("{}{more}", world.values()));
+    insta::assert_snapshot!(world.seen(&["settings", "check"]), @"
+    exit code 2
+    --- stdout
+    error: `victoria-metrics-1.backup.s3Prefix` is `victoria-metrics-0`, as that of `victoria-metrics-0` in the same bucket: their backups would replace each other
+    --- stderr
+    ");
+    insta::assert_snapshot!(world.seen(&["victoria-metrics", "backup", INSTANCE]), @"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: `victoria-metrics-1.backup.s3Prefix` is `victoria-metrics-0`, as that of `victoria-metrics-0` in the same bucket: their backups would replace each other
+    ");
+}
+
+#[test]
+fn a_server_that_is_down_or_wants_another_key_is_told_and_keeps_no_snapshot() {
+    let Some(mut metrics) = started() else { return };
+    insta::assert_snapshot!(seen(&metrics, &["--set", "lifeboat.victoria-metrics-0.url=http://127.0.0.1:9", "victoria-metrics", "backup", INSTANCE]), @"
+    exit code 5
+    --- stdout
+    --- stderr
+    error: no answer from the server of `victoria-metrics-0` at http://127.0.0.1:9
+      caused by: error sending request
+      caused by: client error (Connect)
+      caused by: tcp connect error
+      caused by: Connection refused (os error 111)
+    hint: is the server running? `lifeboat.victoria-metrics-0.url` says where it is
+    ");
+    assert_eq!(metrics.listed(), Vec::<String>::new());
+    assert_eq!(snapshots(metrics.server()), 0);
+    metrics.halt();
+}
+
+#[test]
+fn a_running_server_is_not_restored_under() {
+    let Some(metrics) = started() else { return };
+    metrics.back_up();
+    let text = seen(
+        &metrics,
+        &["victoria-metrics", "restore", INSTANCE, "latest", "--yes"],
+    );
+    insta::assert_snapshot!(text, @"
+    exit code 4
+    --- stdout
+    --- stderr
+    error: the data in `[FOLDER]/metrics/data` is in use by a server
+    hint: nothing was changed; stop the server first
+    ");
+    assert_eq!(samples(metrics.server(), "boat"), 100);
+}
+
+#[test]
+fn a_prefix_that_holds_something_else_is_left_alone() {
+    let Some(metrics) = started() else { return };
+    let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    let strange = metrics
+        .world
+        .volume()
+        .join(BUCKET)
+        .join(&version)
+        .join("holiday.jpg");
+    fs::write(&strange, b"beach").unwrap();
+    let text = seen(&metrics, &["victoria-metrics", "backup", INSTANCE]);
+    insta::assert_snapshot!(text.replace(&version, "[VERSION]"), @"
+    exit code 4
+    --- stdout
+    --- stderr
+    error: `[VERSION]` holds something else than a backup of metrics: `holiday.jpg`
+    hint: nothing was changed; give the metrics a bucket or a prefix of their own
+    ");
+    assert!(strange.exists());
+    assert_eq!(snapshots(metrics.server()), 0);
+}
+
+#[test]
+fn a_data_folder_that_is_mounted_in_part_is_an_error_and_no_backup() {
+    let Some(metrics) = started() else { return };
+    // The snapshots without the data that they link to.
+    let part = metrics.world.path("part");
+    fs::create_dir(&part).unwrap();
+    std::os::unix::fs::symlink(metrics.data().join("snapshots"), part.join("snapshots")).unwrap();
+    let moved = metrics.world.path("moved");
+    let path = format!("lifeboat.victoria-metrics-0.path={}", moved.display());
+    fs::create_dir_all(&moved).unwrap();
+    let seen = metrics
+        .world
+        .run(&["--set", &path, "victoria-metrics", "backup", INSTANCE]);
+    assert_eq!(seen.code, 6, "{}", seen.stderr);
+    assert!(
+        seen.stderr.contains("the whole data folder"),
+        "{}",
+        seen.stderr
+    );
+    assert_eq!(metrics.listed(), Vec::<String>::new());
+    assert_eq!(snapshots(metrics.server()), 0);
+}

@@ -1,0 +1,132 @@
+//! A backup ended at each of its requests to the bucket, before and after the server has seen it: at no instant is the bucket
+//! without a backup that restores.
+
+use std::fs;
+use std::sync::{Arc, Mutex};
+
+use lifeboat_testkit::process::Process;
+use lifeboat_testkit::servers::victoria_metrics::Release;
+use lifeboat_testkit::turnstile::{Moment, Stop, Turnstile};
+
+use super::restore::release_lease;
+use super::{INSTANCE, Metrics, import, samples};
+
+const RELEASE: Release = Release::V1_112;
+
+/// Runs a backup whose requests go through the turnstile.
+fn back_up_through(metrics: &Metrics, gate: &Turnstile, stop: Option<Stop>) -> bool {
+    let running: Arc<Mutex<Option<Process>>> = Arc::default();
+    let killed = Arc::clone(&running);
+    let action: Box<dyn FnOnce() + Send> = Box::new(move || {
+        // It was stored before its first request could come.
+        let process = killed.lock().unwrap().take().unwrap();
+        process.kill().unwrap();
+    });
+    gate.reset(stop.map(|stop| (stop, action)));
+    let mut command = metrics
+        .world
+        .command(&["victoria-metrics", "backup", INSTANCE]);
+    command
+        .arg("--set")
+        .arg(format!("lifeboat.endpoint={}", gate.endpoint()));
+    {
+        let mut place = running.lock().unwrap();
+        *place = Some(Process::start(&mut command).unwrap());
+    }
+    loop {
+        let ended = {
+            let place = running.lock().unwrap();
+            match place.as_ref() {
+                None => return false,
+                Some(process) => process.ends_within(std::time::Duration::from_millis(5)),
+            }
+        };
+        if ended {
+            break;
+        }
+        // The action must be able to take it.
+        std::thread::yield_now();
+    }
+    let process = running.lock().unwrap().take();
+    match process {
+        None => false,
+        Some(process) => {
+            process.finish().unwrap().success().unwrap();
+            true
+        }
+    }
+}
+
+fn some_backup_restores_wherever_a_run_is_killed(metrics: &mut Metrics, version: &str) {
+    let address = metrics
+        .world
+        .endpoint()
+        .trim_start_matches("http://")
+        .parse()
+        .unwrap();
+    let gate = Turnstile::start(address).unwrap();
+    let mut round = 0;
+    let mut request = 1;
+    let mut killed = 0;
+    loop {
+        let mut whole = false;
+        for moment in [Moment::Before, Moment::After] {
+            // Something new, so that there is something to do.
+            import(metrics.server(), &format!("round{round}"), 1, 20);
+            round += 1;
+            whole = back_up_through(metrics, &gate, Some(Stop { request, moment }));
+            killed += usize::from(!whole);
+            assert_eq!(
+                metrics.listed(),
+                [version],
+                "killed {moment:?} request {request}"
+            );
+            let verify = ["victoria-metrics", "verify", INSTANCE, version, "--deep"];
+            let seen = metrics.world.run(&verify);
+            assert_eq!(
+                seen.code, 0,
+                "killed {moment:?} request {request}: {}{}",
+                seen.stdout, seen.stderr
+            );
+            release_lease(metrics);
+        }
+        if whole {
+            break;
+        }
+        request += 1;
+    }
+    assert!(
+        killed > 60,
+        "only {killed} runs were killed, of {request} requests"
+    );
+    assert!(back_up_through(metrics, &gate, None));
+    metrics.halt();
+    metrics.wipe();
+    metrics.restore(version);
+    assert!(metrics.boot(RELEASE));
+    assert_eq!(samples(metrics.server(), "old"), 400);
+    assert_eq!(samples(metrics.server(), "round0"), 20);
+}
+
+#[test]
+fn over_a_backup_of_ours() {
+    let Some(mut metrics) = Metrics::start(RELEASE) else {
+        return;
+    };
+    import(metrics.server(), "old", 2, 200);
+    let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    some_backup_restores_wherever_a_run_is_killed(&mut metrics, &version);
+}
+
+#[test]
+fn over_a_backup_of_vmbackup() {
+    let Some(mut metrics) = Metrics::start(RELEASE) else {
+        return;
+    };
+    import(metrics.server(), "old", 2, 200);
+    // The label is what a backup of ours continues.
+    let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    fs::remove_dir_all(metrics.stored(&version)).unwrap();
+    metrics.vmbackup(RELEASE, &version);
+    some_backup_restores_wherever_a_run_is_killed(&mut metrics, &version);
+}

@@ -1,0 +1,157 @@
+//! The way an operator goes: back up, list, lose everything, restore, confirm.
+
+use std::fs;
+
+use lifeboat_testkit::servers::victoria_metrics::Release;
+
+use super::{INSTANCE, Metrics, files, import, import_at, samples, snapshots};
+
+fn what_was_backed_up_comes_back(release: Release) {
+    let Some(mut metrics) = Metrics::start(release) else {
+        return;
+    };
+    import(metrics.server(), "boat", 3, 2000);
+    let backup = metrics.back_up();
+    assert_eq!(backup["new_version"], true);
+    // The label of the version is a sample too.
+    assert_eq!(backup["samples"], 6001);
+    let version = backup["version"].as_str().unwrap().to_owned();
+    assert_eq!(metrics.listed(), [version.as_str()]);
+    assert_eq!(snapshots(metrics.server()), 0, "the snapshot was left");
+
+    metrics.halt();
+    metrics.wipe();
+    let restored = metrics.restore(&version);
+    assert_eq!(restored["samples"], 6001);
+    assert!(metrics.boot(release));
+    assert_eq!(samples(metrics.server(), "boat"), 6000);
+    let confirmed = metrics
+        .world
+        .json(&["victoria-metrics", "confirm", INSTANCE]);
+    assert_eq!(confirmed["samples"], 6001);
+    assert!(!metrics.data().join(".lifeboat-restore").exists());
+
+    // The label came back, so the version is continued, and only what is new is sent.
+    let next = metrics.back_up();
+    assert_eq!(next["version"], version.as_str());
+    assert_eq!(next["new_version"], false);
+    assert_eq!(metrics.listed(), [version.as_str()]);
+    metrics
+        .world
+        .ok(&["victoria-metrics", "verify", INSTANCE, &version, "--deep"]);
+}
+
+#[test]
+fn what_was_backed_up_comes_back_to_1_79() {
+    what_was_backed_up_comes_back(Release::V1_79);
+}
+
+#[test]
+fn what_was_backed_up_comes_back_to_1_112() {
+    what_was_backed_up_comes_back(Release::V1_112);
+}
+
+#[test]
+fn what_was_backed_up_comes_back_to_1_145() {
+    what_was_backed_up_comes_back(Release::V1_145);
+}
+
+#[test]
+fn an_emptied_server_begins_a_version_and_the_one_before_stays() {
+    let Some(mut metrics) = Metrics::start(Release::V1_112) else {
+        return;
+    };
+    import(metrics.server(), "old", 1, 500);
+    let first = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    metrics.halt();
+    metrics.wipe();
+    assert!(metrics.boot(Release::V1_112));
+    import(metrics.server(), "new", 1, 300);
+    let second = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    assert_ne!(first, second);
+    assert_eq!(metrics.listed(), [first.as_str(), second.as_str()]);
+
+    metrics.halt();
+    metrics.restore(&first);
+    assert!(metrics.boot(Release::V1_112));
+    assert_eq!(samples(metrics.server(), "old"), 500);
+    assert_eq!(samples(metrics.server(), "new"), 0);
+    metrics.halt();
+    metrics
+        .world
+        .ok(&["victoria-metrics", "undo", INSTANCE, "--yes"]);
+    assert!(metrics.boot(Release::V1_112));
+    assert_eq!(samples(metrics.server(), "old"), 0);
+    assert_eq!(samples(metrics.server(), "new"), 300);
+}
+
+/// The volume goes back in time with its label: its backup has what it lacks.
+#[test]
+fn a_version_that_has_what_the_server_lacks_is_not_continued() {
+    let Some(mut metrics) = Metrics::start(Release::V1_112) else {
+        return;
+    };
+    import(metrics.server(), "old", 1, 500);
+    let first = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    metrics.halt();
+    let aside = metrics.world.path("aside");
+    copy(&metrics.data(), &aside);
+    assert!(metrics.boot(Release::V1_112));
+    // Of tomorrow: later than any label.
+    import_at(metrics.server(), "late", now() + 86_400, 10);
+    assert_eq!(metrics.back_up()["version"], first.as_str());
+    metrics.halt();
+    metrics.wipe();
+    copy(&aside, &metrics.data());
+    assert!(metrics.boot(Release::V1_112));
+    let next = metrics.back_up();
+    assert_ne!(next["version"], first.as_str());
+    assert_eq!(next["new_version"], true);
+    assert_eq!(snapshots(metrics.server()), 0, "a snapshot was left");
+    // From now on it is the new one that is continued.
+    assert_eq!(metrics.back_up()["version"], next["version"]);
+    metrics.halt();
+    metrics.restore(&first);
+    assert!(metrics.boot(Release::V1_112));
+    assert_eq!(samples(metrics.server(), "late"), 10);
+}
+
+fn now() -> u64 {
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap();
+    now.as_secs()
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    for (name, content) in files(from) {
+        let path = to.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+}
+
+#[test]
+fn script_output_is_that_of_the_platforms_script() {
+    let Some(metrics) = Metrics::start(Release::V1_112) else {
+        return;
+    };
+    import(metrics.server(), "boat", 1, 10);
+    let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    let printed = metrics
+        .world
+        .ok(&["-o", "script", "victoria-metrics", "list"]);
+    let lines: Vec<_> = printed.lines().collect();
+    assert_eq!(
+        lines[0],
+        "=== Fetching timestamps of last completed incremental backups"
+    );
+    let line = lines[1]
+        .strip_prefix(&format!("{INSTANCE} {version} \""))
+        .unwrap();
+    let date = line.strip_suffix('"').unwrap();
+    let read = jiff::fmt::rfc2822::parse(date);
+    assert!(
+        read.is_ok() && date.ends_with(" GMT") && date.len() == 29,
+        "{date}"
+    );
+    assert_eq!(&lines[2..], ["", "==="]);
+}

@@ -1,0 +1,400 @@
+//! A backup from the server's snapshot to the bucket.
+//!
+//! The steps in the bucket, and why in this order, are in [`plan`](crate::plan). What a SIGKILL leaves:
+//!
+//! - before the completion mark is taken away: the backup before, for every tool, and beside it objects that the next run
+//!   continues with;
+//! - until the manifest is written: the backup before, by its manifest (one of vmbackup got a manifest first);
+//! - after: the new backup, by its manifest; vmrestore wants to see the mark, which the next run puts back.
+//!
+//! A snapshot is left on the server as well; the lease knows its name, and the next run deletes it.
+
+mod outcome;
+mod send;
+mod take;
+
+use std::path::Path;
+
+use jiff::{Timestamp, Zoned};
+use lifeboat_core::progress::Progress;
+use lifeboat_core::size::ByteSize;
+use lifeboat_storage::Condition;
+use lifeboat_storage::transfer::Lane;
+use tokio::sync::Mutex;
+
+use crate::era;
+use crate::error::Error;
+use crate::layout::{MANIFEST, MARK, TIMES};
+use crate::lease::{self, Card, Lease};
+use crate::manifest::{FileEntry, Held, Manifest, Mark};
+use crate::plan::Plan;
+use crate::server::Server;
+use crate::standing::Standing;
+use crate::store::{LATEST, Place};
+
+use self::take::Taken;
+
+pub(crate) use self::outcome::adopted;
+pub use self::outcome::{Forecast, Outcome};
+pub(crate) use self::send::{blocking, stopped};
+
+/// How often the lease is prolonged.
+const PROLONG: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// Which version a backup goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Versions {
+    /// The one whose label the server keeps.
+    ByLabel,
+    /// Always `latest`, of which dated copies are made.
+    Latest,
+}
+
+/// Whether a backup may replace one that is ten times as large.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shrinking {
+    Refused,
+    Allowed,
+}
+
+pub struct Options<'a> {
+    /// The data folder of the server, which is only read.
+    pub data: &'a Path,
+    pub versions: Versions,
+    pub shrinking: Shrinking,
+    /// A version that exists is not replaced by data that goes back less.
+    pub min_history_seconds: u64,
+    pub limit: Option<ByteSize>,
+    pub memory: ByteSize,
+    /// Name and version of this program.
+    pub program: String,
+    /// For people: host, process and command.
+    pub owner: String,
+    /// The run's own identity.
+    pub run: String,
+    /// What labels are made of.
+    pub now: Zoned,
+    pub clock: &'a (dyn Fn() -> Timestamp + Sync),
+}
+
+/// A run under way.
+struct Run<'a, 'b> {
+    server: &'a Server,
+    place: Place<'a>,
+    options: &'a Options<'a>,
+    lease: &'a Mutex<Lease<'b>>,
+    progress: &'a Progress,
+    lane: Lane,
+}
+
+/// Makes the backup. On failure, and when `progress` asks to stop, the bucket holds the backup before, and the snapshot is deleted.
+pub async fn run(
+    server: &Server,
+    place: Place<'_>,
+    options: &Options<'_>,
+    progress: &Progress,
+) -> Result<Outcome, Error> {
+    with_lease(server, place, options, progress, async |run| {
+        let taken = run.take().await?;
+        run.store(taken).await
+    })
+    .await
+}
+
+/// Finds out what [`run`] would do: makes a snapshot, compares, deletes it, and writes nothing but the lease.
+pub async fn forecast(
+    server: &Server,
+    place: Place<'_>,
+    options: &Options<'_>,
+    progress: &Progress,
+) -> Result<Forecast, Error> {
+    with_lease(server, place, options, progress, async |run| {
+        let taken = run.take().await?;
+        Ok(Forecast::new(
+            place,
+            &taken,
+            &Plan::make(&taken.snapshot, &taken.found.stored),
+        ))
+    })
+    .await
+}
+
+/// A dated copy that was made.
+#[derive(Debug)]
+pub struct Copied {
+    pub source: String,
+    pub version: String,
+    pub objects: u64,
+}
+
+/// Makes a dated copy of the version `latest`. On failure what was copied is not complete, and expires.
+pub async fn copy(
+    server: &Server,
+    place: Place<'_>,
+    options: &Options<'_>,
+    progress: &Progress,
+) -> Result<Copied, Error> {
+    with_lease(server, place, options, progress, async |run| {
+        let latest = format!("{}-{LATEST}", place.prefix);
+        let source = crate::restore::source(place, &latest, &options.program).await?;
+        let label = options.now.strftime("%Y%m%d%H%M%S");
+        let version = format!("{}-{label}", place.prefix);
+        run.lease.lock().await.note_version(&version).await?;
+        let objects = crate::copy::run(place, &source, &version, progress).await?;
+        Ok(Copied {
+            source: source.version,
+            version,
+            objects,
+        })
+    })
+    .await
+}
+
+async fn with_lease<T>(
+    server: &Server,
+    place: Place<'_>,
+    options: &Options<'_>,
+    progress: &Progress,
+    work: impl AsyncFnOnce(&Run<'_, '_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let since = (options.clock)();
+    let card = Card {
+        owner: options.owner.clone(),
+        run: options.run.clone(),
+        version: None,
+        since,
+        until: since + lease::TERM,
+        before: Vec::new(),
+        asked: None,
+        snapshot: None,
+    };
+    let (lease, predecessor) = Lease::take(place.bucket, place.lease_key(), card, since).await?;
+    let lease = Mutex::new(lease);
+    let run = Run {
+        server,
+        place,
+        options,
+        lease: &lease,
+        progress,
+        lane: Lane::new(16, options.memory.0, options.limit),
+    };
+    let worked = async {
+        if let Some(predecessor) = &predecessor {
+            run.clean_up_after(predecessor).await?;
+        }
+        work(&run).await
+    };
+    let done = tokio::select! {
+        done = worked => done,
+        lost = keep(&lease, options.clock) => Err(lost),
+        stopped = send::stopped(progress) => Err(stopped),
+    };
+    run.delete_snapshot().await;
+    if let Some(predecessor) = &predecessor
+        && let Err(error) = run.delete_unnoted(predecessor).await
+    {
+        tracing::warn!(%error, "a snapshot of a run that was killed may be left on the server");
+    }
+    if done.is_err() {
+        run.end_uploads().await;
+    }
+    let now = run.now();
+    drop(run);
+    lease.into_inner().release(now).await;
+    done
+}
+
+/// Prolongs the lease for as long as it is ours, and returns when it is not.
+async fn keep(lease: &Mutex<Lease<'_>>, clock: &(dyn Fn() -> Timestamp + Sync)) -> Error {
+    loop {
+        tokio::time::sleep(PROLONG).await;
+        match lease.lock().await.prolong(clock()).await {
+            Ok(()) => {}
+            Err(Error::LeaseLost) => return Error::LeaseLost,
+            Err(error) => tracing::warn!(%error, "the lease was not prolonged"),
+        }
+    }
+}
+
+impl Run<'_, '_> {
+    fn now(&self) -> Timestamp {
+        (self.options.clock)()
+    }
+
+    /// Deletes the snapshot of a run that was killed, also one whose name it did not come to note, and ends its uploads.
+    async fn clean_up_after(&self, before: &Card) -> Result<(), Error> {
+        if let Some(name) = &before.snapshot {
+            self.server.delete_snapshot(name).await?;
+            tracing::info!(
+                snapshot = name,
+                "deleted the snapshot of a run that was killed"
+            );
+        }
+        self.delete_unnoted(before).await?;
+        if let Some(version) = &before.version {
+            let ended = self.place.bucket.end_uploads(&format!("{version}/")).await;
+            if let Err(error) = ended {
+                tracing::info!(%error, "the uploads of a run that was killed were not ended");
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes the snapshot whose name a killed run did not come to note. To be asked again at the end: the server may have been making it for long after
+    /// whoever wanted it was gone.
+    async fn delete_unnoted(&self, before: &Card) -> Result<(), Error> {
+        if before.asked.is_none() {
+            return Ok(());
+        }
+        let mut there = self.server.snapshots().await?;
+        let lease = self.lease.lock().await;
+        there.retain(|name| lease.snapshot() != Some(name));
+        if let Some(name) = before.unnoted(&there) {
+            self.server.delete_snapshot(&name).await?;
+            tracing::info!(
+                snapshot = name,
+                "deleted the snapshot of a run that was killed"
+            );
+        }
+        Ok(())
+    }
+
+    /// Ends what was cut in the middle of an upload: nobody else writes while the lease is ours.
+    async fn end_uploads(&self) {
+        let version = self.lease.lock().await.version().map(str::to_owned);
+        let Some(version) = version else { return };
+        let prefix = format!("{version}/");
+        if let Err(error) = self.place.bucket.end_uploads(&prefix).await {
+            tracing::info!(%error, "unfinished uploads were not ended; the gateway does it in a week");
+        }
+    }
+
+    /// Deletes the run's own snapshot, if there is one. Where that fails, the lease stays with its name.
+    async fn delete_snapshot(&self) {
+        let mut lease = self.lease.lock().await;
+        let Some(name) = lease.snapshot().map(str::to_owned) else {
+            return;
+        };
+        match self.server.delete_snapshot(&name).await {
+            Ok(()) => {
+                if let Err(error) = lease.note_snapshot(None).await {
+                    tracing::info!(%error, "the lease still names a snapshot that is gone");
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, snapshot = name, "the snapshot was not deleted; the next run does it");
+            }
+        }
+    }
+
+    async fn store(&self, taken: Taken) -> Result<Outcome, Error> {
+        let bucket = self.place.bucket;
+        let version = &taken.found.version;
+        let plan = Plan::make(&taken.snapshot, &taken.found.stored);
+        self.lease.lock().await.note_version(version).await?;
+        self.progress.expect(0, plan.upload_size());
+        let series = self.server.series().await;
+        let mut known = taken.found.manifest.clone();
+        let key = |name: &str| format!("{version}/{name}");
+
+        // What vmbackup wrote must be restorable without its mark.
+        if let (Standing::Marked, Some(before)) = (&taken.found.standing, &taken.before) {
+            known = Some(self.write_manifest(version, before, known.as_ref()).await?);
+        }
+        // Servers before 1.90 take every folder for a part, so vmrestore must not restore what is on its way.
+        let mark_goes_first = taken.snapshot.lists().is_empty();
+        if mark_goes_first && taken.found.mark.is_some() {
+            bucket.delete(&key(MARK)).await?;
+        }
+        self.send_held(version, &plan.empty_lists, |path| {
+            crate::parts::empty_list(path).map(<[u8]>::to_vec)
+        })
+        .await?;
+        let sums = self.send_files(version, &plan, &taken).await?;
+
+        let manifest = self.manifest(&taken, sums, series);
+        self.lease.lock().await.prolong(self.now()).await?;
+        if !mark_goes_first && taken.found.mark.is_some() {
+            bucket.delete(&key(MARK)).await?;
+        }
+        // From here the new backup counts.
+        self.write_manifest(version, &manifest, known.as_ref())
+            .await?;
+        self.delete(version, &plan.replaced).await?;
+        self.send_held(version, &plan.held, |path| {
+            taken.snapshot.held.get(path).cloned()
+        })
+        .await?;
+        self.delete(version, &plan.obsolete).await?;
+        let times = manifest.mark.times.clone().unwrap_or_default();
+        bucket.store(&key(TIMES), times, Condition::None).await?;
+        bucket
+            .store(&key(MARK), Vec::new(), Condition::None)
+            .await?;
+        Ok(Outcome::new(self.place, &taken, &plan, manifest))
+    }
+
+    async fn write_manifest(
+        &self,
+        version: &str,
+        manifest: &Manifest,
+        known: Option<&lifeboat_storage::Version>,
+    ) -> Result<lifeboat_storage::Version, Error> {
+        let condition = known.map_or(Condition::Absent, Condition::Unchanged);
+        let key = format!("{version}/{MANIFEST}");
+        match self
+            .place
+            .bucket
+            .store(&key, manifest.write(), condition)
+            .await
+        {
+            Ok(stored) => Ok(stored),
+            Err(error) if matches!(*error.cause, lifeboat_storage::error::Cause::Exists) => {
+                Err(Error::LeaseLost)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn manifest(
+        &self,
+        taken: &Taken,
+        mut sums: std::collections::BTreeMap<String, Vec<u64>>,
+        series: Option<u64>,
+    ) -> Manifest {
+        let completed = self.now();
+        let files = taken.snapshot.files.iter();
+        let files = files.map(|(path, size)| {
+            let slices = sums.remove(path).unwrap_or_default();
+            (
+                path.clone(),
+                FileEntry {
+                    size: *size,
+                    slices,
+                },
+            )
+        });
+        let held = taken.snapshot.held.iter();
+        let held = held.map(|(path, content)| (path.clone(), Held(content.clone())));
+        let layout = era::of_layout(taken.snapshot.paths(), &taken.inventory.parts);
+        Manifest {
+            format: Manifest::FORMAT,
+            program: self.options.program.clone(),
+            instance: self.place.instance.to_owned(),
+            server: taken.vitals.version,
+            layout,
+            snapshot: Some(taken.name.clone()),
+            taken: taken.at,
+            completed,
+            rows: Some(taken.summary.rows),
+            range: taken.summary.range,
+            mark: Mark {
+                size: 0,
+                times: Some(outcome::times(&taken.name, taken.at, completed)),
+            },
+            series,
+            files: files.collect(),
+            held: held.collect(),
+        }
+    }
+}

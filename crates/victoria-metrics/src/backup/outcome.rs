@@ -1,0 +1,149 @@
+//! What a backup came to, and what it would come to.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::Taken;
+use crate::era;
+use crate::generation::Decision;
+use crate::manifest::{FileEntry, Held, Manifest, Mark};
+use crate::parts::Summary;
+use crate::plan::Plan;
+use crate::store::{Found, Place, Survey};
+
+/// A backup that is complete.
+#[derive(Debug)]
+pub struct Outcome {
+    pub version: String,
+    pub decision: Decision,
+    pub manifest: Manifest,
+    pub objects_sent: u64,
+    pub bytes_sent: u64,
+    pub objects_kept: u64,
+    pub objects_deleted: u64,
+}
+
+/// What a backup would do.
+#[derive(Debug)]
+pub struct Forecast {
+    pub version: String,
+    pub decision: Decision,
+    pub rows: u64,
+    pub size: u64,
+    pub objects_to_send: u64,
+    pub bytes_to_send: u64,
+    pub objects_kept: u64,
+    pub objects_to_delete: u64,
+    pub instance: String,
+}
+
+impl Outcome {
+    pub(super) fn new(_place: Place<'_>, taken: &Taken, plan: &Plan, manifest: Manifest) -> Self {
+        Self {
+            version: taken.found.version.clone(),
+            decision: taken.decision.clone(),
+            manifest,
+            objects_sent: (plan.uploads.len() + plan.held.len()) as u64,
+            bytes_sent: plan.upload_size(),
+            objects_kept: plan.kept.len() as u64,
+            objects_deleted: (plan.obsolete.len() + plan.replaced.len()) as u64,
+        }
+    }
+}
+
+impl Forecast {
+    pub(super) fn new(place: Place<'_>, taken: &Taken, plan: &Plan) -> Self {
+        Self {
+            version: taken.found.version.clone(),
+            decision: taken.decision.clone(),
+            rows: taken.summary.rows,
+            size: taken.snapshot.size(),
+            objects_to_send: (plan.uploads.len() + plan.held.len()) as u64,
+            bytes_to_send: plan.upload_size(),
+            objects_kept: plan.kept.len() as u64,
+            objects_to_delete: plan.obsolete.len() as u64,
+            instance: place.instance.to_owned(),
+        }
+    }
+}
+
+/// The manifest of what another program wrote: its objects, without checksums.
+pub(crate) fn adopted(
+    place: Place<'_>,
+    found: &Found,
+    survey: &Survey,
+    summary: Option<Summary>,
+    program: &str,
+) -> Manifest {
+    let held: BTreeMap<String, Held> = survey
+        .held
+        .iter()
+        .map(|(path, content)| (path.clone(), Held(content.clone())))
+        .collect();
+    let files = survey
+        .files
+        .iter()
+        .filter(|(path, _)| !held.contains_key(*path));
+    let files = files.map(|(path, file)| {
+        let entry = FileEntry {
+            size: file.size,
+            slices: Vec::new(),
+        };
+        (path.to_owned(), entry)
+    });
+    let completed = found
+        .mark
+        .as_ref()
+        .map_or(Timestamp::UNIX_EPOCH, |mark| mark.modified);
+    Manifest {
+        format: Manifest::FORMAT,
+        program: program.to_owned(),
+        instance: place.instance.to_owned(),
+        server: None,
+        layout: era::of_layout(survey.files.paths(), &survey.inventory.parts),
+        snapshot: None,
+        taken: completed,
+        completed,
+        rows: summary.map(|summary| summary.rows),
+        range: summary.and_then(|summary| summary.range),
+        mark: Mark {
+            size: found.mark.as_ref().map_or(0, |mark| mark.size.0),
+            times: found
+                .times
+                .as_ref()
+                .map(|times| String::from_utf8_lossy(&times.bytes).into_owned()),
+        },
+        series: None,
+        files: files.collect(),
+        held,
+    }
+}
+
+/// The object of vmbackup that says when: `created_at` is the time in the name of the snapshot.
+pub(super) fn times(snapshot: &str, at: Timestamp, completed: Timestamp) -> String {
+    let named = snapshot
+        .split('-')
+        .next()
+        .and_then(|time| jiff::civil::DateTime::strptime("%Y%m%d%H%M%S", time).ok())
+        .and_then(|time| time.to_zoned(TimeZone::UTC).ok())
+        .map_or(at, |zoned| zoned.timestamp());
+    let text = |at: Timestamp| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    serde_json::json!({"created_at": text(named), "completed_at": text(completed)}).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_those_of_vmbackup() {
+        let at = Timestamp::UNIX_EPOCH;
+        let completed = "2023-11-28T16:00:09.5Z".parse().unwrap();
+        assert_eq!(
+            times("20231128160000-18EB55436EA85716", at, completed),
+            r#"{"completed_at":"2023-11-28T16:00:09Z","created_at":"2023-11-28T16:00:00Z"}"#
+        );
+    }
+}

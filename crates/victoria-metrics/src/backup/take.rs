@@ -1,0 +1,196 @@
+//! A snapshot, made, counted and judged, and the version that it goes to.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use lifeboat_core::size::ByteSize;
+
+use super::{Run, Shrinking, Versions, outcome, send};
+use crate::error::Error;
+use crate::generation::Decision;
+use crate::manifest::Manifest;
+use crate::parts::{Inventory, Summary};
+use crate::server::Vitals;
+use crate::snapshot::Snapshot;
+use crate::standing::Standing;
+use crate::store::{Found, LATEST};
+
+/// A snapshot, counted, and the version that it goes to.
+pub(super) struct Taken {
+    pub(super) name: String,
+    pub(super) at: Timestamp,
+    pub(super) snapshot: Snapshot,
+    pub(super) inventory: Inventory,
+    pub(super) summary: Summary,
+    pub(super) vitals: Vitals,
+    pub(super) decision: Decision,
+    pub(super) found: Found,
+    pub(super) before: Option<Manifest>,
+}
+
+impl Run<'_, '_> {
+    /// Makes the snapshot, counts what is in it, and finds the version that it belongs to.
+    pub(super) async fn take(&self) -> Result<Taken, Error> {
+        let existing = self.place.versions().await?;
+        let labels: BTreeSet<String> = existing
+            .iter()
+            .filter_map(|version| version.rsplit('-').next())
+            .map(str::to_owned)
+            .collect();
+        let now = &self.options.now;
+        let mut decision = match self.options.versions {
+            Versions::Latest => Decision::Continue(LATEST.to_owned()),
+            Versions::ByLabel => {
+                Decision::by_label(self.server.generation(self.now()).await?, &labels, now)
+            }
+        };
+        loop {
+            let version = format!("{}-{}", self.place.prefix, decision.label());
+            let found = self.place.look(&version).await?;
+            if let Some(object) = found.stored.strange.first() {
+                return Err(Error::SomethingElse {
+                    prefix: version,
+                    object: object.clone(),
+                });
+            }
+            let before = self.manifest_before(&found).await?;
+            let taken = self.snapshot(decision, found, before).await?;
+            if self.options.versions == Versions::Latest {
+                return Ok(taken);
+            }
+            let range = taken.before.as_ref().and_then(|before| before.range);
+            let decided = taken
+                .decision
+                .clone()
+                .by_range(taken.summary.range, range, &labels, now);
+            if decided == taken.decision {
+                return Ok(taken);
+            }
+            // Another version, whose label has to be in the snapshot.
+            self.delete_snapshot().await;
+            decision = decided;
+        }
+    }
+
+    async fn snapshot(
+        &self,
+        decision: Decision,
+        found: Found,
+        before: Option<Manifest>,
+    ) -> Result<Taken, Error> {
+        if self.options.versions == Versions::ByLabel {
+            self.server
+                .keep_generation(decision.label(), self.now())
+                .await?;
+        }
+        self.server.flush().await;
+        let vitals = self.server.vitals().await?;
+        let name = {
+            let mut lease = self.lease.lock().await;
+            let before = self.server.snapshots().await?;
+            lease.note_wish(before, self.now()).await?;
+            let name = self.server.create_snapshot().await?;
+            lease.note_snapshot(Some(name.clone())).await?;
+            name
+        };
+        let at = self.now();
+        let snapshot = send::blocking({
+            let (data, name) = (self.options.data.to_owned(), name.clone());
+            move || Snapshot::read(&data, &name)
+        })
+        .await?;
+        let inventory = Inventory::take(snapshot.paths(), &snapshot.lists());
+        if !inventory.faults.is_empty() {
+            let faults = inventory.faults;
+            return Err(Error::BrokenSnapshot { faults });
+        }
+        let summary = inventory
+            .summary(|path| std::fs::read(snapshot.path(path)).ok())
+            .map_err(|fault| Error::BrokenSnapshot {
+                faults: vec![fault],
+            })?;
+        let after = self.server.vitals().await?;
+        let taken = Taken {
+            name,
+            at,
+            snapshot,
+            inventory,
+            summary,
+            vitals: after.clone(),
+            decision,
+            found,
+            before,
+        };
+        self.judge(&taken, &vitals, &after)?;
+        Ok(taken)
+    }
+
+    /// A snapshot that lacks what the server has, or a backup that would lose what there was, is refused.
+    fn judge(&self, taken: &Taken, before: &Vitals, after: &Vitals) -> Result<(), Error> {
+        // Merges and the retention take samples away meanwhile, so the smaller of both counts.
+        let expected = before.rows.min(after.rows).unwrap_or(0);
+        let found = taken.summary.rows;
+        if found < expected {
+            return Err(Error::FewSamples { found, expected });
+        }
+        let size = ByteSize(taken.snapshot.size());
+        if let Some(manifest) = &taken.before {
+            let there = ByteSize(manifest.size());
+            if self.options.shrinking == Shrinking::Refused && size.0 < there.0 / 10 {
+                return Err(Error::Shrunk {
+                    found: size,
+                    before: there,
+                });
+            }
+            let wanted = self.options.min_history_seconds;
+            let history = taken.summary.range.map_or(0, |(first, _)| {
+                u64::try_from(taken.at.as_second() - first.as_second()).unwrap_or(0)
+            });
+            if history < wanted {
+                return Err(Error::Young {
+                    instance: self.place.instance.to_owned(),
+                    found: history,
+                    wanted,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The description of the backup that is there, made from its objects where another program wrote it. None where there is none that restores.
+    async fn manifest_before(&self, found: &Found) -> Result<Option<Manifest>, Error> {
+        match &found.standing {
+            Standing::Whole(manifest) => Ok(Some((**manifest).clone())),
+            Standing::Incomplete(_) => Ok(None),
+            Standing::Marked => match self.place.survey(found).await {
+                Ok(survey) => {
+                    let paths = survey.inventory.counted_in();
+                    let read = self
+                        .place
+                        .contents(&found.version, &survey.files, paths)
+                        .await?;
+                    let summary = survey
+                        .inventory
+                        .summary(|path| read.get(path).cloned())
+                        .ok();
+                    Ok(Some(outcome::adopted(
+                        self.place,
+                        found,
+                        &survey,
+                        summary,
+                        &self.options.program,
+                    )))
+                }
+                Err(Error::Damaged { faults, .. }) => {
+                    tracing::warn!(
+                        version = found.version,
+                        faults = faults.len(),
+                        "the backup that is there would not restore, and is replaced"
+                    );
+                    Ok(None)
+                }
+                Err(error) => Err(error),
+            },
+        }
+    }
+}

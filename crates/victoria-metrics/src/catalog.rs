@@ -1,0 +1,113 @@
+//! What can be restored of an instance, as the one record that describes every store's backups.
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use lifeboat_core::backup::{Backup, Consistency, State, Store};
+use lifeboat_core::size::ByteSize;
+
+use crate::error::Error;
+use crate::standing::Standing;
+use crate::store::{Found, Place};
+
+/// Versions that are looked at at a time.
+const AT_A_TIME: usize = 8;
+
+/// Returns all versions of an instance that the bucket holds something of, the oldest label first.
+pub async fn list(place: Place<'_>) -> Result<Vec<Backup>, Error> {
+    let versions = place.versions().await?;
+    futures::stream::iter(versions)
+        .map(|version| async move {
+            let found = place.look(&version).await?;
+            Ok::<_, Error>(record(place, &found))
+        })
+        .buffered(AT_A_TIME)
+        .try_collect()
+        .await
+}
+
+/// The record of a version, from what lies there.
+pub fn record(place: Place<'_>, found: &Found) -> Backup {
+    let mark = found.mark.as_ref().map(|mark| mark.modified);
+    let mut record = Backup {
+        store: Store::VictoriaMetrics,
+        instance: Some(place.instance.to_owned()),
+        name: found.version.clone(),
+        state: State::Completed,
+        taken: None,
+        completed: mark,
+        size: ByteSize(found.stored.size()),
+        counts: BTreeMap::new(),
+        checksum: None,
+        writer: None,
+        consistency: Some(Consistency::Snapshot),
+    };
+    match &found.standing {
+        Standing::Whole(manifest) => {
+            record.taken = Some(manifest.taken);
+            record.completed = Some(mark.unwrap_or(manifest.completed));
+            record.size = ByteSize(manifest.size());
+            record.writer = Some(manifest.program.clone());
+            let counts = [("samples", manifest.rows), ("series", manifest.series)];
+            for (name, count) in counts {
+                record
+                    .counts
+                    .extend(count.map(|count| (name.to_owned(), count)));
+            }
+        }
+        Standing::Marked => {
+            record.taken = found.times.as_ref().and_then(|times| created(&times.bytes));
+            record.writer = Some("vmbackup".to_owned());
+        }
+        Standing::Incomplete(reason) => {
+            record.state = State::Incomplete(reason.clone());
+            record.completed = None;
+        }
+    }
+    record
+}
+
+/// When vmbackup says that the snapshot was made.
+fn created(times: &[u8]) -> Option<Timestamp> {
+    let times: serde_json::Value = serde_json::from_slice(times).ok()?;
+    times.get("created_at")?.as_str()?.parse().ok()
+}
+
+/// Returns the whole name of a version: `latest` stands for the newest that is complete, a label alone for its version.
+pub async fn find(place: Place<'_>, version: &str) -> Result<String, Error> {
+    let versions = place.versions().await?;
+    let version = version.trim_end_matches('/');
+    if versions.iter().any(|found| found == version) {
+        return Ok(version.to_owned());
+    }
+    let labelled = format!("{}-{version}", place.prefix);
+    if versions.contains(&labelled) {
+        return Ok(labelled);
+    }
+    if version == "latest" {
+        let backups = list(place).await?;
+        let newest = backups
+            .into_iter()
+            .filter(|backup| backup.state == State::Completed)
+            .max_by_key(|backup| backup.completed);
+        if let Some(newest) = newest {
+            return Ok(newest.name);
+        }
+    }
+    let mut nearest: Vec<(usize, String)> = versions
+        .into_iter()
+        .map(|found| (strsim::damerau_levenshtein(&found, version), found))
+        .collect();
+    nearest.sort();
+    Err(Error::UnknownVersion {
+        version: version.to_owned(),
+        instance: place.instance.to_owned(),
+        bucket: place.bucket.name().to_owned(),
+        nearest: nearest
+            .into_iter()
+            .take(3)
+            .map(|(_, found)| found)
+            .collect(),
+    })
+}

@@ -1,0 +1,201 @@
+//! What can go wrong with a backup or a restore of metrics.
+
+use std::io;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use lifeboat_core::error::Kind;
+use lifeboat_core::size::ByteSize;
+use lifeboat_storage::transfer::TransferError;
+
+use crate::era::Version;
+use crate::files::Fault;
+use crate::manifest::Unusable;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Storage(#[from] lifeboat_storage::Error),
+
+    #[error("no answer from the server of `{instance}` at {url}")]
+    Unreachable {
+        instance: String,
+        url: String,
+        #[source]
+        source: reqwest::Error,
+    },
+    #[error("the server of `{instance}` at {url} refused to {doing}: {reply}")]
+    Refused {
+        instance: String,
+        url: String,
+        doing: &'static str,
+        reply: String,
+    },
+    #[error(
+        "the server of `{instance}` at {url} did not accept the credentials to {doing}: {reply}"
+    )]
+    Unauthorized {
+        instance: String,
+        url: String,
+        doing: &'static str,
+        reply: String,
+    },
+    #[error(
+        "the server of `{instance}` at {url} answered something else than expected when asked to {doing}: {reply}"
+    )]
+    Strange {
+        instance: String,
+        url: String,
+        doing: &'static str,
+        reply: String,
+    },
+
+    #[error("the snapshot cannot be read at `{path}`")]
+    Snapshot {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the snapshot in `{folder}` holds no samples")]
+    EmptySnapshot { folder: PathBuf },
+    #[error("the snapshot does not hold what it should: {}", list(faults))]
+    BrokenSnapshot { faults: Vec<Fault> },
+    #[error("the snapshot holds {found} samples, and the server has {expected}")]
+    FewSamples { found: u64, expected: u64 },
+    #[error(
+        "the snapshot has {found}, less than a tenth of the {before} of the backup that it would replace"
+    )]
+    Shrunk { found: ByteSize, before: ByteSize },
+    #[error(
+        "the data of `{instance}` goes back {found} seconds, and its backup is replaced only by one of at least {wanted}"
+    )]
+    Young {
+        instance: String,
+        found: u64,
+        wanted: u64,
+    },
+
+    #[error("`{prefix}` holds something else than a backup of metrics: `{object}`")]
+    SomethingElse { prefix: String, object: String },
+    #[error("backups of this instance are being written by {owner}, since {since}")]
+    Held {
+        owner: String,
+        since: Timestamp,
+        until: Timestamp,
+    },
+    #[error("another run has taken over the backups of this instance")]
+    LeaseLost,
+
+    #[error("no backup `{version}` of `{instance}` in bucket `{bucket}`")]
+    UnknownVersion {
+        version: String,
+        instance: String,
+        bucket: String,
+        nearest: Vec<String>,
+    },
+    #[error("`{version}` is not complete: {reason}")]
+    Incomplete { version: String, reason: String },
+    #[error("the manifest of `{version}` cannot be used")]
+    Manifest {
+        version: String,
+        #[source]
+        source: Unusable,
+    },
+    #[error("`{version}` is damaged: {}", list(faults))]
+    Damaged { version: String, faults: Vec<Fault> },
+    #[error("a server of {server} cannot be given what {writer} wrote: {reason}")]
+    TooOld {
+        server: Version,
+        writer: Version,
+        reason: &'static str,
+    },
+
+    #[error("the data in `{}` is in use by a server", path.display())]
+    InUse { path: PathBuf },
+    #[error("`{}` is not a folder that a restore can go to", path.display())]
+    Target {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the restore needs {needed}, and `{}` has {free} left", path.display())]
+    NoSpace {
+        path: PathBuf,
+        needed: ByteSize,
+        free: ByteSize,
+    },
+    #[error("cannot {doing} `{}`", path.display())]
+    File {
+        doing: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("another restore, of `{version}`, was begun in `{}` and has not ended", path.display())]
+    Unfinished { version: String, path: PathBuf },
+    #[error("nothing was restored into `{}` that could be undone", path.display())]
+    NothingToUndo { path: PathBuf },
+    #[error("nothing was restored into `{}` that waits to be confirmed", path.display())]
+    NothingToConfirm { path: PathBuf },
+    #[error("the server has {found} samples, and the backup {expected}")]
+    NotRestored { found: u64, expected: u64 },
+    #[error("stopped")]
+    Stopped,
+}
+
+/// The first of many, and how many there are.
+fn list(faults: &[Fault]) -> String {
+    match faults {
+        [] => String::new(),
+        [one] => one.to_string(),
+        [first, rest @ ..] => format!("{first}, and {} more", rest.len()),
+    }
+}
+
+impl Error {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Storage(error) => error.kind(),
+            Self::Unreachable { .. }
+            | Self::Refused { .. }
+            | Self::NoSpace { .. }
+            | Self::LeaseLost
+            | Self::File { .. }
+            | Self::Stopped => Kind::Unavailable,
+            Self::Unauthorized { .. } | Self::TooOld { .. } | Self::Target { .. } => Kind::Invalid,
+            Self::UnknownVersion { .. }
+            | Self::NothingToUndo { .. }
+            | Self::NothingToConfirm { .. } => Kind::NotFound,
+            Self::Held { .. }
+            | Self::InUse { .. }
+            | Self::Unfinished { .. }
+            | Self::Young { .. }
+            | Self::SomethingElse { .. } => Kind::Conflict,
+            Self::Snapshot { .. }
+            | Self::Strange { .. }
+            | Self::EmptySnapshot { .. }
+            | Self::BrokenSnapshot { .. }
+            | Self::FewSamples { .. }
+            | Self::Shrunk { .. }
+            | Self::Incomplete { .. }
+            | Self::Manifest { .. }
+            | Self::Damaged { .. }
+            | Self::NotRestored { .. } => Kind::Damaged,
+        }
+    }
+
+    pub(crate) fn transfer(
+        path: impl Into<PathBuf>,
+        doing: &'static str,
+    ) -> impl FnOnce(TransferError) -> Self {
+        let path = path.into();
+        move |error| match error {
+            TransferError::File(source) => Self::File {
+                doing,
+                path,
+                source,
+            },
+            TransferError::Store(error) => Self::Storage(error),
+        }
+    }
+}

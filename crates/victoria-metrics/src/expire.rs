@@ -1,0 +1,205 @@
+//! Which dated copies are kept, and how the others go.
+//!
+//! The rule is that of the platform's current chart: the newest copies, and beyond them the newest of each of the last weeks. Weeks are counted
+//! in whole sevens of days since 1970. What is no copy with a time in its name is never touched.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+use crate::error::Error;
+use crate::layout::{MANIFEST, MARK};
+use crate::store::{LATEST, Place};
+
+/// How many are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    pub last_daily: u64,
+    pub last_weekly: u64,
+}
+
+/// What becomes of one copy, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// One of the newest.
+    Daily,
+    /// The newest of its week.
+    Weekly,
+    /// Held by a mark of vmbackupmanager.
+    Locked,
+    /// Not a copy with a time in its name.
+    NoCopy,
+    /// The newest that is complete.
+    Newest,
+    Expire,
+}
+
+/// A version, as far as the rule looks at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copy {
+    pub version: String,
+    pub label: String,
+    pub complete: bool,
+    pub locked: bool,
+}
+
+impl Policy {
+    /// Returns one verdict for each, in the order given.
+    pub fn judge(&self, copies: &[Copy]) -> Vec<Verdict> {
+        let mut newest_first: Vec<usize> = (0..copies.len())
+            .filter(|at| copies[*at].complete && day(&copies[*at].label).is_some())
+            .collect();
+        newest_first.sort_by(|a, b| copies[*b].label.cmp(&copies[*a].label));
+        let mut verdicts: Vec<Verdict> = copies
+            .iter()
+            .map(|copy| {
+                if copy.locked {
+                    Verdict::Locked
+                } else if day(&copy.label).is_none() {
+                    Verdict::NoCopy
+                } else {
+                    Verdict::Expire
+                }
+            })
+            .collect();
+        let mut weeks = BTreeSet::new();
+        for (place, at) in newest_first.iter().enumerate() {
+            let week = day(&copies[*at].label).unwrap_or(0).div_euclid(7);
+            let verdict = if (place as u64) < self.last_daily {
+                Verdict::Daily
+            } else if !weeks.contains(&week) && (weeks.len() as u64) < self.last_weekly {
+                Verdict::Weekly
+            } else if place == 0 {
+                Verdict::Newest
+            } else {
+                continue;
+            };
+            if verdict == Verdict::Weekly {
+                weeks.insert(week);
+            }
+            if verdicts[*at] == Verdict::Expire {
+                verdicts[*at] = verdict;
+            }
+        }
+        // What is not complete and newer than all that is may still be under way.
+        let newest = newest_first.first().map(|at| copies[*at].label.clone());
+        for (verdict, copy) in verdicts.iter_mut().zip(copies) {
+            let is_newer = newest.as_ref().is_none_or(|newest| copy.label > *newest);
+            if *verdict == Verdict::Expire && !copy.complete && is_newer {
+                *verdict = Verdict::Newest;
+            }
+        }
+        verdicts
+    }
+}
+
+/// Days since 1970 of a label.
+fn day(label: &str) -> Option<i64> {
+    if label == LATEST {
+        return None;
+    }
+    let time = DateTime::strptime("%Y%m%d%H%M%S", label).ok()?;
+    let at: Timestamp = time.to_zoned(TimeZone::UTC).ok()?.timestamp();
+    Some(at.as_second().div_euclid(86_400))
+}
+
+/// Deletes a version: its completion mark first, so that no tool restores half of it, its manifest last, so that what is left can be told.
+/// Cut anywhere, it can be run again.
+pub async fn delete(place: Place<'_>, version: &str) -> Result<(), Error> {
+    let bucket = place.bucket;
+    bucket.delete(&format!("{version}/{MARK}")).await?;
+    let manifest = format!("{version}/{MANIFEST}");
+    let entries = bucket.list_below(&format!("{version}/")).await?;
+    let keys = entries.into_iter().map(|entry| entry.key);
+    let keys: Vec<String> = keys.filter(|key| *key != manifest).collect();
+    bucket.delete_many(keys).await?;
+    Ok(bucket.delete(&manifest).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn copy(label: &str) -> Copy {
+        Copy {
+            version: format!("victoria-metrics-0-{label}"),
+            label: label.to_owned(),
+            complete: true,
+            locked: false,
+        }
+    }
+
+    fn days(count: i64) -> Vec<Copy> {
+        let begin = Timestamp::from_second(1_700_000_000).unwrap();
+        (0..count)
+            .map(|number| {
+                let at = begin + jiff::SignedDuration::from_hours(24 * number);
+                copy(&at.strftime("%Y%m%d%H%M%S").to_string())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn seven_days_and_four_weeks_are_kept() {
+        let policy = Policy {
+            last_daily: 7,
+            last_weekly: 4,
+        };
+        let verdicts = policy.judge(&days(60));
+        let count = |wanted| {
+            verdicts
+                .iter()
+                .filter(|verdict| **verdict == wanted)
+                .count()
+        };
+        assert_eq!((count(Verdict::Daily), count(Verdict::Weekly)), (7, 4));
+        assert!(
+            verdicts[53..]
+                .iter()
+                .all(|verdict| *verdict == Verdict::Daily)
+        );
+        assert!(
+            verdicts[..20]
+                .iter()
+                .all(|verdict| *verdict == Verdict::Expire)
+        );
+    }
+
+    #[test]
+    fn what_is_no_copy_or_is_held_stays_and_what_is_half_goes_unless_it_is_the_newest() {
+        use Verdict::{Expire, Locked, Newest, NoCopy};
+
+        let mut copies = days(4);
+        copies[0].locked = true;
+        copies[1].complete = false;
+        copies[3].complete = false;
+        copies.push(copy(LATEST));
+        copies.push(copy("20231399000000"));
+        let policy = Policy {
+            last_daily: 0,
+            last_weekly: 0,
+        };
+        assert_eq!(
+            policy.judge(&copies),
+            [Locked, Expire, Newest, Newest, NoCopy, NoCopy]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn the_newest_complete_copy_always_stays(count in 1_i64..40, last_daily in 0_u64..9, last_weekly in 0_u64..6, half in prop::collection::vec(any::<bool>(), 40)) {
+            let mut copies = days(count);
+            for (copy, half) in copies.iter_mut().zip(half) {
+                copy.complete = !half;
+            }
+            let verdicts = Policy { last_daily, last_weekly }.judge(&copies);
+            if let Some(newest) = copies.iter().rposition(|copy| copy.complete) {
+                prop_assert_ne!(verdicts[newest], Verdict::Expire);
+            }
+        }
+    }
+}

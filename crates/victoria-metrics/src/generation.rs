@@ -1,0 +1,131 @@
+//! Which version a backup belongs to.
+//!
+//! The label of the version is kept in the server itself, as a sample: a server whose data was emptied has none, so its next backup begins a new version
+//! and the one before stays. A restore brings the label of its version back.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use jiff::{ToSpan, Zoned};
+
+/// What a backup continues or begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    Continue(String),
+    Begin { label: String, why: Why },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The server has no label: its data is new, or was emptied.
+    NoLabel,
+    /// The version has samples that are later than all of the server: continuing it would lose them.
+    Behind,
+}
+
+impl Decision {
+    pub fn label(&self) -> &str {
+        match self {
+            Self::Continue(label) | Self::Begin { label, .. } => label,
+        }
+    }
+
+    /// By what the server says.
+    pub fn by_label(kept: Option<String>, existing: &BTreeSet<String>, now: &Zoned) -> Self {
+        match kept {
+            Some(label) => Self::Continue(label),
+            None => Self::Begin {
+                label: fresh(existing, now),
+                why: Why::NoLabel,
+            },
+        }
+    }
+
+    /// By what the snapshot holds beside what the version holds.
+    #[must_use]
+    pub fn by_range(
+        self,
+        in_snapshot: Option<(Timestamp, Timestamp)>,
+        in_version: Option<(Timestamp, Timestamp)>,
+        existing: &BTreeSet<String>,
+        now: &Zoned,
+    ) -> Self {
+        let is_behind = match (in_snapshot, in_version) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some((_, here)), Some((_, there))) => here < there,
+        };
+        match self {
+            Self::Continue(_) if is_behind => Self::Begin {
+                label: fresh(existing, now),
+                why: Why::Behind,
+            },
+            decision => decision,
+        }
+    }
+}
+
+/// The time, or the first second after it that no version has.
+fn fresh(existing: &BTreeSet<String>, now: &Zoned) -> String {
+    let mut at = now.clone();
+    loop {
+        let label = at.strftime("%Y%m%d%H%M%S").to_string();
+        if !existing.contains(&label) {
+            return label;
+        }
+        match at.checked_add(1.second()) {
+            Ok(next) => at = next,
+            Err(_) => return label,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Zoned {
+        "2023-11-28T16:00:00[UTC]".parse().unwrap()
+    }
+
+    fn range(last: &str) -> (Timestamp, Timestamp) {
+        (Timestamp::UNIX_EPOCH, last.parse().unwrap())
+    }
+
+    #[test]
+    fn a_server_without_a_label_begins_a_version_that_nobody_has() {
+        let existing = BTreeSet::from(["20231128160000".to_owned()]);
+        let decision = Decision::by_label(None, &existing, &now());
+        assert_eq!(
+            decision,
+            Decision::Begin {
+                label: "20231128160001".to_owned(),
+                why: Why::NoLabel
+            }
+        );
+    }
+
+    #[test]
+    fn a_version_is_continued_unless_it_has_what_the_server_lacks() {
+        let existing = BTreeSet::from(["20220101000000".to_owned()]);
+        let decide = |here, there| {
+            Decision::by_label(Some("20220101000000".to_owned()), &existing, &now()).by_range(
+                here,
+                there,
+                &existing,
+                &now(),
+            )
+        };
+        let [early, late] =
+            ["2023-01-01T00:00:00Z", "2023-02-01T00:00:00Z"].map(|last| Some(range(last)));
+        let continued = Decision::Continue("20220101000000".to_owned());
+        assert_eq!(decide(late, early), continued);
+        assert_eq!(decide(early, early), continued);
+        assert_eq!(decide(early, None), continued);
+        for begun in [decide(early, late), decide(None, early)] {
+            let why = Why::Behind;
+            let label = "20231128160000".to_owned();
+            assert_eq!(begun, Decision::Begin { label, why });
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! A backup back into the data folder of a server that does not run.
+//!
+//! Everything is checked before anything is touched: what is stored, that a server can open it, that it fits. The files are prepared beside the data;
+//! parts that the data has already are shared with it, once their bytes were compared. Then folders are renamed. What a SIGKILL leaves: the
+//! old data, and files that the next run compares and goes on with; or, between two renames, a folder that no server opens and that the next run
+//! finishes. See [`target`](crate::target).
+
+mod prepare;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use jiff::Timestamp;
+use lifeboat_core::progress::Progress;
+use lifeboat_core::size::ByteSize;
+
+use crate::backup::adopted;
+use crate::catalog;
+use crate::era::{self, Version};
+use crate::error::Error;
+use crate::files::Fault;
+use crate::layout::Slice;
+use crate::manifest::Manifest;
+use crate::parts::Inventory;
+use crate::standing::Standing;
+use crate::store::Place;
+use crate::target::{Journal, Room, State, Target};
+
+pub use self::prepare::Prepared;
+
+pub struct Options<'a> {
+    /// The data folder of the server.
+    pub data: &'a Path,
+    /// Of the server that will open it, where it is known.
+    pub server: Option<Version>,
+    pub room: RoomWish,
+    pub limit: Option<ByteSize>,
+    pub memory: ByteSize,
+    pub program: String,
+    pub now: Timestamp,
+}
+
+/// Where the new data may be prepared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoomWish {
+    /// Beside the old, or not at all.
+    Beside,
+    /// In place of the old where there is no room beside it.
+    InPlaceIfNeeded,
+}
+
+/// A backup that was looked over and found to be whole.
+#[derive(Debug)]
+pub struct Source {
+    pub version: String,
+    pub manifest: Manifest,
+    /// Whether the manifest is ours, with checksums, or was made up from what vmbackup left.
+    pub checked_by: CheckedBy,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckedBy {
+    /// Size and checksum of every object.
+    Manifest,
+    /// Size of every object, and all files of all parts that the lists name.
+    Listing,
+}
+
+/// What a restore will do.
+#[derive(Debug)]
+pub struct Plan {
+    pub source: Source,
+    pub size: u64,
+    pub room: Room,
+    /// Bytes that the volume has left.
+    pub free: u64,
+    /// What is in the data folder now.
+    pub replaces: Replaces,
+    /// Of the server that wrote the backup, or the oldest whose files look so.
+    pub writer: Version,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replaces {
+    Nothing,
+    /// Bytes of data.
+    Data(u64),
+}
+
+/// Looks a backup over. Nothing but whole ones pass.
+pub async fn source(place: Place<'_>, version: &str, program: &str) -> Result<Source, Error> {
+    let version = catalog::find(place, version).await?;
+    let found = place.look(&version).await?;
+    let (manifest, checked_by) = match &found.standing {
+        Standing::Incomplete(reason) => {
+            let reason = reason.clone();
+            return Err(Error::Incomplete { version, reason });
+        }
+        Standing::Whole(manifest) => ((**manifest).clone(), CheckedBy::Manifest),
+        Standing::Marked => {
+            let survey = place.survey(&found).await?;
+            let counted = survey.inventory.counted_in();
+            let read = place.contents(&version, &survey.files, counted).await?;
+            let summary = survey.inventory.summary(|path| read.get(path).cloned());
+            let summary = summary.map_err(|fault| Error::Damaged {
+                version: version.clone(),
+                faults: vec![fault],
+            })?;
+            let manifest = adopted(place, &found, &survey, Some(summary), program);
+            (manifest, CheckedBy::Listing)
+        }
+    };
+    let inventory = Inventory::take(manifest.paths(), &manifest.lists());
+    if !inventory.faults.is_empty() {
+        let faults = inventory.faults;
+        return Err(Error::Damaged { version, faults });
+    }
+    Ok(Source {
+        version,
+        manifest,
+        checked_by,
+    })
+}
+
+/// Refuses what a server could not open.
+pub fn check_server(source: &Source, server: Option<Version>) -> Result<Version, Error> {
+    let writer = source.manifest.server.unwrap_or(source.manifest.layout);
+    let writer = writer.max(source.manifest.layout);
+    if let Some(server) = server
+        && let Some(reason) = era::refusal(writer, server)
+    {
+        return Err(Error::TooOld {
+            server,
+            writer,
+            reason,
+        });
+    }
+    Ok(writer)
+}
+
+/// Finds out what a restore would do. Changes nothing.
+pub async fn plan(place: Place<'_>, version: &str, options: &Options<'_>) -> Result<Plan, Error> {
+    let source = source(place, version, &options.program).await?;
+    let server = match options.server {
+        Some(server) => Some(server),
+        None => prepare::server_of(options.data),
+    };
+    let writer = check_server(&source, server)?;
+    prepare::plan(source, writer, options)
+}
+
+/// Carries a plan out. `progress` can ask to stop until folders are renamed; then the data is as it was.
+pub async fn run(
+    place: Place<'_>,
+    plan: &Plan,
+    options: &Options<'_>,
+    progress: &Progress,
+) -> Result<Prepared, Error> {
+    let target = Target::open(options.data)?;
+    let manifest = &plan.source.manifest;
+    let mut journal = Journal {
+        version: plan.source.version.clone(),
+        state: State::Preparing,
+        begun: options.now,
+        room: plan.room,
+        arriving: Vec::new(),
+        rows: manifest.rows,
+        series: manifest.series,
+        range: manifest.range,
+    };
+    match target.journal()? {
+        Some(before) if before.state == State::Switching => {
+            // Only forward; then what was asked for.
+            let mut before = before;
+            target.switch(&mut before)?;
+        }
+        Some(before) if before.state == State::Undoing => {
+            target.undo()?;
+        }
+        // The data is gone already.
+        Some(before) if before.state == State::Preparing && before.room == Room::InPlace => {
+            journal.room = Room::InPlace;
+        }
+        _ => {}
+    }
+    let prepared = tokio::select! {
+        prepared = prepare::run(place, &target, plan, &journal, options, progress) => prepared?,
+        stopped = crate::backup::stopped(progress) => return Err(stopped),
+    };
+    target.sync()?;
+    target.switch(&mut journal)?;
+    Ok(prepared)
+}
+
+/// Slices whose bytes are not those of the manifest.
+pub(crate) fn differing(slices: &BTreeMap<Slice, u64>, manifest: &Manifest) -> Vec<Fault> {
+    let wanted = manifest.slices();
+    wanted
+        .filter_map(|(slice, sum)| {
+            let found = slices.get(&slice)?;
+            (sum.is_some_and(|sum| sum != *found)).then_some(Fault::Checksum { path: slice.path })
+        })
+        .collect()
+}

@@ -1,0 +1,389 @@
+//! The files of a backup beside the data that they will replace.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt};
+use lifeboat_core::progress::Progress;
+use lifeboat_core::size::ByteSize;
+use lifeboat_storage::transfer::{Lane, crc64, crc64_of_both};
+
+use super::{Options, Plan, Replaces, RoomWish, Source, differing};
+use crate::backup::blocking;
+use crate::era::Version;
+use crate::error::Error;
+use crate::layout::Slice;
+use crate::manifest::FileEntry;
+use crate::store::{Place, key};
+use crate::target::{Journal, Owner, Room, State, Target};
+
+/// What the preparation came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Prepared {
+    pub fetched_bytes: u64,
+    /// Shared with the data that was there, or prepared by a run that was killed.
+    pub reused_bytes: u64,
+    pub files: u64,
+}
+
+/// Room that a volume should have left when all is there.
+const SPARE: u64 = 64 * 1024 * 1024;
+const SMALL: u64 = 256 * 1024;
+const LARGE_FILES: usize = 8;
+const SMALL_FILES: usize = 64;
+
+/// Which servers cannot have written the data that is there: they are not newer than this. None where it does not tell.
+pub(super) fn server_of(data: &Path) -> Option<Version> {
+    if data.join("data/indexdb").is_dir() {
+        return None;
+    }
+    let months = fs::read_dir(data.join("data/small")).ok()?;
+    let mut months = months.flatten().map(|month| month.path());
+    let before = |minor| Version {
+        major: 1,
+        minor,
+        patch: 0,
+    };
+    let lists = months.any(|month| month.join("parts.json").exists());
+    let tables = fs::read_dir(data.join("indexdb")).ok()?;
+    let index_lists = tables
+        .flatten()
+        .any(|table| table.path().join("parts.json").exists());
+    Some(before(if lists || index_lists { 132 } else { 89 }))
+}
+
+pub(super) fn plan(source: Source, writer: Version, options: &Options<'_>) -> Result<Plan, Error> {
+    let size = source.manifest.size();
+    let failed = |source| Error::Target {
+        path: options.data.to_owned(),
+        source,
+    };
+    let existing = options
+        .data
+        .ancestors()
+        .find(|folder| folder.exists())
+        .unwrap_or(Path::new("/"));
+    let found = rustix::fs::statvfs(existing).map_err(|error| failed(error.into()))?;
+    let free = found.f_bavail.saturating_mul(found.f_frsize);
+    let data = ["data", "indexdb", "metadata"].map(|name| size_of(&options.data.join(name)));
+    let there: u64 = data.iter().sum();
+    let shared: u64 = source
+        .manifest
+        .files
+        .iter()
+        .filter(|(path, file)| has_size(&options.data.join(path), file.size))
+        .map(|(_, file)| if file.slices.is_empty() { 0 } else { file.size })
+        .sum();
+    let prepared = size_of(&options.data.join(".lifeboat-restore/new"));
+    let needed = (size + SPARE).saturating_sub(shared.max(prepared));
+    let room = if needed <= free {
+        Room::Beside
+    } else if options.room == RoomWish::InPlaceIfNeeded && needed <= free + there {
+        Room::InPlace
+    } else {
+        return Err(Error::NoSpace {
+            path: options.data.to_owned(),
+            needed: ByteSize(needed),
+            free: ByteSize(free),
+        });
+    };
+    Ok(Plan {
+        size,
+        room,
+        free,
+        replaces: if there > 0 {
+            Replaces::Data(there)
+        } else {
+            Replaces::Nothing
+        },
+        writer,
+        source,
+    })
+}
+
+pub(super) async fn run(
+    place: Place<'_>,
+    target: &Target,
+    plan: &Plan,
+    journal: &Journal,
+    options: &Options<'_>,
+    progress: &Progress,
+) -> Result<Prepared, Error> {
+    let manifest = &plan.source.manifest;
+    progress.expect(manifest.files.len() as u64, plan.size);
+    let work = Work {
+        place,
+        version: &plan.source.version,
+        new: target.new_files(),
+        data: target.root().to_owned(),
+        owner: target.owner()?,
+        lane: Lane::new(16, options.memory.0, options.limit),
+        progress,
+    };
+    if !is_continued(target, journal)? {
+        let leftover = work.new.clone();
+        blocking(move || match fs::remove_dir_all(&leftover) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(failed("remove", &leftover)(error))
+            }
+            _ => Ok(()),
+        })
+        .await?;
+    }
+    target.note(&Journal {
+        state: State::Preparing,
+        ..journal.clone()
+    })?;
+    // What is there already needs no network, and must be shared before the data goes.
+    let mut missing = Vec::new();
+    let mut prepared = Prepared::default();
+    let mut reuse = futures::stream::iter(&manifest.files)
+        .map(|(path, file)| work.reuse(path, file))
+        .buffer_unordered(2);
+    while let Some((path, file, reused)) = reuse.try_next().await? {
+        prepared.files += 1;
+        if reused {
+            prepared.reused_bytes += file.size;
+        } else {
+            prepared.fetched_bytes += file.size;
+            missing.push((path, file));
+        }
+    }
+    drop(reuse);
+    if journal.room == Room::InPlace {
+        target.raise_barrier()?;
+        target.remove_data()?;
+    }
+    missing.sort_by_key(|(_, file)| std::cmp::Reverse(file.size));
+    let (small, large): (Vec<_>, Vec<_>) = missing
+        .into_iter()
+        .partition(|(_, file)| file.size <= SMALL);
+    let beside = work.lane.beside(SMALL_FILES);
+    let large = futures::stream::iter(large)
+        .map(|(path, file)| work.fetch(path, file, &work.lane))
+        .buffer_unordered(LARGE_FILES)
+        .try_collect::<Vec<_>>();
+    let small = futures::stream::iter(small)
+        .map(|(path, file)| work.fetch(path, file, &beside))
+        .buffer_unordered(SMALL_FILES)
+        .try_collect::<Vec<_>>();
+    let (large, small) = tokio::try_join!(large, small)?;
+    let sums: BTreeMap<Slice, u64> = large.into_iter().chain(small).flatten().collect();
+    let faults = differing(&sums, manifest);
+    if !faults.is_empty() {
+        return Err(Error::Damaged {
+            version: plan.source.version.clone(),
+            faults,
+        });
+    }
+    for (path, held) in &manifest.held {
+        work.write(path, held.0.clone()).await?;
+        prepared.files += 1;
+    }
+    Ok(prepared)
+}
+
+/// Whether what lies in the work folder is of the same backup, by a run that was killed.
+fn is_continued(target: &Target, journal: &Journal) -> Result<bool, Error> {
+    Ok(target.journal()?.is_some_and(|before| {
+        before.version == journal.version && before.state == State::Preparing
+    }))
+}
+
+struct Work<'a> {
+    place: Place<'a>,
+    version: &'a str,
+    new: PathBuf,
+    data: PathBuf,
+    owner: Owner,
+    lane: Lane,
+    progress: &'a Progress,
+}
+
+impl Work<'_> {
+    /// Takes a file from a run that was killed, or shares it with the data, if its bytes are those of the backup.
+    async fn reuse<'f>(
+        &self,
+        path: &'f str,
+        file: &'f FileEntry,
+    ) -> Result<(&'f str, &'f FileEntry, bool), Error> {
+        if file.slices.is_empty() {
+            // Nobody knows what the bytes have to be.
+            return Ok((path, file, false));
+        }
+        let (new, old) = (self.new.join(path), self.data.join(path));
+        let (wanted, owner, root) = (file.clone(), self.owner, self.new.clone());
+        let reused = blocking(move || {
+            if is_same(&new, &wanted).map_err(failed("read", &new))? {
+                return Ok(true);
+            }
+            if !is_same(&old, &wanted).map_err(failed("read", &old))? {
+                return Ok(false);
+            }
+            make_parents(&root, &new, owner)?;
+            remove_file(&new).map_err(failed("remove", &new))?;
+            Ok(fs::hard_link(&old, &new).is_ok())
+        })
+        .await?;
+        if reused {
+            self.progress.add(1, file.size);
+        }
+        Ok((path, file, reused))
+    }
+
+    /// Fetches a file, all its slices at once, and returns what was received.
+    async fn fetch(
+        &self,
+        path: &str,
+        file: &FileEntry,
+        lane: &Lane,
+    ) -> Result<Vec<(Slice, u64)>, Error> {
+        let new = self.new.join(path);
+        let opened = self.create(new.clone(), file.size).await?;
+        let slices: Vec<Slice> = Slice::of(path, file.size).collect();
+        let fetched = slices.iter().map(|slice| {
+            let opened = &opened;
+            let new = &new;
+            async move {
+                let object = key(self.version, slice);
+                let sum = self
+                    .place
+                    .bucket
+                    .fetch_into(
+                        &object,
+                        slice.size,
+                        opened,
+                        slice.offset,
+                        lane,
+                        self.progress,
+                    )
+                    .await
+                    .map_err(Error::transfer(new.clone(), "write"))?;
+                Ok::<_, Error>((slice.clone(), sum))
+            }
+        });
+        futures::future::try_join_all(fetched).await
+    }
+
+    async fn create(&self, new: PathBuf, size: u64) -> Result<Arc<File>, Error> {
+        let (owner, root) = (self.owner, self.new.clone());
+        blocking(move || {
+            make_parents(&root, &new, owner)?;
+            // A name that shares its file with the data must not be written to.
+            remove_file(&new).map_err(failed("remove", &new))?;
+            let make = || -> io::Result<File> {
+                let file = File::create_new(&new)?;
+                file.set_len(size)?;
+                file.set_permissions(Permissions::from_mode(owner.folder_mode & 0o666))?;
+                own(&new, owner)?;
+                Ok(file)
+            };
+            make().map(Arc::new).map_err(failed("write", &new))
+        })
+        .await
+    }
+
+    async fn write(&self, path: &str, content: Vec<u8>) -> Result<(), Error> {
+        use std::io::Write;
+        let new = self.new.join(path);
+        let file = self.create(new.clone(), 0).await?;
+        blocking(move || (&*file).write_all(&content).map_err(failed("write", &new))).await
+    }
+}
+
+/// Makes the folders above a file, each for whom the data belongs to.
+fn make_parents(root: &Path, file: &Path, owner: Owner) -> Result<(), Error> {
+    let mut missing = Vec::new();
+    let mut folder = file.parent();
+    while let Some(path) = folder {
+        if path.exists() {
+            break;
+        }
+        missing.push(path);
+        if path == root {
+            // The work folder itself is nobody's business but ours.
+            break;
+        }
+        folder = path.parent();
+    }
+    for path in missing.into_iter().rev() {
+        let make = || -> io::Result<()> {
+            fs::create_dir_all(path)?;
+            fs::set_permissions(path, Permissions::from_mode(owner.folder_mode))?;
+            own(path, owner)
+        };
+        make().map_err(failed("make", path))?;
+    }
+    Ok(())
+}
+
+/// Gives a file to whom the data belongs. An error where that is another user and this one may not.
+fn own(path: &Path, owner: Owner) -> io::Result<()> {
+    chown(path, Some(owner.user), Some(owner.group))
+}
+
+fn is_same(path: &Path, wanted: &FileEntry) -> io::Result<bool> {
+    if !has_size(path, wanted.size) {
+        return Ok(false);
+    }
+    let mut file = File::open(path)?;
+    for (slice, sum) in Slice::of("", wanted.size).zip(&wanted.slices) {
+        if sum_of(&mut file, slice.size)? != *sum {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn sum_of(file: &mut File, mut left: u64) -> io::Result<u64> {
+    let mut buffer = vec![0; 1 << 20];
+    let mut sum = crc64(&[]);
+    while left > 0 {
+        let want = usize::try_from(left)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
+        file.read_exact(&mut buffer[..want])?;
+        sum = crc64_of_both(sum, crc64(&buffer[..want]), want as u64);
+        left -= want as u64;
+    }
+    Ok(sum)
+}
+
+fn has_size(path: &Path, size: u64) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && found.len() == size)
+}
+
+fn size_of(folder: &Path) -> u64 {
+    let mut total = 0;
+    let mut pending = vec![folder.to_owned()];
+    while let Some(folder) = pending.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(found) if found.is_dir() => pending.push(entry.path()),
+                Ok(found) => total += found.len(),
+                Err(_) => {}
+            }
+        }
+    }
+    total
+}
+
+fn remove_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+fn failed(doing: &'static str, path: &Path) -> impl Fn(io::Error) -> Error + use<> {
+    let path = path.to_owned();
+    move |source| Error::File {
+        doing,
+        path: path.clone(),
+        source,
+    }
+}

@@ -1,0 +1,411 @@
+//! The few questions that a backup asks a VictoriaMetrics server.
+//!
+//! Keys travel in the body of a POST, never in a URL that could be logged.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::{Client, RequestBuilder, StatusCode};
+use serde::Deserialize;
+
+use crate::era::Version;
+use crate::error::Error;
+
+/// Making a snapshot flushes memory to disk first, which takes minutes on a large database.
+const SNAPSHOT: Duration = Duration::from_mins(15);
+const QUESTION: Duration = Duration::from_mins(1);
+
+/// The series that holds the label of a backup's version, as the platform's own scripts write it.
+pub const GENERATION: &str = "_sts_generation";
+
+/// How a server is reached.
+#[derive(Clone, Default)]
+pub struct Access {
+    /// With scheme and path prefix, without a slash at its end.
+    pub url: String,
+    pub user: Option<String>,
+    pub password: Option<String>,
+    /// Of the server's `-snapshotAuthKey`.
+    pub snapshot_key: Option<String>,
+    /// Of the server's `-forceFlushAuthKey`.
+    pub flush_key: Option<String>,
+    /// Certificates to trust beside those of the system, in PEM.
+    pub certificates: Vec<u8>,
+}
+
+/// Shows no key.
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    instance: String,
+    access: Access,
+    client: Client,
+}
+
+/// What a server says of itself on `/metrics`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Vitals {
+    /// Some builds do not know.
+    pub version: Option<Version>,
+    /// Samples, in memory and on the disk.
+    pub rows: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct SnapshotAnswer {
+    status: String,
+    snapshot: Option<String>,
+    snapshots: Option<Vec<String>>,
+    msg: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Exported {
+    values: Vec<f64>,
+    timestamps: Vec<i64>,
+}
+
+#[derive(Deserialize)]
+struct Data<T> {
+    data: T,
+}
+
+impl Server {
+    /// Prepares the client. Nothing is sent.
+    pub fn new(instance: &str, access: Access) -> Result<Self, Error> {
+        let mut builder = Client::builder().connect_timeout(Duration::from_secs(5));
+        let made = || -> Result<Client, reqwest::Error> {
+            if !access.certificates.is_empty() {
+                for certificate in reqwest::Certificate::from_pem_bundle(&access.certificates)? {
+                    builder = builder.add_root_certificate(certificate);
+                }
+            }
+            builder.build()
+        };
+        match made() {
+            Ok(client) => Ok(Self {
+                instance: instance.to_owned(),
+                access,
+                client,
+            }),
+            Err(source) => Err(Error::Unreachable {
+                instance: instance.to_owned(),
+                url: access.url,
+                source: source.without_url(),
+            }),
+        }
+    }
+
+    pub fn url(&self) -> &str {
+        &self.access.url
+    }
+
+    fn request(&self, path: &str) -> RequestBuilder {
+        let request = self.client.post(format!("{}{path}", self.access.url));
+        match &self.access.user {
+            Some(user) => request.basic_auth(user, self.access.password.as_ref()),
+            None => request,
+        }
+    }
+
+    /// Returns the body of a good answer.
+    async fn ask(
+        &self,
+        request: RequestBuilder,
+        doing: &'static str,
+        patience: Duration,
+    ) -> Result<String, Error> {
+        let unreachable = |source: reqwest::Error| Error::Unreachable {
+            instance: self.instance.clone(),
+            url: self.access.url.clone(),
+            source: source.without_url(),
+        };
+        let answer = request
+            .timeout(patience)
+            .send()
+            .await
+            .map_err(unreachable)?;
+        let status = answer.status();
+        let body = answer.text().await.map_err(unreachable)?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        let (instance, url) = (self.instance.clone(), self.access.url.clone());
+        let reply = format!("{status}: {}", short(&body));
+        let about_keys = body.contains("authKey") || body.contains("AuthKey");
+        if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN || about_keys {
+            return Err(Error::Unauthorized {
+                instance,
+                url,
+                doing,
+                reply,
+            });
+        }
+        Err(Error::Refused {
+            instance,
+            url,
+            doing,
+            reply,
+        })
+    }
+
+    fn strange(&self, doing: &'static str, reply: &str) -> Error {
+        Error::Strange {
+            instance: self.instance.clone(),
+            url: self.access.url.clone(),
+            doing,
+            reply: short(reply).to_owned(),
+        }
+    }
+
+    async fn snapshot_call(
+        &self,
+        path: &str,
+        doing: &'static str,
+        form: &[(&str, &str)],
+    ) -> Result<SnapshotAnswer, Error> {
+        let mut form = form.to_vec();
+        if let Some(key) = &self.access.snapshot_key {
+            form.push(("authKey", key));
+        }
+        let body = self
+            .ask(self.request(path).form(&form), doing, SNAPSHOT)
+            .await?;
+        let answer: SnapshotAnswer =
+            serde_json::from_str(&body).map_err(|_| self.strange(doing, &body))?;
+        if answer.status == "ok" {
+            return Ok(answer);
+        }
+        Err(Error::Refused {
+            instance: self.instance.clone(),
+            url: self.access.url.clone(),
+            doing,
+            reply: answer.msg.unwrap_or(answer.status),
+        })
+    }
+
+    /// Makes a snapshot and returns its name. It stays until it is deleted by that name.
+    pub async fn create_snapshot(&self) -> Result<String, Error> {
+        let doing = "make a snapshot";
+        let answer = self.snapshot_call("/snapshot/create", doing, &[]).await?;
+        match answer.snapshot {
+            Some(name) if is_snapshot_name(&name) => Ok(name),
+            other => Err(self.strange(doing, &other.unwrap_or_default())),
+        }
+    }
+
+    pub async fn snapshots(&self) -> Result<Vec<String>, Error> {
+        let answer = self
+            .snapshot_call("/snapshot/list", "list its snapshots", &[])
+            .await?;
+        Ok(answer.snapshots.unwrap_or_default())
+    }
+
+    /// Deletes a snapshot. One that is not there is no failure.
+    pub async fn delete_snapshot(&self, name: &str) -> Result<(), Error> {
+        let form = [("snapshot", name)];
+        match self
+            .snapshot_call("/snapshot/delete", "delete a snapshot", &form)
+            .await
+        {
+            Ok(_) => Ok(()),
+            Err(Error::Refused { reply, .. }) if reply.contains("cannot find snapshot") => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes what was just written visible to queries and snapshots. A server that refuses is left alone: what it holds back
+    /// is found out by counting.
+    pub async fn flush(&self) {
+        let mut form = Vec::new();
+        if let Some(key) = &self.access.flush_key {
+            form.push(("authKey", key.as_str()));
+        }
+        let request = self.request("/internal/force_flush").form(&form);
+        if let Err(error) = self.ask(request, "flush", QUESTION).await {
+            tracing::info!(%error, "the server was not asked to flush");
+        }
+    }
+
+    pub async fn vitals(&self) -> Result<Vitals, Error> {
+        let text = self
+            .ask(self.get("/metrics"), "tell its metrics", QUESTION)
+            .await?;
+        Ok(Vitals::parse(&text))
+    }
+
+    fn get(&self, path: &str) -> RequestBuilder {
+        let request = self.client.get(format!("{}{path}", self.access.url));
+        match &self.access.user {
+            Some(user) => request.basic_auth(user, self.access.password.as_ref()),
+            None => request,
+        }
+    }
+
+    /// Returns how many time series the server knows, where it tells.
+    pub async fn series(&self) -> Option<u64> {
+        let asked = self.ask(
+            self.get("/api/v1/series/count"),
+            "count its series",
+            QUESTION,
+        );
+        let body = asked.await.ok()?;
+        let counted: Data<Vec<u64>> = serde_json::from_str(&body).ok()?;
+        counted.data.first().copied()
+    }
+
+    /// Returns the label of the version that backups of this server belong to, if it has one.
+    pub async fn generation(&self, now: Timestamp) -> Result<Option<String>, Error> {
+        let doing = "tell the label of its backups";
+        // From the beginning of time, for an old label counts as well, to beyond now: the server's own clock is up to a second late, and one of another machine may
+        // be more.
+        let end = (now.as_second() + 86_400).to_string();
+        let form = [("match[]", GENERATION), ("start", "0"), ("end", &end)];
+        let request = self.request("/api/v1/export").form(&form);
+        let body = self.ask(request, doing, QUESTION).await?;
+        let mut last: Option<(i64, f64)> = None;
+        for line in body.lines().filter(|line| !line.trim().is_empty()) {
+            let series: Exported =
+                serde_json::from_str(line).map_err(|_| self.strange(doing, line))?;
+            for (time, value) in series.timestamps.into_iter().zip(series.values) {
+                if last.is_none_or(|(latest, _)| time >= latest) {
+                    last = Some((time, value));
+                }
+            }
+        }
+        match last {
+            None => Ok(None),
+            Some((_, value)) => match label(value) {
+                Some(label) => Ok(Some(label)),
+                None => Err(self.strange(doing, &value.to_string())),
+            },
+        }
+    }
+
+    /// Keeps the label in the server.
+    pub async fn keep_generation(&self, label: &str, at: Timestamp) -> Result<(), Error> {
+        let doing = "keep the label of its backups";
+        let sample = format!("{GENERATION} {label} {}\n", at.as_millisecond());
+        let request = self.request("/api/v1/import/prometheus").body(sample);
+        self.ask(request, doing, QUESTION).await.map(drop)
+    }
+
+    /// Succeeds once the server has opened its data: before, it does not listen.
+    pub async fn is_healthy(&self) -> Result<(), Error> {
+        self.ask(self.get("/health"), "say that it is well", QUESTION)
+            .await
+            .map(drop)
+    }
+}
+
+impl Vitals {
+    /// Reads the text that Prometheus reads.
+    pub fn parse(text: &str) -> Self {
+        let mut vitals = Self::default();
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("vm_rows{type=\"storage/") {
+                let rows = rest
+                    .rsplit(' ')
+                    .next()
+                    .and_then(|value| value.parse::<f64>().ok());
+                if let Some(rows) = rows.and_then(whole) {
+                    vitals.rows = Some(vitals.rows.unwrap_or(0).saturating_add(rows));
+                }
+            } else if let Some(rest) = line.strip_prefix("vm_app_version{version=\"") {
+                let version = rest.split('"').next().unwrap_or_default();
+                vitals.version = version.parse().ok();
+            }
+        }
+        vitals
+    }
+}
+
+/// A number of samples is printed like any other value.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "checked to be whole and in range"
+)]
+fn whole(value: f64) -> Option<u64> {
+    (value >= 0.0 && value < u64::MAX as f64 && value.fract() == 0.0).then_some(value as u64)
+}
+
+/// `20231128160000`, as the value of a sample.
+fn label(value: f64) -> Option<String> {
+    let label = whole(value)?.to_string();
+    (label.len() == 14).then_some(label)
+}
+
+/// 14 digits, a dash, hexadecimal digits.
+pub fn is_snapshot_name(name: &str) -> bool {
+    name.split_once('-').is_some_and(|(time, id)| {
+        time.len() == 14
+            && time.bytes().all(|byte| byte.is_ascii_digit())
+            && !id.is_empty()
+            && id.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
+}
+
+/// The beginning of an answer: enough to know what it is about.
+fn short(text: &str) -> &str {
+    let text = text.trim();
+    &text[..text.floor_char_boundary(200)]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn vitals_are_read_from_metrics() {
+        let text = "vm_app_version{version=\"victoria-metrics-20250226-1-tags-v1.112.0-0-g1\", short_version=\"v1.112.0\"} 1\n\
+                    vm_rows{type=\"storage/inmemory\"} 9\nvm_rows{type=\"storage/small\"} 1.5e+03\nvm_rows{type=\"indexdb/file\"} 75\n";
+        let vitals = Vitals::parse(text);
+        assert_eq!(vitals.version, "1.112.0".parse().ok());
+        assert_eq!(vitals.rows, Some(1509));
+        assert_eq!(
+            Vitals::parse("vm_app_version{version=\"\"} 1\n"),
+            Vitals::default()
+        );
+    }
+
+    #[test]
+    fn names_and_labels_are_told_from_others() {
+        assert!(is_snapshot_name("20261125160344-18EB5542ECADBC09"));
+        for name in [
+            "",
+            "2026-1A",
+            "20261125160344",
+            "20261125160344-",
+            "20261125160344-../x",
+        ] {
+            assert!(!is_snapshot_name(name), "{name}");
+        }
+        assert_eq!(
+            label(20_231_128_160_000.0).as_deref(),
+            Some("20231128160000")
+        );
+        for value in [0.0, -1.0, 1.5, f64::NAN, f64::INFINITY, 2e15] {
+            assert_eq!(label(value), None, "{value}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_of_metrics_panics(text in "(vm_rows\\{type=\"storage/|vm_app_version\\{version=\")?\\PC*") {
+            Vitals::parse(&text);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The backups of one instance in their bucket, as they are.
+//!
+//! The bucket is the only truth: everything is read from it, nothing is remembered.
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt, TryStreamExt};
+use lifeboat_storage::{Bucket, Entry, Fetched, Version};
+
+use crate::error::Error;
+use crate::files::{Fault, Files};
+use crate::layout::{self, LEASE, MANIFEST, MARK, Slice, TIMES};
+use crate::lease::Card;
+use crate::manifest::Manifest;
+use crate::parts::Inventory;
+use crate::plan::Stored;
+use crate::standing::{Standing, judge};
+
+/// Small requests at a time.
+const REQUESTS: usize = 64;
+/// Below a version, what a listing is divided by: each is listed on its own, side by side.
+const BRANCHES: [&str; 4] = ["data/small/", "data/big/", "data/indexdb/", "indexdb/"];
+
+/// Where the backups of one instance are.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    pub bucket: &'a Bucket,
+    pub instance: &'a str,
+    /// `victoria-metrics-0`; versions are `victoria-metrics-0-LABEL`.
+    pub prefix: &'a str,
+}
+
+/// What lies below the prefix of one version.
+#[derive(Debug)]
+pub struct Found {
+    pub version: String,
+    pub stored: Stored,
+    pub standing: Standing,
+    /// Of the manifest, for a condition on its replacement.
+    pub manifest: Option<Version>,
+    /// vmbackup's mark and its times, where they are there.
+    pub mark: Option<Entry>,
+    pub times: Option<Fetched>,
+}
+
+impl Place<'_> {
+    /// Returns the versions that the bucket holds something of, the oldest label first.
+    pub async fn versions(&self) -> Result<Vec<String>, Error> {
+        let folders = self.bucket.folders("").await?;
+        let ours = |name: &String| {
+            name.strip_prefix(self.prefix)
+                .and_then(|rest| rest.strip_prefix('-'))
+                .is_some_and(is_label)
+        };
+        Ok(folders.into_iter().filter(ours).collect())
+    }
+
+    /// The object that says who writes.
+    pub fn lease_key(&self) -> String {
+        format!("{}-{LEASE}", self.prefix)
+    }
+
+    /// Who writes now, if anybody does.
+    pub async fn writer(&self) -> Result<Option<Card>, Error> {
+        let found = self.bucket.fetch(&self.lease_key()).await?;
+        Ok(found.and_then(|found| serde_json::from_slice(&found.bytes).ok()))
+    }
+
+    /// Looks at everything below a version.
+    pub async fn look(&self, version: &str) -> Result<Found, Error> {
+        let entries = self.list(version).await?;
+        let mut mark = None;
+        let mut listed = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let name = entry.key[version.len() + 1..].to_owned();
+            listed.push((name, entry.size.0));
+            if listed.last().is_some_and(|(name, _)| name == MARK) {
+                mark = Some(entry);
+            }
+        }
+        let stored = Stored::sort(listed);
+        let has = |name: &str| stored.special.contains_key(name);
+        let fetch = async |name: &str| {
+            if has(name) {
+                self.bucket.fetch(&format!("{version}/{name}")).await
+            } else {
+                Ok(None)
+            }
+        };
+        let (manifest, times) = futures::future::try_join(fetch(MANIFEST), fetch(TIMES)).await?;
+        let read = manifest.as_ref().map(|found| Manifest::read(&found.bytes));
+        let standing = judge(&stored, read, times.as_ref().map(|times| &times.bytes[..]));
+        Ok(Found {
+            version: version.to_owned(),
+            stored,
+            standing,
+            manifest: manifest.map(|found| found.version),
+            mark,
+            times,
+        })
+    }
+
+    /// All objects below a version. Its large folders are listed side by side.
+    async fn list(&self, version: &str) -> Result<Vec<Entry>, Error> {
+        let branches = BRANCHES.map(|branch| format!("{version}/{branch}"));
+        let rest = async {
+            // What is directly below, and folders that are none of the branches.
+            let top = format!("{version}/");
+            let mut entries = self.bucket.list(&top).await?;
+            for (above, known) in [
+                ("", &["data", "indexdb"][..]),
+                ("data/", &["small", "big", "indexdb"]),
+            ] {
+                let above = format!("{top}{above}");
+                for folder in self.bucket.folders(&above).await? {
+                    if !known.contains(&folder.as_str()) {
+                        entries.extend(self.bucket.list_below(&format!("{above}{folder}/")).await?);
+                    }
+                }
+            }
+            entries.extend(self.bucket.list(&format!("{top}data/")).await?);
+            Ok::<_, lifeboat_storage::Error>(entries)
+        };
+        let lists = futures::future::try_join_all(
+            branches.iter().map(|branch| self.bucket.list_below(branch)),
+        );
+        let (mut entries, lists) = futures::future::try_join(rest, lists).await?;
+        entries.extend(lists.into_iter().flatten());
+        Ok(entries)
+    }
+
+    /// Returns the contents of the files at these paths, which must be small.
+    pub(crate) async fn contents(
+        &self,
+        version: &str,
+        files: &Files,
+        paths: impl IntoIterator<Item = String>,
+    ) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+        let reads = paths.into_iter().filter_map(|path| {
+            let slices = files.get(&path)?.slices.clone();
+            Some(async move {
+                let mut content = Vec::new();
+                for slice in slices {
+                    let key = format!("{version}/{slice}");
+                    let Some(found) = self.bucket.fetch(&key).await? else {
+                        return Err(Error::Damaged {
+                            version: version.to_owned(),
+                            faults: vec![Fault::Missing { path }],
+                        });
+                    };
+                    content.extend_from_slice(&found.bytes);
+                }
+                Ok::<_, Error>((path, content))
+            })
+        });
+        futures::stream::iter(reads)
+            .buffer_unordered(REQUESTS)
+            .try_collect()
+            .await
+    }
+
+    /// Takes stock of a backup that has no manifest, from its objects alone. An error where it would not be opened.
+    pub async fn survey(&self, found: &Found) -> Result<Survey, Error> {
+        let listed = found.stored.slices.iter();
+        let (files, mut faults) =
+            Files::assemble(listed.map(|(slice, size)| (slice.clone(), *size)));
+        let mutable = files.paths().filter(|path| layout::is_mutable(path));
+        let mutable: Vec<String> = mutable.map(str::to_owned).collect();
+        let held = self.contents(&found.version, &files, mutable).await?;
+        let lists = held
+            .iter()
+            .filter(|(path, _)| path.ends_with("/parts.json"));
+        let lists = lists
+            .map(|(path, content)| (path.clone(), content.clone()))
+            .collect();
+        let inventory = Inventory::take(files.paths(), &lists);
+        faults.extend(inventory.faults.iter().cloned());
+        if files.paths().all(|path| !path.starts_with("data/")) {
+            let path = "data".to_owned();
+            faults.push(Fault::Missing { path });
+        }
+        if !faults.is_empty() {
+            return Err(Error::Damaged {
+                version: found.version.clone(),
+                faults,
+            });
+        }
+        Ok(Survey {
+            files,
+            held,
+            inventory,
+        })
+    }
+}
+
+/// A backup as its objects show it.
+#[derive(Debug)]
+pub struct Survey {
+    pub files: Files,
+    /// Contents of what keeps its name when its content changes.
+    pub held: BTreeMap<String, Vec<u8>>,
+    pub inventory: Inventory,
+}
+
+/// What stands behind the prefix in the name of a version: a time, or `latest`.
+pub fn is_label(label: &str) -> bool {
+    label == LATEST || (label.len() == 14 && label.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// The label of the version that is brought up to date each hour and copied each day.
+pub const LATEST: &str = "latest";
+
+/// The key of a slice of a version.
+pub(crate) fn key(version: &str, slice: &Slice) -> String {
+    format!("{version}/{slice}")
+}
