@@ -9,6 +9,7 @@ mod peer;
 mod report;
 mod step;
 mod synthetic;
+mod victoria_metrics;
 
 use std::io;
 
@@ -34,6 +35,7 @@ enum Bench {
     },
     Gateway(gateway::Arguments),
     Graph(graph::Arguments),
+    VictoriaMetrics(victoria_metrics::Arguments),
     #[command(hide = true)]
     Step(step::Arguments),
 }
@@ -43,6 +45,7 @@ fn main() -> Result<()> {
         Bench::Format { vertices, workers } => format::run(vertices, workers, &mut io::stdout()),
         Bench::Gateway(arguments) => gateway::run(&arguments, &mut io::stdout()),
         Bench::Graph(arguments) => graph::run(&arguments, &mut io::stdout()),
+        Bench::VictoriaMetrics(arguments) => victoria_metrics::run(&arguments, &mut io::stdout()),
         Bench::Step(arguments) => step::run(&arguments, &mut io::stdout()),
     }
 }

@@ -45,6 +45,19 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
             Err(error) => eprintln!("without the peer store: {error:#}"),
         }
     }
+    if arguments.name == "victoria-metrics" {
+        let results = cargo::target()?.join("bench");
+        fs::create_dir_all(&results)?;
+        command
+            .arg("--lifeboat")
+            .arg(cargo::build("lifeboat", Profile::Release)?)
+            .arg("--disk")
+            .arg(scratch.path())
+            .arg("--json")
+            .arg(results.join("victoria-metrics.json"))
+            .arg("--markdown")
+            .arg(results.join("victoria-metrics.md"));
+    }
     if arguments.name == "gateway" {
         let results = cargo::target()?.join("bench");
         fs::create_dir_all(&results)?;

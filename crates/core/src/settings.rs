@@ -90,6 +90,8 @@ pub struct Transfers {
     pub memory: ByteSize,
     /// Bytes a second; 0: no limit.
     pub limit_rate: ByteSize,
+    /// Where vmagent answers, no `/` at its end.
+    pub vmagent: Option<String>,
 }
 
 /// The store that holds the topology.
@@ -264,6 +266,7 @@ impl Lifeboat {
             victoria_metrics: Transfers {
                 memory: resolver.size("lifeboat.victoriaMetrics.memory"),
                 limit_rate: resolver.size("lifeboat.victoriaMetrics.limitRate"),
+                vmagent: resolver.optional("lifeboat.victoriaMetrics.vmagent"),
             },
         }
     }

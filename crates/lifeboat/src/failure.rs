@@ -170,6 +170,12 @@ impl From<lifeboat_victoria_metrics::error::Error> for Failure {
             Metrics::Unauthorized { instance, .. } => Some(format!(
                 "the keys are `lifeboat.{instance}.user`, `.password` and `.snapshotAuthKey`"
             )),
+            Metrics::Agent { .. } => Some(
+                "`lifeboat.victoriaMetrics.vmagent` says where it is; empty, nobody is asked".to_owned(),
+            ),
+            Metrics::NotDrained { .. } => Some(
+                "the old data is still there; the log of vmagent says what keeps it from sending".to_owned(),
+            ),
             Metrics::Refused { .. } => Some("nothing was changed; the log of the server says more".to_owned()),
             Metrics::Snapshot { .. } | Metrics::EmptySnapshot { .. } => Some(
                 "the whole data folder of the server has to be mounted where the backup runs, not its snapshots alone; the backup before is still the one that counts"

@@ -232,11 +232,20 @@ struct Launch<'a> {
 
 impl Launch<'_> {
     /// Starts what `command` makes for an address, and waits until it is ready.
-    fn start(&self, mut command: impl FnMut(SocketAddr) -> Result<Command>) -> Result<Server> {
+    fn start(&self, command: impl FnMut(SocketAddr) -> Result<Command>) -> Result<Server> {
+        self.start_at(None, command)
+    }
+
+    /// The same at an address that others know already.
+    fn start_at(
+        &self,
+        known: Option<SocketAddr>,
+        mut command: impl FnMut(SocketAddr) -> Result<Command>,
+    ) -> Result<Server> {
         self.prepare()?;
         let mut attempt = 1;
         loop {
-            let address = port::free()?;
+            let address = known.map_or_else(port::free, Ok)?;
             let log = self
                 .work
                 .join(format!("{}-{}.log", self.name, address.port()));

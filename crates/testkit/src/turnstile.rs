@@ -40,6 +40,7 @@ pub struct Turnstile {
 
 struct Shared {
     upstream: SocketAddr,
+    delay: Duration,
     passed: AtomicUsize,
     closed: AtomicBool,
     stop: Mutex<Option<(Stop, Action)>>,
@@ -48,10 +49,16 @@ struct Shared {
 impl Turnstile {
     /// Stands before the server at `upstream`, on a free port of the loopback interface.
     pub fn start(upstream: SocketAddr) -> Result<Self> {
+        Self::start_slow(upstream, Duration::ZERO)
+    }
+
+    /// The same, where each request waits before it goes on, as on a long way.
+    pub fn start_slow(upstream: SocketAddr, delay: Duration) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").context("no port to listen on")?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             upstream,
+            delay,
             passed: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             stop: Mutex::new(None),
@@ -116,6 +123,8 @@ impl Shared {
             if self.act(number, Moment::Before) {
                 return Ok(());
             }
+            #[expect(clippy::disallowed_methods, reason = "this is the long way")]
+            thread::sleep(self.delay);
             to_server.write_all(&request)?;
             let is_head = request.starts_with(b"HEAD ");
             let body = if is_head { Body::None } else { Body::OfAnswer };
@@ -132,14 +141,17 @@ impl Shared {
 
     /// Acts if this is the stop. True if the request goes no further.
     fn act(&self, request: usize, moment: Moment) -> bool {
-        let mut stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
-        match stop.take_if(|(stop, _)| *stop == Stop { request, moment }) {
-            Some((_, action)) => {
-                action();
-                true
-            }
-            None => false,
+        let this = Stop { request, moment };
+        let found = {
+            let mut stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
+            stop.take_if(|(stop, _)| *stop == this)
+        };
+        // Others may pass meanwhile.
+        if let Some((_, action)) = found {
+            action();
+            return true;
         }
+        false
     }
 }
 

@@ -24,6 +24,7 @@ use tokio::sync::Mutex;
 
 use crate::era;
 use crate::error::Error;
+use crate::generation;
 use crate::layout::{MANIFEST, MARK, TIMES};
 use crate::lease::{self, Card, Lease};
 use crate::manifest::{FileEntry, Held, Manifest, Mark};
@@ -77,6 +78,14 @@ pub struct Options<'a> {
     pub clock: &'a (dyn Fn() -> Timestamp + Sync),
 }
 
+/// Whether a run is in earnest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Intent {
+    Do,
+    /// Nothing is kept in the server and nothing stored, but for the lease.
+    Foresee,
+}
+
 /// A run under way.
 struct Run<'a, 'b> {
     server: &'a Server,
@@ -85,6 +94,7 @@ struct Run<'a, 'b> {
     lease: &'a Mutex<Lease<'b>>,
     progress: &'a Progress,
     lane: Lane,
+    intent: Intent,
 }
 
 /// Makes the backup. On failure, and when `progress` asks to stop, the bucket holds the backup before, and the snapshot is deleted.
@@ -94,7 +104,7 @@ pub async fn run(
     options: &Options<'_>,
     progress: &Progress,
 ) -> Result<Outcome, Error> {
-    with_lease(server, place, options, progress, async |run| {
+    with_lease(server, place, options, progress, Intent::Do, async |run| {
         let taken = run.take().await?;
         run.store(taken).await
     })
@@ -108,14 +118,21 @@ pub async fn forecast(
     options: &Options<'_>,
     progress: &Progress,
 ) -> Result<Forecast, Error> {
-    with_lease(server, place, options, progress, async |run| {
-        let taken = run.take().await?;
-        Ok(Forecast::new(
-            place,
-            &taken,
-            &Plan::make(&taken.snapshot, &taken.found.stored),
-        ))
-    })
+    with_lease(
+        server,
+        place,
+        options,
+        progress,
+        Intent::Foresee,
+        async |run| {
+            let taken = run.take().await?;
+            Ok(Forecast::new(
+                place,
+                &taken,
+                &Plan::make(&taken.snapshot, &taken.found.stored),
+            ))
+        },
+    )
     .await
 }
 
@@ -134,10 +151,10 @@ pub async fn copy(
     options: &Options<'_>,
     progress: &Progress,
 ) -> Result<Copied, Error> {
-    with_lease(server, place, options, progress, async |run| {
+    with_lease(server, place, options, progress, Intent::Do, async |run| {
         let latest = format!("{}-{LATEST}", place.prefix);
         let source = crate::restore::source(place, &latest, &options.program).await?;
-        let label = options.now.strftime("%Y%m%d%H%M%S");
+        let label = generation::fresh(&place.labels().await?, &options.now);
         let version = format!("{}-{label}", place.prefix);
         run.lease.lock().await.note_version(&version).await?;
         let objects = crate::copy::run(place, &source, &version, progress).await?;
@@ -155,6 +172,7 @@ async fn with_lease<T>(
     place: Place<'_>,
     options: &Options<'_>,
     progress: &Progress,
+    intent: Intent,
     work: impl AsyncFnOnce(&Run<'_, '_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let since = (options.clock)();
@@ -168,7 +186,11 @@ async fn with_lease<T>(
         asked: None,
         snapshot: None,
     };
-    let (lease, predecessor) = Lease::take(place.bucket, place.lease_key(), card, since).await?;
+    // Stopped while it is taken, it ends by itself.
+    let (lease, predecessor) = tokio::select! {
+        taken = Lease::take(place.bucket, place.lease_key(), card, since) => taken?,
+        stopped = send::stopped(progress) => return Err(stopped),
+    };
     let lease = Mutex::new(lease);
     let run = Run {
         server,
@@ -177,6 +199,7 @@ async fn with_lease<T>(
         lease: &lease,
         progress,
         lane: Lane::new(16, options.memory.0, options.limit),
+        intent,
     };
     let worked = async {
         if let Some(predecessor) = &predecessor {

@@ -24,6 +24,14 @@ pub enum Error {
         #[source]
         source: reqwest::Error,
     },
+    #[error("no answer from vmagent at {url}")]
+    Agent {
+        url: String,
+        #[source]
+        source: reqwest::Error,
+    },
+    #[error("vmagent at {url} still keeps {pending} and sends nothing")]
+    NotDrained { url: String, pending: ByteSize },
     #[error("the server of `{instance}` at {url} refused to {doing}: {reply}")]
     Refused {
         instance: String,
@@ -157,6 +165,8 @@ impl Error {
         match self {
             Self::Storage(error) => error.kind(),
             Self::Unreachable { .. }
+            | Self::Agent { .. }
+            | Self::NotDrained { .. }
             | Self::Refused { .. }
             | Self::NoSpace { .. }
             | Self::LeaseLost

@@ -66,7 +66,7 @@ impl Decision {
 }
 
 /// The time, or the first second after it that no version has.
-fn fresh(existing: &BTreeSet<String>, now: &Zoned) -> String {
+pub(crate) fn fresh(existing: &BTreeSet<String>, now: &Zoned) -> String {
     let mut at = now.clone();
     loop {
         let label = at.strftime("%Y%m%d%H%M%S").to_string();

@@ -25,3 +25,4 @@ pub mod standing;
 pub mod store;
 pub mod target;
 pub mod verify;
+pub mod vmagent;

@@ -2,7 +2,7 @@
 //!
 //! The bucket is the only truth: everything is read from it, nothing is remembered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt};
 use lifeboat_storage::{Bucket, Entry, Fetched, Version};
@@ -53,6 +53,15 @@ impl Place<'_> {
                 .is_some_and(is_label)
         };
         Ok(folders.into_iter().filter(ours).collect())
+    }
+
+    /// Their labels.
+    pub async fn labels(&self) -> Result<BTreeSet<String>, Error> {
+        let versions = self.versions().await?;
+        let labels = versions
+            .iter()
+            .filter_map(|version| version.rsplit('-').next());
+        Ok(labels.map(str::to_owned).collect())
     }
 
     /// The object that says who writes.

@@ -7,12 +7,12 @@ use std::process::Command;
 use crate::world::{BUCKET, World};
 
 /// A file system of a few MiB. Making one needs the right to mount.
-struct SmallDisk {
+pub(crate) struct SmallDisk {
     path: PathBuf,
 }
 
 impl SmallDisk {
-    fn mount(path: &Path, mib: u32) -> Result<Self, String> {
+    pub(crate) fn mount(path: &Path, mib: u32) -> Result<Self, String> {
         fs::create_dir_all(path).unwrap();
         let options = format!("size={mib}m");
         let output = Command::new("mount")

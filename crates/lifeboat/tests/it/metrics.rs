@@ -2,9 +2,11 @@
 //!
 //! What came back is counted by asking the server: exit codes say nothing about it.
 
+mod agent;
 mod bad_input;
 mod kill;
 mod matrix;
+mod odd;
 mod restore;
 mod round;
 
@@ -16,7 +18,7 @@ use std::process::Command;
 use lifeboat_testkit::http;
 use lifeboat_testkit::process::run;
 use lifeboat_testkit::servers::Server;
-use lifeboat_testkit::servers::victoria_metrics::{self, Release};
+use lifeboat_testkit::servers::victoria_metrics::{self, Release, Unusual};
 
 use crate::world::World;
 
@@ -46,7 +48,11 @@ impl Metrics {
 
     /// Starts a server on the data. False where it cannot be had; then it says so.
     fn boot(&mut self, release: Release) -> bool {
-        match victoria_metrics::start(&self.world.path("metrics"), release) {
+        self.boot_unusual(release, Unusual::default())
+    }
+
+    fn boot_unusual(&mut self, release: Release, unusual: Unusual<'_>) -> bool {
+        match victoria_metrics::start_unusual(&self.world.path("metrics"), release, unusual) {
             Ok(server) => {
                 self.server = Some(server);
                 self.write_values("");

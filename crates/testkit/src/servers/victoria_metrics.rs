@@ -2,6 +2,7 @@
 //!
 //! The packages know nothing of their version, so what a program prints about it is empty: believe the release.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -62,10 +63,23 @@ impl Release {
     }
 }
 
+/// How a server differs from the usual one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unusual<'a> {
+    /// Where it was before.
+    pub address: Option<SocketAddr>,
+    pub arguments: &'a [&'a str],
+}
+
 /// Starts a single-node server with its data in `work`.
 pub fn start(work: &Path, release: Release) -> Result<Server> {
+    start_unusual(work, release, Unusual::default())
+}
+
+/// The same, where others look for it or with more arguments.
+pub fn start_unusual(work: &Path, release: Release, unusual: Unusual<'_>) -> Result<Server> {
     let program = release.programs()?.join("victoria-metrics");
-    launch("victoria-metrics", work).start(|address| {
+    launch("victoria-metrics", work).start_at(unusual.address, |address| {
         let mut command = command(&program, work);
         command
             .arg(format!("-httpListenAddr={address}"))
@@ -73,7 +87,8 @@ pub fn start(work: &Path, release: Release) -> Result<Server> {
             // Samples of tests are of any year.
             .arg("-retentionPeriod=100y")
             // Or else it prepares caches for all the memory of the machine.
-            .arg("-memory.allowedBytes=268435456");
+            .arg("-memory.allowedBytes=268435456")
+            .args(unusual.arguments);
         Ok(command)
     })
 }

@@ -1,11 +1,9 @@
 //! A snapshot, made, counted and judged, and the version that it goes to.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use lifeboat_core::size::ByteSize;
 
-use super::{Run, Shrinking, Versions, outcome, send};
+use super::{Intent, Run, Shrinking, Versions, outcome, send};
 use crate::error::Error;
 use crate::generation::Decision;
 use crate::manifest::Manifest;
@@ -31,12 +29,7 @@ pub(super) struct Taken {
 impl Run<'_, '_> {
     /// Makes the snapshot, counts what is in it, and finds the version that it belongs to.
     pub(super) async fn take(&self) -> Result<Taken, Error> {
-        let existing = self.place.versions().await?;
-        let labels: BTreeSet<String> = existing
-            .iter()
-            .filter_map(|version| version.rsplit('-').next())
-            .map(str::to_owned)
-            .collect();
+        let labels = self.place.labels().await?;
         let now = &self.options.now;
         let mut decision = match self.options.versions {
             Versions::Latest => Decision::Continue(LATEST.to_owned()),
@@ -78,7 +71,9 @@ impl Run<'_, '_> {
         found: Found,
         before: Option<Manifest>,
     ) -> Result<Taken, Error> {
-        if self.options.versions == Versions::ByLabel {
+        // Also finds out whether the key is good, before anything is kept.
+        let before_it = self.server.snapshots().await?;
+        if self.options.versions == Versions::ByLabel && self.intent == Intent::Do {
             self.server
                 .keep_generation(decision.label(), self.now())
                 .await?;
@@ -87,8 +82,7 @@ impl Run<'_, '_> {
         let vitals = self.server.vitals().await?;
         let name = {
             let mut lease = self.lease.lock().await;
-            let before = self.server.snapshots().await?;
-            lease.note_wish(before, self.now()).await?;
+            lease.note_wish(before_it, self.now()).await?;
             let name = self.server.create_snapshot().await?;
             lease.note_snapshot(Some(name.clone())).await?;
             name

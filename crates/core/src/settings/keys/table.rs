@@ -279,6 +279,7 @@ const LIFEBOAT: &[Key] = &[
     Key::new("lifeboat.stackgraph.path", Lifeboat, Name, "/var/lib/lifeboat/stackgraph", "Folder of the embedded store."),
     Key::new("lifeboat.stackgraph.memory", Lifeboat, Size, "768Mi", "Memory that a restore may use."),
     Key::new("lifeboat.victoriaMetrics.memory", Lifeboat, Size, "128Mi", "Memory that the bytes on their way may take in a backup or restore of metrics."),
+    Key::new("lifeboat.victoriaMetrics.vmagent", Lifeboat, Text, "", "Where vmagent answers, which keeps samples while a server is stopped: a restore says for how long it can. Empty: nobody is asked."),
     Key::new("lifeboat.victoriaMetrics.limitRate", Lifeboat, Size, "0", "Bytes a second that a backup or restore of metrics may move; 0: as many as it can."),
 ];
 

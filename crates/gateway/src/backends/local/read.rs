@@ -19,7 +19,7 @@ const PIECE: usize = 256 * 1024;
 /// How many pieces are kept for the next reader.
 const KEPT: usize = 16;
 
-/// Memory that has been read into before. For memory that is new the kernel finds and clears a page at a time.
+/// Memory that has been read into before: it neither has to be found anew nor grows with what readers leave behind.
 #[derive(Debug, Default)]
 pub(super) struct Pieces {
     free: Mutex<Vec<Vec<u8>>>,

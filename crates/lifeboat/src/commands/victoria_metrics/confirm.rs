@@ -1,12 +1,16 @@
 //! `lifeboat victoria-metrics confirm`.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::Args;
+use lifeboat_core::progress::Progress;
 use lifeboat_victoria_metrics::confirm::{self, Confirmed, Trust};
+use lifeboat_victoria_metrics::vmagent;
 use serde::Serialize;
 
 use super::{instance, server};
+use crate::bar::Measure;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -14,7 +18,8 @@ use crate::output::{Text, View};
 
 /// Find out that a restored server has what the backup held, and let the old data go
 ///
-/// Asks the running server for its samples. Only when it has as many as the backup, the data from before the restore is removed.
+/// Asks the running server for its samples, and waits until vmagent has sent what it kept. Only when the server has as many as the backup, the data from before
+/// the restore is removed.
 #[derive(Debug, Args)]
 pub(crate) struct ConfirmArgs {
     /// `victoria-metrics-0` or `victoria-metrics-1`
@@ -50,6 +55,19 @@ pub(crate) async fn run(ctx: &Context, args: &ConfirmArgs) -> Result<Exit, Failu
         Trust::Exact
     };
     let confirmed = confirm::run(&server, data, trust).await?;
+    if let Some(url) = &ctx.settings.lifeboat.victoria_metrics.vmagent {
+        let progress = Arc::new(Progress::default());
+        let bar = ctx.bar_by(Measure::Bytes, "waiting for vmagent", &progress);
+        let drained = vmagent::drain(url.trim_end_matches('/'), &progress);
+        let drained = ctx.interruptible(&progress, drained).await;
+        drop(bar);
+        let dropped = drained?.dropped;
+        if dropped > 0 {
+            ctx.note(&format!(
+                "vmagent has dropped data since it was started (its counters say {dropped})"
+            ))?;
+        }
+    }
     if !args.keep_previous {
         confirm::remove_previous(data).await?;
     }

@@ -11,6 +11,7 @@ use lifeboat_victoria_metrics::restore::{
     self, CheckedBy, Options, Plan, Prepared, Replaces, RoomWish,
 };
 use lifeboat_victoria_metrics::target::Room;
+use lifeboat_victoria_metrics::vmagent::{self, Buffer};
 use serde::Serialize;
 
 use super::{instance, limit, place};
@@ -65,6 +66,18 @@ struct PlanView {
     free_bytes: u64,
     /// The server that wrote the backup, or the oldest whose files look so.
     written_by: Version,
+    vmagent: Option<AgentView>,
+}
+
+/// The buffer for what comes in while the server is stopped.
+#[derive(Debug, Serialize)]
+struct AgentView {
+    pending_bytes: u64,
+    bytes_per_second: u64,
+    /// Until it drops the oldest; absent where nobody can say.
+    seconds_left: Option<u64>,
+    /// It keeps nothing on disk: what comes in is lost.
+    lossy: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -103,7 +116,10 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
         now: ctx.clock.now(),
     };
     let plan = restore::plan(place, &args.name, &options).await?;
-    let view = PlanView::new(&args.instance, &plan);
+    let mut view = PlanView::new(&args.instance, &plan);
+    if let Some(url) = &ctx.settings.lifeboat.victoria_metrics.vmagent {
+        view.vmagent = Some(vmagent::look(url.trim_end_matches('/')).await?.into());
+    }
     if args.dry_run {
         ctx.out.show(&view)?;
         return Ok(Exit::Success);
@@ -111,6 +127,9 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
     let replaces = plan.replaces != Replaces::Nothing;
     if replaces && !args.yes && !confirm(&view.table())? {
         return Err(Failure::interrupted().hint("nothing was changed"));
+    }
+    if let Some(vmagent) = &view.vmagent {
+        ctx.note(&vmagent.line())?;
     }
     if plan.source.checked_by == CheckedBy::Listing {
         ctx.note(&format!(
@@ -159,6 +178,35 @@ impl PlanView {
             in_place: plan.room == Room::InPlace,
             free_bytes: plan.free,
             written_by: plan.writer,
+            vmagent: None,
+        }
+    }
+}
+
+impl From<Buffer> for AgentView {
+    fn from(buffer: Buffer) -> Self {
+        Self {
+            pending_bytes: buffer.now.pending,
+            bytes_per_second: buffer.rate,
+            seconds_left: buffer.seconds_left(),
+            lossy: buffer.now.is_lossy,
+        }
+    }
+}
+
+impl AgentView {
+    fn line(&self) -> String {
+        if self.lossy {
+            return "vmagent keeps nothing on disk: what comes in while the server is stopped is lost".to_owned();
+        }
+        let keeps = format!(
+            "vmagent keeps {}, and {} more each second",
+            ByteSize(self.pending_bytes),
+            ByteSize(self.bytes_per_second)
+        );
+        match self.seconds_left {
+            Some(seconds) => format!("{keeps}: it has room for {} minutes", seconds / 60),
+            None => keeps,
         }
     }
 }
@@ -205,6 +253,9 @@ impl View for PlanView {
             "the server has to be of {} or newer",
             self.written_by
         ));
+        if let Some(vmagent) = &self.vmagent {
+            text.line(format_args!("{}", vmagent.line()));
+        }
         text.into()
     }
 }

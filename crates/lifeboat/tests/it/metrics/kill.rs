@@ -9,7 +9,7 @@ use lifeboat_testkit::servers::victoria_metrics::Release;
 use lifeboat_testkit::turnstile::{Moment, Stop, Turnstile};
 
 use super::restore::release_lease;
-use super::{INSTANCE, Metrics, import, samples};
+use super::{INSTANCE, Metrics, import, samples, snapshots};
 
 const RELEASE: Release = Release::V1_112;
 
@@ -129,4 +129,64 @@ fn over_a_backup_of_vmbackup() {
     fs::remove_dir_all(metrics.stored(&version)).unwrap();
     metrics.vmbackup(RELEASE, &version);
     some_backup_restores_wherever_a_run_is_killed(&mut metrics, &version);
+}
+
+/// Asked to end at any of its requests, it takes its snapshot with it and lets others write at once.
+#[test]
+fn a_backup_that_is_asked_to_end_leaves_no_snapshot_and_no_lease() {
+    let Some(mut metrics) = Metrics::start(RELEASE) else {
+        return;
+    };
+    import(metrics.server(), "old", 2, 200);
+    let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    let address = metrics
+        .world
+        .endpoint()
+        .trim_start_matches("http://")
+        .parse()
+        .unwrap();
+    let gate = Turnstile::start(address).unwrap();
+    let mut ended = 0;
+    for request in [3, 8, 12, 16, 20, 24] {
+        import(metrics.server(), &format!("more{request}"), 1, 20);
+        let running: Arc<Mutex<Option<Process>>> = Arc::default();
+        let left: Arc<Mutex<Option<i32>>> = Arc::default();
+        let (process, code) = (Arc::clone(&running), Arc::clone(&left));
+        let action: Box<dyn FnOnce() + Send> = Box::new(move || {
+            let process = process.lock().unwrap().take().unwrap();
+            *code.lock().unwrap() = process.stop().unwrap().status.code();
+        });
+        let moment = Moment::Before;
+        gate.reset(Some((Stop { request, moment }, action)));
+        let mut command = metrics
+            .world
+            .command(&["victoria-metrics", "backup", INSTANCE]);
+        command
+            .arg("--set")
+            .arg(format!("lifeboat.endpoint={}", gate.endpoint()));
+        {
+            let mut place = running.lock().unwrap();
+            *place = Some(Process::start(&mut command).unwrap());
+        }
+        let begun = std::time::Instant::now();
+        while left.lock().unwrap().is_none() {
+            assert!(
+                begun.elapsed() < std::time::Duration::from_mins(1),
+                "request {request} never came"
+            );
+            std::thread::yield_now();
+        }
+        assert_eq!(*left.lock().unwrap(), Some(130), "request {request}");
+        ended += 1;
+        assert_eq!(snapshots(metrics.server()), 0, "request {request}");
+        let lease = metrics.stored("victoria-metrics-0-lifeboat_lease.ignore");
+        // Stopped while it is taken, it ends by itself.
+        assert!(request < 5 || !lease.exists(), "request {request}");
+        release_lease(&metrics);
+        metrics
+            .world
+            .ok(&["victoria-metrics", "verify", INSTANCE, &version, "--deep"]);
+    }
+    assert_eq!(ended, 6);
+    metrics.halt();
 }

@@ -1,0 +1,179 @@
+//! The bench of metrics: our backups and restores beside vmbackup and vmrestore, of the same real server, through the same gateway.
+//!
+//! What came back is compared file by file; how long it took is printed and never judged.
+
+mod data;
+mod report;
+mod side;
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use lifeboat_testkit::scratch;
+use lifeboat_testkit::servers::victoria_metrics::{self, Release};
+use lifeboat_testkit::servers::{self, Server};
+use lifeboat_testkit::turnstile::Turnstile;
+
+use self::report::{Report, Sample, Task};
+use self::side::{Side, Work};
+use crate::measure::{load_average, machine};
+
+const RELEASE: Release = Release::V1_145;
+const BUCKET: &str = "sts-victoria-metrics-backup";
+
+/// Backups and restores of metrics, beside vmbackup and vmrestore
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The program `lifeboat`, built for release
+    #[arg(long, value_name = "FILE")]
+    lifeboat: PathBuf,
+    /// The disk that everything lies on
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "target",
+        overrides_with = "disk"
+    )]
+    disk: PathBuf,
+    /// Data of the server, at least
+    #[arg(long, value_name = "MIB", default_value_t = 2048)]
+    mib: u64,
+    /// How often everything is measured; tables have the median
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Milliseconds that each request to the gateway waits
+    #[arg(long, value_delimiter = ',', default_values_t = [0, 20])]
+    delays: Vec<u64>,
+    /// Also write all samples here
+    #[arg(long, value_name = "FILE", overrides_with = "json")]
+    json: Option<PathBuf>,
+    /// Also write the tables of docs/benchmarks.md here
+    #[arg(long, value_name = "FILE", overrides_with = "markdown")]
+    markdown: Option<PathBuf>,
+}
+
+#[expect(clippy::print_stderr, reason = "a long run says where it is")]
+pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<()> {
+    fs::create_dir_all(&arguments.disk)?;
+    let disk = scratch::folder(&fs::canonicalize(&arguments.disk)?, "metrics")?;
+    let folder = |name: &str| -> Result<PathBuf> {
+        let folder = disk.path().join(name);
+        fs::create_dir_all(folder.join("data"))?;
+        Ok(folder)
+    };
+    let server = victoria_metrics::start(&folder("server")?, RELEASE)?;
+    eprintln!("filling the server with {} MiB", arguments.mib);
+    let mut source = data::Source::new(&server)?;
+    source.fill(arguments.mib << 20)?;
+    let gateway = folder("gateway")?;
+    fs::create_dir(gateway.join("data").join(BUCKET))?;
+    let gateway = servers::lifeboat::start(&fs::canonicalize(&arguments.lifeboat)?, &gateway)?;
+    let mut report = Report {
+        machine: machine(),
+        bytes: scratch::size(&server.data().join("data")),
+        rounds: arguments.rounds,
+        load: [load_average(), String::new()],
+        samples: Vec::new(),
+    };
+    let work = Work {
+        lifeboat: fs::canonicalize(&arguments.lifeboat)?,
+        tools: RELEASE.programs()?,
+        folder: folder("work")?,
+        server: &server,
+        gateway: &gateway,
+    };
+    for round in 0..arguments.rounds {
+        for delay in &arguments.delays {
+            eprintln!("round {}, {delay} ms a request", round + 1);
+            one_round(&work, &mut source, round, *delay, &mut report.samples)?;
+        }
+    }
+    drop(gateway);
+    report.load[1] = load_average();
+    writeln!(out, "{report}")?;
+    if let Some(path) = &arguments.json {
+        serde_json::to_writer_pretty(fs::File::create(path)?, &report)?;
+    }
+    if let Some(path) = &arguments.markdown {
+        fs::write(path, report.to_string())?;
+    }
+    Ok(())
+}
+
+/// Everything once, by both, who begins changing from round to round.
+fn one_round(
+    work: &Work<'_>,
+    source: &mut data::Source<'_>,
+    round: u32,
+    delay: u64,
+    samples: &mut Vec<Sample>,
+) -> Result<()> {
+    let gate = slowed(work.gateway, delay)?;
+    let endpoint = gate
+        .as_ref()
+        .map_or_else(|| work.gateway.endpoint().to_owned(), Turnstile::endpoint);
+    let sides = if round.is_multiple_of(2) {
+        [Side::Lifeboat, Side::Vmbackup]
+    } else {
+        [Side::Vmbackup, Side::Lifeboat]
+    };
+    let prefix = |side: Side| format!("{side:?}-{delay}-{round}").to_lowercase();
+    let mut measure = |task: Task, side: Side, command: std::process::Command| {
+        if let Some(gate) = &gate {
+            gate.reset(None);
+        }
+        let cost = side::watch(command).with_context(|| format!("{side:?}: {task:?}"))?;
+        let requests = gate.as_ref().map(Turnstile::passed);
+        samples.push(Sample {
+            task,
+            side,
+            delay,
+            round,
+            cost,
+            requests,
+        });
+        anyhow::Ok(())
+    };
+    for task in [Task::Full, Task::Nothing, Task::Hour] {
+        if task == Task::Hour {
+            source.hour()?;
+        }
+        for side in sides {
+            measure(task, side, work.back_up(side, &endpoint, &prefix(side)))?;
+        }
+    }
+    for side in sides {
+        let version = work.version(side, &prefix(side))?;
+        let target = work.folder.join("restored");
+        if target.exists() {
+            fs::remove_dir_all(&target)?;
+        }
+        fs::create_dir_all(&target)?;
+        measure(
+            Task::Restore,
+            side,
+            work.restore(side, &endpoint, &prefix(side), &version, &target),
+        )?;
+        work.confirm(side, &target)?;
+        data::lose_a_tenth(&target)?;
+        measure(
+            Task::RestoreOver,
+            side,
+            work.restore(side, &endpoint, &prefix(side), &version, &target),
+        )?;
+        work.confirm(side, &target)?;
+        fs::remove_dir_all(&target)?;
+        // Room for the next.
+        fs::remove_dir_all(work.gateway.data().join(BUCKET).join(&version))?;
+    }
+    Ok(())
+}
+
+fn slowed(gateway: &Server, delay: u64) -> Result<Option<Turnstile>> {
+    (delay > 0)
+        .then(|| Turnstile::start_slow(gateway.address(), Duration::from_millis(delay)))
+        .transpose()
+}

@@ -1,0 +1,127 @@
+//! The table: medians, ratios, processor time, memory, requests.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::side::{Cost, Side};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Task {
+    Full,
+    Nothing,
+    Hour,
+    Restore,
+    RestoreOver,
+}
+
+/// One measured run.
+#[derive(Debug, Serialize)]
+pub(super) struct Sample {
+    pub(super) task: Task,
+    pub(super) side: Side,
+    pub(super) delay: u64,
+    pub(super) round: u32,
+    #[serde(flatten)]
+    pub(super) cost: Cost,
+    pub(super) requests: Option<usize>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    pub(super) machine: String,
+    pub(super) bytes: u64,
+    pub(super) rounds: u32,
+    pub(super) load: [String; 2],
+    pub(super) samples: Vec<Sample>,
+}
+
+impl Task {
+    const ALL: [Self; 5] = [
+        Self::Full,
+        Self::Nothing,
+        Self::Hour,
+        Self::Restore,
+        Self::RestoreOver,
+    ];
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Full => "backup, everything",
+            Self::Nothing => "backup, nothing new",
+            Self::Hour => "backup, an hour more",
+            Self::Restore => "restore to nothing",
+            Self::RestoreOver => "restore where nine tenths are there",
+        }
+    }
+}
+
+impl Report {
+    /// The run in the middle of all rounds, by its time.
+    fn median(&self, task: Task, side: Side, delay: u64) -> Option<&Sample> {
+        let mut found: Vec<&Sample> = self
+            .samples
+            .iter()
+            .filter(|sample| (sample.task, sample.side, sample.delay) == (task, side, delay))
+            .collect();
+        found.sort_by(|a, b| a.cost.seconds.total_cmp(&b.cost.seconds));
+        found.get(found.len() / 2).copied()
+    }
+
+    fn delays(&self) -> Vec<u64> {
+        let mut delays: Vec<u64> = self.samples.iter().map(|sample| sample.delay).collect();
+        delays.sort_unstable();
+        delays.dedup();
+        delays
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{}; {} MiB of a real server; {} rounds; load average {} before, {} after\n",
+            self.machine,
+            self.bytes >> 20,
+            self.rounds,
+            self.load[0],
+            self.load[1]
+        )?;
+        writeln!(f, "Seconds · processor seconds · MiB · requests\n")?;
+        writeln!(
+            f,
+            "| | a request waits | Lifeboat | vmbackup, vmrestore 1.145 | Lifeboat is |"
+        )?;
+        writeln!(f, "|---|---|---|---|---|")?;
+        for task in Task::ALL {
+            for delay in self.delays() {
+                let sides =
+                    [Side::Lifeboat, Side::Vmbackup].map(|side| self.median(task, side, delay));
+                let [Some(ours), Some(theirs)] = sides else {
+                    continue;
+                };
+                let cell = |sample: &Sample| {
+                    let requests = sample
+                        .requests
+                        .map_or_else(String::new, |count| format!(" · {count}"));
+                    format!(
+                        "{:.2} · {:.2} · {}{requests}",
+                        sample.cost.seconds,
+                        sample.cost.cpu_seconds,
+                        sample.cost.peak_memory >> 20
+                    )
+                };
+                writeln!(
+                    f,
+                    "| {} | {delay} ms | {} | {} | {:.1}x as fast |",
+                    task.title(),
+                    cell(ours),
+                    cell(theirs),
+                    theirs.cost.seconds / ours.cost.seconds
+                )?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,274 @@
+//! The agent that keeps samples while a server is stopped for its restore: how much it holds, and for how long it can.
+//!
+//! All of it is read from what vmagent says on `/metrics` (names seen in 1.79.5, 1.112.0 and 1.145.0). Nothing is ever changed: another list of targets would
+//! make it drop its queue.
+
+use std::time::Duration;
+
+use lifeboat_core::progress::Progress;
+use lifeboat_core::size::ByteSize;
+use reqwest::Client;
+
+use crate::error::Error;
+
+const QUESTION: Duration = Duration::from_secs(20);
+/// Between two looks, of which the second shows how fast the buffer grows.
+const APART: Duration = Duration::from_secs(2);
+
+/// What a vmagent says of its queues, all of them together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Bytes that wait, in memory and on disk.
+    pub pending: u64,
+    /// Bytes for each target at most; 0: as many as its volume holds.
+    pub limit: u64,
+    /// Bytes of room, where it tells (since about 1.120).
+    pub room: Option<u64>,
+    /// Bytes that were sent since its start.
+    pub sent: u64,
+    /// Bytes and blocks that it has dropped since its start.
+    pub dropped: u64,
+    /// It has no queue on disk: what comes while a server is stopped is lost.
+    pub is_lossy: bool,
+}
+
+/// How a vmagent does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Buffer {
+    pub now: Reading,
+    /// Bytes a second that come in.
+    pub rate: u64,
+}
+
+impl Reading {
+    /// Reads the text that Prometheus reads.
+    pub fn parse(text: &str) -> Self {
+        let mut reading = Self::default();
+        for line in text.lines() {
+            let Some((series, value)) = line.rsplit_once(' ') else {
+                continue;
+            };
+            let name = series.split('{').next().unwrap_or_default();
+            if name == "flag" {
+                reading.read_flag(series);
+                continue;
+            }
+            let Some(value) = whole(value) else { continue };
+            match name {
+                "vmagent_remotewrite_pending_data_bytes" => reading.pending += value,
+                "vmagent_remotewrite_bytes_sent_total" => reading.sent += value,
+                "vm_persistentqueue_bytes_dropped_total"
+                | "vmagent_remotewrite_packets_dropped_total"
+                | "vmagent_remotewrite_samples_dropped_total" => reading.dropped += value,
+                "vm_persistentqueue_free_disk_space_bytes" => {
+                    reading.room = Some(reading.room.map_or(value, |room| room.min(value)));
+                }
+                _ => {}
+            }
+        }
+        reading
+    }
+
+    fn read_flag(&mut self, series: &str) {
+        let label = |name: &str| {
+            let rest = series.split(&format!("{name}=\"")).nth(1)?;
+            rest.split('"').next()
+        };
+        let (Some(name), Some(value)) = (label("name"), label("value")) else {
+            return;
+        };
+        // One value for each target; the smallest decides.
+        let values = || value.split(',').map(str::trim);
+        match name {
+            "remoteWrite.maxDiskUsagePerURL" => {
+                self.limit = values()
+                    .filter_map(size)
+                    .filter(|limit| *limit > 0)
+                    .min()
+                    .unwrap_or(0);
+            }
+            "remoteWrite.disableOnDiskQueue" => {
+                self.is_lossy = values().any(|value| value == "true");
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Buffer {
+    fn between(before: Reading, now: Reading, seconds: u64) -> Self {
+        // What was sent and what has begun to wait both came in.
+        let came = (now.sent + now.pending).saturating_sub(before.sent + before.pending);
+        Self {
+            now,
+            rate: came / seconds.max(1),
+        }
+    }
+
+    /// Seconds until it has to drop what it got first; none where nothing comes in, or where nobody knows its room.
+    pub fn seconds_left(&self) -> Option<u64> {
+        let room = match (self.now.room, self.now.limit) {
+            (Some(room), _) => room,
+            (None, 0) => return None,
+            (None, limit) => limit.saturating_sub(self.now.pending),
+        };
+        room.checked_div(self.rate)
+    }
+}
+
+/// Looks at a vmagent twice.
+pub async fn look(url: &str) -> Result<Buffer, Error> {
+    let before = read(url).await?;
+    tokio::time::sleep(APART).await;
+    Ok(Buffer::between(before, read(url).await?, APART.as_secs()))
+}
+
+/// Waits until a vmagent has sent what it kept: until nothing has waited in three looks in a row, for what its workers hold is in no number.
+/// Gives up when for three minutes no less has waited: it tries again only once a minute.
+pub async fn drain(url: &str, progress: &Progress) -> Result<Reading, Error> {
+    const QUIET: u32 = 3;
+    const HOPELESS: u32 = 180;
+    let (mut quiet, mut stuck, mut least) = (0, 0, u64::MAX);
+    let begun = read(url).await?.pending;
+    progress.expect(0, begun);
+    loop {
+        let reading = read(url).await?;
+        if reading.pending < least {
+            progress.add(0, least.min(begun).saturating_sub(reading.pending));
+            (least, stuck) = (reading.pending, 0);
+        }
+        quiet = if reading.pending == 0 { quiet + 1 } else { 0 };
+        stuck += 1;
+        if quiet >= QUIET {
+            return Ok(reading);
+        }
+        if progress.is_stopped() {
+            return Err(Error::Stopped);
+        }
+        if stuck > HOPELESS {
+            return Err(Error::NotDrained {
+                url: url.to_owned(),
+                pending: ByteSize(reading.pending),
+            });
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Asks a vmagent once.
+pub async fn read(url: &str) -> Result<Reading, Error> {
+    let failed = |source: reqwest::Error| Error::Agent {
+        url: url.to_owned(),
+        source: source.without_url(),
+    };
+    let client = Client::builder()
+        .timeout(QUESTION)
+        .build()
+        .map_err(failed)?;
+    let answer = client
+        .get(format!("{url}/metrics"))
+        .send()
+        .await
+        .map_err(failed)?;
+    let answer = answer.error_for_status().map_err(failed)?;
+    Ok(Reading::parse(&answer.text().await.map_err(failed)?))
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "checked to be in range; parts of a byte are nobody's"
+)]
+fn whole(value: &str) -> Option<u64> {
+    let value: f64 = value.parse().ok()?;
+    (value >= 0.0 && value < u64::MAX as f64).then_some(value as u64)
+}
+
+/// A flag's number of bytes, as VictoriaMetrics writes them: `1073741824`, `10GB`, `512MiB`.
+fn size(text: &str) -> Option<u64> {
+    let split = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let factor: u64 = match unit {
+        "" => 1,
+        "KB" => 1000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "TB" => 1_000_000_000_000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "TiB" => 1 << 40,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn all_queues_count_together_and_the_smallest_room_decides() {
+        let text = "flag{name=\"remoteWrite.maxDiskUsagePerURL\", value=\"10GiB,2GiB\", is_set=\"true\"} 1\n\
+                    flag{name=\"remoteWrite.disableOnDiskQueue\", value=\"false\", is_set=\"false\"} 1\n\
+                    vmagent_remotewrite_pending_data_bytes{path=\"/q/1\", url=\"1:secret-url\"} 1000\n\
+                    vmagent_remotewrite_pending_data_bytes{path=\"/q/2\", url=\"2:secret-url\"} 24\n\
+                    vmagent_remotewrite_bytes_sent_total{url=\"1:secret-url\"} 1.5e3\n\
+                    vm_persistentqueue_bytes_dropped_total{path=\"/q/1\"} 7\n";
+        let reading = Reading::parse(text);
+        let expected = Reading {
+            pending: 1024,
+            limit: 2 << 30,
+            room: None,
+            sent: 1500,
+            dropped: 7,
+            is_lossy: false,
+        };
+        assert_eq!(reading, expected);
+        let lossy = text.replace(
+            "value=\"false\", is_set=\"false\"",
+            "value=\"true\", is_set=\"true\"",
+        );
+        assert!(Reading::parse(&lossy).is_lossy);
+    }
+
+    #[test]
+    fn the_time_left_is_what_the_room_has_for_what_comes_in() {
+        let before = Reading {
+            pending: 100,
+            sent: 1000,
+            limit: 10_000,
+            ..Reading::default()
+        };
+        let stopped = Reading {
+            pending: 700,
+            ..before
+        };
+        let buffer = Buffer::between(before, stopped, 2);
+        assert_eq!(buffer.rate, 300);
+        assert_eq!(buffer.seconds_left(), Some(31));
+        assert_eq!(Buffer::between(before, before, 2).seconds_left(), None);
+        let unlimited = Reading {
+            limit: 0,
+            ..stopped
+        };
+        assert_eq!(Buffer::between(before, unlimited, 2).seconds_left(), None);
+        let told = Reading {
+            room: Some(900),
+            ..unlimited
+        };
+        assert_eq!(Buffer::between(before, told, 2).seconds_left(), Some(3));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_of_metrics_panics(text in "(flag\\{name=\"|vmagent_remotewrite_pending_data_bytes )?\\PC*") {
+            Reading::parse(&text);
+        }
+    }
+}
