@@ -89,6 +89,13 @@ impl<'a> Lease<'a> {
                 (Some(found.version), before)
             }
         };
+        // Until this run has cleaned up, its own successor has to know what to clean up.
+        let mut card = card;
+        if let Some(before) = &before {
+            card.before.clone_from(&before.before);
+            card.asked = before.asked;
+            card.snapshot.clone_from(&before.snapshot);
+        }
         let condition = condition_on
             .as_ref()
             .map_or(Condition::Absent, Condition::Unchanged);
