@@ -45,33 +45,22 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
             Err(error) => eprintln!("without the peer store: {error:#}"),
         }
     }
-    if arguments.name == "victoria-metrics" {
+    if ["gateway", "victoria-metrics"].contains(&arguments.name.as_str()) {
         let results = cargo::target()?.join("bench");
         fs::create_dir_all(&results)?;
+        let result = |kind: &str| results.join(format!("{}.{kind}", arguments.name));
         command
             .arg("--lifeboat")
             .arg(cargo::build("lifeboat", Profile::Release)?)
             .arg("--disk")
             .arg(scratch.path())
             .arg("--json")
-            .arg(results.join("victoria-metrics.json"))
+            .arg(result("json"))
             .arg("--markdown")
-            .arg(results.join("victoria-metrics.md"));
-    }
-    if arguments.name == "gateway" {
-        let results = cargo::target()?.join("bench");
-        fs::create_dir_all(&results)?;
-        command
-            .arg("--lifeboat")
-            .arg(cargo::build("lifeboat", Profile::Release)?)
-            .arg("--disk")
-            .arg(scratch.path())
-            .arg("--kept")
-            .arg(results.join("data"))
-            .arg("--json")
-            .arg(results.join("gateway.json"))
-            .arg("--markdown")
-            .arg(results.join("gateway.md"));
+            .arg(result("md"));
+        if arguments.name == "gateway" {
+            command.arg("--kept").arg(results.join("data"));
+        }
     }
     let status = command
         .args(&arguments.rest)

@@ -413,6 +413,7 @@ impl Run<'_, '_> {
             range: taken.summary.range,
             mark: Mark {
                 size: 0,
+                stored: None,
                 times: Some(outcome::times(&taken.name, taken.at, completed)),
             },
             series,

@@ -14,12 +14,23 @@ use crate::store::{Found, Place};
 /// Versions that are looked at at a time.
 const AT_A_TIME: usize = 8;
 
-/// Returns all versions of an instance that the bucket holds something of, the oldest label first.
+/// Returns all versions of an instance that the bucket holds something of, the oldest label first. Of those that vmbackup wrote the
+/// lists of parts are read, to see that what they name is there.
 pub async fn list(place: Place<'_>) -> Result<Vec<Backup>, Error> {
     let versions = place.versions().await?;
     futures::stream::iter(versions)
         .map(|version| async move {
-            let found = place.look(&version).await?;
+            let mut found = place.look(&version).await?;
+            // The mark says that somebody once thought so; objects can have gone since.
+            if let Standing::Marked = found.standing {
+                match place.survey(&found).await {
+                    Ok(_) => {}
+                    Err(error @ Error::Damaged { .. }) => {
+                        found.standing = Standing::Incomplete(error.to_string());
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
             Ok::<_, Error>(record(place, &found))
         })
         .buffered(AT_A_TIME)

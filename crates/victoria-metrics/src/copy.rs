@@ -58,6 +58,7 @@ pub(crate) async fn run(
     manifest.mark = Mark {
         size: 0,
         times: manifest.mark.times,
+        stored: None,
     };
     let object = |name: &str| format!("{version}/{name}");
     let bucket = place.bucket;

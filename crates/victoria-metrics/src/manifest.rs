@@ -54,6 +54,9 @@ pub struct Mark {
     pub size: u64,
     /// The text of the times, since vmbackup 1.91.
     pub times: Option<String>,
+    /// When the mark of another program was stored: up to vmbackup 1.90 nothing else tells its runs apart. None of a mark of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored: Option<Timestamp>,
 }
 
 /// A file that never changes.
@@ -205,6 +208,7 @@ mod tests {
             mark: Mark {
                 size: 0,
                 times: Some("{}".to_owned()),
+                stored: None,
             },
             series: None,
             files: BTreeMap::from([(

@@ -10,11 +10,10 @@ use lifeboat_storage::{Bucket, Entry, Fetched, Version};
 use crate::error::Error;
 use crate::files::{Fault, Files};
 use crate::layout::{self, LEASE, MANIFEST, MARK, Slice, TIMES};
-use crate::lease::Card;
 use crate::manifest::Manifest;
 use crate::parts::Inventory;
 use crate::plan::Stored;
-use crate::standing::{Standing, judge};
+use crate::standing::{Stamp, Standing, judge};
 
 /// Small requests at a time.
 const REQUESTS: usize = 64;
@@ -69,12 +68,6 @@ impl Place<'_> {
         format!("{}-{LEASE}", self.prefix)
     }
 
-    /// Who writes now, if anybody does.
-    pub async fn writer(&self) -> Result<Option<Card>, Error> {
-        let found = self.bucket.fetch(&self.lease_key()).await?;
-        Ok(found.and_then(|found| serde_json::from_slice(&found.bytes).ok()))
-    }
-
     /// Looks at everything below a version.
     pub async fn look(&self, version: &str) -> Result<Found, Error> {
         let entries = self.list(version).await?;
@@ -98,7 +91,11 @@ impl Place<'_> {
         };
         let (manifest, times) = futures::future::try_join(fetch(MANIFEST), fetch(TIMES)).await?;
         let read = manifest.as_ref().map(|found| Manifest::read(&found.bytes));
-        let standing = judge(&stored, read, times.as_ref().map(|times| &times.bytes[..]));
+        let stamp = Stamp {
+            times: times.as_ref().map(|times| &times.bytes[..]),
+            stored: mark.as_ref().map(|mark| mark.modified),
+        };
+        let standing = judge(&stored, read, stamp);
         Ok(Found {
             version: version.to_owned(),
             stored,

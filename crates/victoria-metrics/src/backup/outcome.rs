@@ -109,6 +109,7 @@ pub(crate) fn adopted(
         rows: summary.map(|summary| summary.rows),
         range: summary.and_then(|summary| summary.range),
         mark: Mark {
+            stored: found.mark.as_ref().map(|mark| mark.modified),
             size: found.mark.as_ref().map_or(0, |mark| mark.size.0),
             times: found
                 .times

@@ -59,7 +59,7 @@ pub(crate) async fn run(ctx: &Context, args: &ListArgs) -> Result<Exit, Failure>
     let mut buckets = BTreeMap::new();
     for settings in &instances {
         // One that is not used may have no bucket.
-        if settings.enabled || args.instance.is_some() {
+        if settings.enabled || settings.restore_enabled || args.instance.is_some() {
             buckets.insert(settings.instance, ctx.bucket(&settings.bucket)?);
         }
     }

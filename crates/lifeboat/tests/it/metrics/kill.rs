@@ -108,24 +108,28 @@ fn some_backup_restores_wherever_a_run_is_killed(metrics: &mut Metrics, version:
     assert_eq!(samples(metrics.server(), "round0"), 20);
 }
 
-#[test]
-fn over_a_backup_of_ours() {
-    let Some(mut metrics) = Metrics::start(RELEASE) else {
-        return;
-    };
+/// A server with samples, and the version of their backup.
+fn backed_up() -> Option<(Metrics, String)> {
+    let metrics = Metrics::start(RELEASE)?;
     import(metrics.server(), "old", 2, 200);
     let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    Some((metrics, version))
+}
+
+#[test]
+fn over_a_backup_of_ours() {
+    let Some((mut metrics, version)) = backed_up() else {
+        return;
+    };
     some_backup_restores_wherever_a_run_is_killed(&mut metrics, &version);
 }
 
 #[test]
 fn over_a_backup_of_vmbackup() {
-    let Some(mut metrics) = Metrics::start(RELEASE) else {
+    // The label is what a backup of ours continues.
+    let Some((mut metrics, version)) = backed_up() else {
         return;
     };
-    import(metrics.server(), "old", 2, 200);
-    // The label is what a backup of ours continues.
-    let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
     fs::remove_dir_all(metrics.stored(&version)).unwrap();
     metrics.vmbackup(RELEASE, &version);
     some_backup_restores_wherever_a_run_is_killed(&mut metrics, &version);
@@ -134,11 +138,9 @@ fn over_a_backup_of_vmbackup() {
 /// Asked to end at any of its requests, it takes its snapshot with it and lets others write at once.
 #[test]
 fn a_backup_that_is_asked_to_end_leaves_no_snapshot_and_no_lease() {
-    let Some(mut metrics) = Metrics::start(RELEASE) else {
+    let Some((mut metrics, version)) = backed_up() else {
         return;
     };
-    import(metrics.server(), "old", 2, 200);
-    let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
     let address = metrics
         .world
         .endpoint()
