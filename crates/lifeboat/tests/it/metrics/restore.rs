@@ -226,7 +226,6 @@ fn a_backup_that_is_listed_restores_whenever_its_run_was_killed() {
     // The next run deletes what those left on the server.
     metrics.back_up();
     let left = snapshots(metrics.server());
-    // Runs follow each other in seconds here: of two snapshots whose names nobody noted, neither can be told to be ours.
     assert!(left <= 1, "{left} snapshots are left of {killed} kills");
     metrics.halt();
     metrics.wipe();
