@@ -180,10 +180,12 @@ impl Context {
         progress: &Progress,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Failure> {
+        // Before the work begins: what it has begun has to be undone.
+        let stop_requested = signals::stop_requested_from_now();
         tokio::pin!(work);
         tokio::select! {
             done = &mut work => return done.map_err(Into::into),
-            () = signals::stop_requested() => progress.stop(),
+            () = stop_requested => progress.stop(),
         }
         // It may have been past the point where it could stop: then it is done.
         work.await.map_err(|_| Failure::interrupted())

@@ -213,10 +213,12 @@ async fn with_lease<T>(
         stopped = send::stopped(progress) => Err(stopped),
     };
     run.delete_snapshot().await;
-    if let Some(predecessor) = &predecessor
-        && let Err(error) = run.delete_unnoted(predecessor).await
-    {
-        tracing::warn!(%error, "a snapshot of a run that was killed may be left on the server");
+    if let Err(error) = run.settle_wishes(predecessor.as_ref()).await {
+        tracing::warn!(%error, "a snapshot may be left on the server; the next run looks for it");
+    }
+    if let Err(Error::LeaseLost) = done {
+        // Lease and uploads are another run's now.
+        return done;
     }
     if done.is_err() {
         run.end_uploads().await;
@@ -263,21 +265,35 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    /// Deletes the snapshot whose name a killed run did not come to note. To be asked again at the end: the server may have been making it for long after
-    /// whoever wanted it was gone.
-    async fn delete_unnoted(&self, before: &Card) -> Result<(), Error> {
-        if before.asked.is_none() {
-            return Ok(());
+    /// Deletes the snapshot that a run asked for and whose name it did not come to note. False where there is none that must be it.
+    async fn delete_unnoted(&self, of: &Card) -> Result<bool, Error> {
+        if of.asked.is_none() {
+            return Ok(false);
         }
         let mut there = self.server.snapshots().await?;
-        let lease = self.lease.lock().await;
-        there.retain(|name| lease.snapshot() != Some(name));
-        if let Some(name) = before.unnoted(&there) {
-            self.server.delete_snapshot(&name).await?;
-            tracing::info!(
-                snapshot = name,
-                "deleted the snapshot of a run that was killed"
-            );
+        let own = self.lease.lock().await.snapshot().map(str::to_owned);
+        there.retain(|name| own.as_ref() != Some(name));
+        let Some(name) = of.unnoted(&there) else {
+            return Ok(false);
+        };
+        self.server.delete_snapshot(&name).await?;
+        tracing::info!(
+            snapshot = name,
+            "deleted a snapshot whose name was not noted"
+        );
+        Ok(true)
+    }
+
+    /// Looks once more for snapshots whose names nobody noted: the server may have been making one for long after whoever wanted it was gone. That of this
+    /// run, where it is not there yet, stays on the lease as a wish, for the next run.
+    async fn settle_wishes(&self, predecessor: Option<&Card>) -> Result<(), Error> {
+        if let Some(predecessor) = predecessor {
+            self.delete_unnoted(predecessor).await?;
+        }
+        let own = self.lease.lock().await.card().clone();
+        let is_inherited = predecessor.is_some_and(|before| before.asked == own.asked);
+        if own.asked.is_some() && (is_inherited || self.delete_unnoted(&own).await?) {
+            self.lease.lock().await.note_snapshot(None).await?;
         }
         Ok(())
     }

@@ -127,12 +127,17 @@ impl<'a> Lease<'a> {
         self.save().await
     }
 
-    /// Notes that this run asks for a snapshot, and what is there before.
+    /// Notes that this run is going to ask for a snapshot, and what is there before. Cut off, this value has no wish: nothing was asked for yet.
     pub async fn note_wish(&mut self, before: Vec<String>, now: Timestamp) -> Result<(), Error> {
-        self.card.before = before;
-        self.card.asked = Some(now);
-        self.card.snapshot = None;
-        self.save().await
+        let with_wish = Card {
+            before,
+            asked: Some(now),
+            snapshot: None,
+            ..self.card.clone()
+        };
+        self.stored = self.write(&with_wish).await?;
+        self.card = with_wish;
+        Ok(())
     }
 
     /// Notes which version it is that is written.
@@ -148,6 +153,10 @@ impl<'a> Lease<'a> {
         self.save().await
     }
 
+    pub fn card(&self) -> &Card {
+        &self.card
+    }
+
     /// The version that is written, as far as it was noted.
     pub fn version(&self) -> Option<&str> {
         self.card.version.as_deref()
@@ -159,38 +168,32 @@ impl<'a> Lease<'a> {
     }
 
     async fn save(&mut self) -> Result<(), Error> {
-        let condition = Condition::Unchanged(&self.stored);
-        match self
-            .bucket
-            .store(&self.key, text(&self.card), condition)
-            .await
-        {
-            Ok(stored) => {
-                self.stored = stored;
-                Ok(())
-            }
-            Err(error)
-                if matches!(
-                    *error.cause,
-                    lifeboat_storage::error::Cause::Exists
-                        | lifeboat_storage::error::Cause::NoObject
-                ) =>
-            {
-                Err(Error::LeaseLost)
-            }
-            Err(error) => Err(error.into()),
-        }
+        self.stored = self.write(&self.card).await?;
+        Ok(())
     }
 
-    /// Gives the lease back. Where that fails it ends by itself. One that still names a snapshot stays with its name for the next
-    /// run, and binds nobody.
+    async fn write(&self, card: &Card) -> Result<Version, Error> {
+        let condition = Condition::Unchanged(&self.stored);
+        let written = self.bucket.store(&self.key, text(card), condition).await;
+        written.map_err(|error| match *error.cause {
+            lifeboat_storage::error::Cause::Exists | lifeboat_storage::error::Cause::NoObject => {
+                Error::LeaseLost
+            }
+            _ => error.into(),
+        })
+    }
+
+    /// Gives the lease back, if it is still ours. Where that fails it ends by itself, and so does one that still speaks of a snapshot, which the server may
+    /// be making or deleting yet: the next run cleans up after it.
     pub async fn release(mut self, now: Timestamp) {
-        let released = if self.card.snapshot.is_some() {
+        let speaks = self.card.snapshot.is_some() || self.card.asked.is_some();
+        if !speaks {
             self.card.until = now;
-            self.save().await
-        } else {
-            self.bucket.delete(&self.key).await.map_err(Error::from)
-        };
+        }
+        let mut released = self.save().await;
+        if released.is_ok() && !speaks {
+            released = self.bucket.delete(&self.key).await.map_err(Error::from);
+        }
         if let Err(error) = released {
             tracing::info!(%error, "the lease was not given back, and ends by itself");
         }

@@ -160,6 +160,7 @@ pub async fn run(
     let manifest = &plan.source.manifest;
     let mut journal = Journal {
         version: plan.source.version.clone(),
+        completed: manifest.completed,
         state: State::Preparing,
         begun: options.now,
         room: plan.room,

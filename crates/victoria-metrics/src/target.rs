@@ -1,6 +1,6 @@
 //! The data folder that a restore goes to, and the journal of what has been done to it.
 //!
-//! Everything is prepared in [`WORK`] on the same volume and switched by renaming a handful of folders. While that is under way the file
+//! Everything is prepared in a folder of its own on the same volume and switched by renaming a handful of folders. While that is under way the file
 //! `restore-in-progress` keeps a server from starting (since 1.72), and the journal says how to go on: a restore that was killed is finished or undone
 //! by the next, never half.
 
@@ -339,6 +339,7 @@ mod tests {
     fn journal(room: Room) -> Journal {
         Journal {
             version: "victoria-metrics-0-20231128160000".to_owned(),
+            completed: Timestamp::UNIX_EPOCH,
             state: State::Preparing,
             begun: Timestamp::UNIX_EPOCH,
             room,

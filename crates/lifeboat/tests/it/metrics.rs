@@ -27,8 +27,9 @@ const INSTANCE: &str = "victoria-metrics-0";
 
 /// An installation with a server of metrics, whose data lies in `metrics/data`.
 struct Metrics {
-    world: World,
+    // Dropped in this order: what the server printed lies in the folder of the world.
     server: Option<Server>,
+    world: World,
 }
 
 impl Metrics {

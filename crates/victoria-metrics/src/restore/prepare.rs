@@ -190,7 +190,8 @@ pub(super) async fn run(
 /// Whether what lies in the work folder is of the same backup, by a run that was killed.
 fn is_continued(target: &Target, journal: &Journal) -> Result<bool, Error> {
     Ok(target.journal()?.is_some_and(|before| {
-        before.version == journal.version && before.state == State::Preparing
+        (&before.version, before.completed) == (&journal.version, journal.completed)
+            && before.state == State::Preparing
     }))
 }
 

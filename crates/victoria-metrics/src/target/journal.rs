@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Journal {
     pub version: String,
+    /// When the backup was completed: of the same version there may be a newer one since.
+    pub completed: Timestamp,
     pub state: State,
     pub begun: Timestamp,
     pub room: Room,

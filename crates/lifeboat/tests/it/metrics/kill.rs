@@ -4,7 +4,7 @@
 use std::fs;
 use std::sync::{Arc, Mutex};
 
-use lifeboat_testkit::process::Process;
+use lifeboat_testkit::process::{Finished, Process};
 use lifeboat_testkit::servers::victoria_metrics::Release;
 use lifeboat_testkit::turnstile::{Moment, Stop, Turnstile};
 
@@ -152,11 +152,11 @@ fn a_backup_that_is_asked_to_end_leaves_no_snapshot_and_no_lease() {
     for request in [3, 8, 12, 16, 20, 24] {
         import(metrics.server(), &format!("more{request}"), 1, 20);
         let running: Arc<Mutex<Option<Process>>> = Arc::default();
-        let left: Arc<Mutex<Option<i32>>> = Arc::default();
+        let left: Arc<Mutex<Option<Finished>>> = Arc::default();
         let (process, code) = (Arc::clone(&running), Arc::clone(&left));
         let action: Box<dyn FnOnce() + Send> = Box::new(move || {
             let process = process.lock().unwrap().take().unwrap();
-            *code.lock().unwrap() = process.stop().unwrap().status.code();
+            *code.lock().unwrap() = Some(process.stop().unwrap());
         });
         let moment = Moment::Before;
         gate.reset(Some((Stop { request, moment }, action)));
@@ -178,7 +178,12 @@ fn a_backup_that_is_asked_to_end_leaves_no_snapshot_and_no_lease() {
             );
             std::thread::yield_now();
         }
-        assert_eq!(*left.lock().unwrap(), Some(130), "request {request}");
+        let finished = left.lock().unwrap().take().unwrap();
+        assert_eq!(
+            finished.status.code(),
+            Some(130),
+            "request {request}: {finished}"
+        );
         ended += 1;
         assert_eq!(snapshots(metrics.server()), 0, "request {request}");
         let lease = metrics.stored("victoria-metrics-0-lifeboat_lease.ignore");

@@ -235,12 +235,48 @@ fn a_backup_that_is_listed_restores_whenever_its_run_was_killed() {
     assert_eq!(samples(metrics.server(), "round29"), 50);
 }
 
-/// A run that was killed keeps its lease for two minutes: nobody wants to wait for that here.
+/// A run that was killed keeps its lease for two minutes: nobody wants to wait for that here, but until the server has ended what the run asked of it.
 pub(super) fn release_lease(metrics: &Metrics) {
+    wait_for_the_server(metrics);
     let lease = metrics.stored("victoria-metrics-0-lifeboat_lease.ignore");
     if let Ok(text) = fs::read_to_string(&lease) {
         let mut card: serde_json::Value = serde_json::from_str(&text).unwrap();
         card["until"] = "2020-01-01T00:00:00Z".into();
         fs::write(&lease, card.to_string()).unwrap();
+    }
+}
+
+/// Until no snapshot comes or goes.
+fn wait_for_the_server(metrics: &Metrics) {
+    let names = || {
+        let mut names = Vec::new();
+        for folder in [
+            "snapshots",
+            "data/small/snapshots",
+            "data/big/snapshots",
+            "indexdb/snapshots",
+        ] {
+            for entry in fs::read_dir(metrics.data().join(folder))
+                .into_iter()
+                .flatten()
+                .flatten()
+            {
+                names.push((folder, entry.file_name()));
+            }
+        }
+        names.sort();
+        names
+    };
+    let mut before = names();
+    let mut same = 0;
+    while same < 4 {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the server does not say when it has ended"
+        )]
+        std::thread::sleep(Duration::from_millis(25));
+        let now = names();
+        same = if now == before { same + 1 } else { 0 };
+        before = now;
     }
 }
