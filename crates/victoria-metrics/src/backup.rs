@@ -182,9 +182,8 @@ async fn with_lease<T>(
         version: None,
         since,
         until: since + lease::TERM,
-        before: Vec::new(),
-        asked: None,
         snapshot: None,
+        wishes: Vec::new(),
     };
     // Stopped while it is taken, it ends by itself.
     let (lease, predecessor) = tokio::select! {
@@ -213,7 +212,7 @@ async fn with_lease<T>(
         stopped = send::stopped(progress) => Err(stopped),
     };
     run.delete_snapshot().await;
-    if let Err(error) = run.settle_wishes(predecessor.as_ref()).await {
+    if let Err(error) = run.settle_wishes().await {
         tracing::warn!(%error, "a snapshot may be left on the server; the next run looks for it");
     }
     if let Err(Error::LeaseLost) = done {
@@ -246,7 +245,8 @@ impl Run<'_, '_> {
         (self.options.clock)()
     }
 
-    /// Deletes the snapshot of a run that was killed, also one whose name it did not come to note, and ends its uploads.
+    /// Deletes the snapshot of a run that was killed, and ends its uploads. One whose name it did not come to note may be in the making yet and waits for
+    /// [`settle_wishes`](Self::settle_wishes).
     async fn clean_up_after(&self, before: &Card) -> Result<(), Error> {
         if let Some(name) = &before.snapshot {
             self.server.delete_snapshot(name).await?;
@@ -255,7 +255,6 @@ impl Run<'_, '_> {
                 "deleted the snapshot of a run that was killed"
             );
         }
-        self.delete_unnoted(before).await?;
         if let Some(version) = &before.version {
             let ended = self.place.bucket.end_uploads(&format!("{version}/")).await;
             if let Err(error) = ended {
@@ -265,37 +264,27 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    /// Deletes the snapshot that a run asked for and whose name it did not come to note. False where there is none that must be it.
-    async fn delete_unnoted(&self, of: &Card) -> Result<bool, Error> {
-        if of.asked.is_none() {
-            return Ok(false);
+    /// Deletes the snapshots that killed runs asked for and whose names they did not come to note. The newest goes first: it is what the one before it is not.
+    async fn settle_wishes(&self) -> Result<(), Error> {
+        let mut lease = self.lease.lock().await;
+        let wishes = lease.settled_wishes().to_vec();
+        if wishes.is_empty() {
+            return Ok(());
         }
         let mut there = self.server.snapshots().await?;
-        let own = self.lease.lock().await.snapshot().map(str::to_owned);
-        there.retain(|name| own.as_ref() != Some(name));
-        let Some(name) = of.unnoted(&there) else {
-            return Ok(false);
-        };
-        self.server.delete_snapshot(&name).await?;
-        tracing::info!(
-            snapshot = name,
-            "deleted a snapshot whose name was not noted"
-        );
-        Ok(true)
-    }
-
-    /// Looks once more for snapshots whose names nobody noted: the server may have been making one for long after whoever wanted it was gone. That of this
-    /// run, where it is not there yet, stays on the lease as a wish, for the next run.
-    async fn settle_wishes(&self, predecessor: Option<&Card>) -> Result<(), Error> {
-        if let Some(predecessor) = predecessor {
-            self.delete_unnoted(predecessor).await?;
+        there.retain(|name| lease.snapshot() != Some(name));
+        for wish in wishes.iter().rev() {
+            let Some(name) = wish.granted(&there) else {
+                continue;
+            };
+            self.server.delete_snapshot(&name).await?;
+            there.retain(|other| *other != name);
+            tracing::info!(
+                snapshot = name,
+                "deleted a snapshot whose name was not noted"
+            );
         }
-        let own = self.lease.lock().await.card().clone();
-        let is_inherited = predecessor.is_some_and(|before| before.asked == own.asked);
-        if own.asked.is_some() && (is_inherited || self.delete_unnoted(&own).await?) {
-            self.lease.lock().await.note_snapshot(None).await?;
-        }
-        Ok(())
+        lease.forget_settled().await
     }
 
     /// Ends what was cut in the middle of an upload: nobody else writes while the lease is ours.
@@ -310,18 +299,24 @@ impl Run<'_, '_> {
 
     /// Deletes the run's own snapshot, if there is one. Where that fails, the lease stays with its name.
     async fn delete_snapshot(&self) {
+        let made = self.server.made_snapshot().await;
         let mut lease = self.lease.lock().await;
-        let Some(name) = lease.snapshot().map(str::to_owned) else {
+        let Some(name) = made.or_else(|| lease.snapshot().map(str::to_owned)) else {
             return;
         };
         match self.server.delete_snapshot(&name).await {
             Ok(()) => {
-                if let Err(error) = lease.note_snapshot(None).await {
+                if let Err(error) = lease.note_gone().await {
                     tracing::info!(%error, "the lease still names a snapshot that is gone");
                 }
             }
             Err(error) => {
                 tracing::warn!(%error, snapshot = name, "the snapshot was not deleted; the next run does it");
+                if lease.snapshot() != Some(&name)
+                    && let Err(error) = lease.note_snapshot(name).await
+                {
+                    tracing::info!(%error, "nor does the lease name it");
+                }
             }
         }
     }

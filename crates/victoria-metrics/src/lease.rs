@@ -5,59 +5,17 @@
 //! killed can delete it. What makes a backup count is written under a condition of its own: a run that lost its lease without noticing
 //! cannot replace what its successor wrote.
 
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+mod card;
+
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_storage::{Bucket, Condition, Version};
-use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
+pub use self::card::{Card, Wish};
+
 /// How long a lease lasts unless it is prolonged.
 pub const TERM: SignedDuration = SignedDuration::from_mins(2);
-
-/// The name of a snapshot has the second in which the server began with it.
-const SNAPSHOT_BEGINS_WITHIN: SignedDuration = SignedDuration::from_secs(10);
-
-/// What the object says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Card {
-    /// For people: host, process and command.
-    pub owner: String,
-    /// The run's own identity.
-    pub run: String,
-    /// What it does: a version that it writes, or nothing that can be named yet.
-    #[serde(default)]
-    pub version: Option<String>,
-    pub since: Timestamp,
-    pub until: Timestamp,
-    /// Snapshots of the server before this run made its own.
-    #[serde(default)]
-    pub before: Vec<String>,
-    /// When this run asked for its own. Until its name is noted, that is all there is to know it by.
-    #[serde(default)]
-    pub asked: Option<Timestamp>,
-    /// The run's own.
-    #[serde(default)]
-    pub snapshot: Option<String>,
-}
-
-impl Card {
-    /// Which of the snapshots that a server has now must be this run's, of which only the wish was noted: the one that was not there before and was begun
-    /// in the seconds after the wish. Of two nobody can say.
-    pub fn unnoted(&self, now: &[String]) -> Option<String> {
-        let asked = self.asked.filter(|_| self.snapshot.is_none())?;
-        let until = asked + SNAPSHOT_BEGINS_WITHIN;
-        let mut candidates = now.iter().filter(|name| {
-            !self.before.contains(name)
-                && snapshot_time(name).is_some_and(|time| {
-                    (asked - SignedDuration::from_secs(1)..until).contains(&time)
-                })
-        });
-        let one = candidates.next()?;
-        candidates.next().is_none().then(|| one.clone())
-    }
-}
 
 /// A lease that this run holds.
 pub struct Lease<'a> {
@@ -65,6 +23,10 @@ pub struct Lease<'a> {
     key: String,
     card: Card,
     stored: Version,
+    /// When this run asked for a snapshot whose name is not noted yet.
+    pending: Option<Timestamp>,
+    /// How many of the wishes, counted from the oldest, the server has done with: see [`settled_wishes`](Self::settled_wishes).
+    settled: usize,
 }
 
 impl<'a> Lease<'a> {
@@ -92,8 +54,7 @@ impl<'a> Lease<'a> {
         // Until this run has cleaned up, its own successor has to know what to clean up.
         let mut card = card;
         if let Some(before) = &before {
-            card.before.clone_from(&before.before);
-            card.asked = before.asked;
+            card.wishes.clone_from(&before.wishes);
             card.snapshot.clone_from(&before.snapshot);
         }
         let condition = condition_on
@@ -117,6 +78,8 @@ impl<'a> Lease<'a> {
             key,
             card,
             stored,
+            pending: None,
+            settled: 0,
         };
         Ok((lease, before))
     }
@@ -129,14 +92,12 @@ impl<'a> Lease<'a> {
 
     /// Notes that this run is going to ask for a snapshot, and what is there before. Cut off, this value has no wish: nothing was asked for yet.
     pub async fn note_wish(&mut self, before: Vec<String>, now: Timestamp) -> Result<(), Error> {
-        let with_wish = Card {
-            before,
-            asked: Some(now),
-            snapshot: None,
-            ..self.card.clone()
-        };
+        let mut with_wish = self.card.clone();
+        with_wish.wishes.push(Wish { asked: now, before });
+        with_wish.snapshot = None;
         self.stored = self.write(&with_wish).await?;
         self.card = with_wish;
+        self.pending = Some(now);
         Ok(())
     }
 
@@ -146,15 +107,38 @@ impl<'a> Lease<'a> {
         self.save().await
     }
 
-    /// Notes the run's own snapshot, or that it is gone.
-    pub async fn note_snapshot(&mut self, snapshot: Option<String>) -> Result<(), Error> {
-        self.card.snapshot = snapshot;
-        self.card.asked = None;
+    /// Notes the run's own snapshot.
+    pub async fn note_snapshot(&mut self, snapshot: String) -> Result<(), Error> {
+        self.answer(Some(snapshot));
         self.save().await
     }
 
-    pub fn card(&self) -> &Card {
-        &self.card
+    /// Notes that the run's own snapshot is gone.
+    pub async fn note_gone(&mut self) -> Result<(), Error> {
+        self.answer(None);
+        self.save().await
+    }
+
+    /// The run knows its own snapshot now. A server makes one snapshot after the other, so whatever it was asked for before is made as well.
+    fn answer(&mut self, snapshot: Option<String>) {
+        self.card.snapshot = snapshot;
+        if let Some(pending) = self.pending.take() {
+            self.card.wishes.retain(|wish| wish.asked != pending);
+            self.settled = self.card.wishes.len();
+        }
+    }
+
+    /// The wishes of killed runs that can be looked into: the server is not making their snapshots any more. One that is deleted while it
+    /// is made ends the server with a panic (seen with 1.112.0).
+    pub fn settled_wishes(&self) -> &[Wish] {
+        &self.card.wishes[..self.settled]
+    }
+
+    /// Notes that nothing is left of the settled wishes.
+    pub async fn forget_settled(&mut self) -> Result<(), Error> {
+        self.card.wishes.drain(..self.settled);
+        self.settled = 0;
+        self.save().await
     }
 
     /// The version that is written, as far as it was noted.
@@ -183,11 +167,12 @@ impl<'a> Lease<'a> {
         })
     }
 
-    /// Gives the lease back, if it is still ours. Where that fails it ends by itself, and so does one that still speaks of a snapshot, which the server may
-    /// be making or deleting yet: the next run cleans up after it.
+    /// Gives the lease back, if it is still ours. Where that fails it ends by itself, and so does one that still speaks of a snapshot of this run, which the
+    /// server may be making or deleting yet. What it says of snapshots stays for the next run, which cleans up.
     pub async fn release(mut self, now: Timestamp) {
-        let speaks = self.card.snapshot.is_some() || self.card.asked.is_some();
-        if !speaks {
+        let is_busy = self.card.snapshot.is_some() || self.pending.is_some();
+        let speaks = is_busy || !self.card.wishes.is_empty();
+        if !is_busy {
             self.card.until = now;
         }
         let mut released = self.save().await;
@@ -200,13 +185,6 @@ impl<'a> Lease<'a> {
     }
 }
 
-/// When a snapshot was begun, by its name.
-fn snapshot_time(name: &str) -> Option<Timestamp> {
-    let (time, _) = name.split_once('-')?;
-    let time = DateTime::strptime("%Y%m%d%H%M%S", time).ok()?;
-    Some(time.to_zoned(TimeZone::UTC).ok()?.timestamp())
-}
-
 fn held(card: &Card) -> Error {
     Error::Held {
         owner: card.owner.clone(),
@@ -217,41 +195,4 @@ fn held(card: &Card) -> Error {
 
 fn text(card: &Card) -> Vec<u8> {
     serde_json::to_vec(card).expect("it is text and times")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_snapshot_whose_name_was_never_noted_is_known_if_it_is_the_only_one() {
-        let card = Card {
-            owner: String::new(),
-            run: String::new(),
-            version: None,
-            since: Timestamp::UNIX_EPOCH,
-            until: Timestamp::UNIX_EPOCH,
-            before: vec!["20231128160001-1A".to_owned()],
-            asked: "2023-11-28T16:00:00.9Z".parse().ok(),
-            snapshot: None,
-        };
-        let unnoted = |names: &[&str]| {
-            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-            card.unnoted(&names)
-        };
-        let ours = "20231128160000-2B";
-        assert_eq!(unnoted(&["20231128160001-1A", ours]).as_deref(), Some(ours));
-        assert_eq!(unnoted(&["20231128160001-1A"]), None);
-        assert_eq!(unnoted(&[ours, "20231128160003-3C"]), None, "two may be");
-        assert_eq!(
-            unnoted(&["20231128160100-3C", "garbage"]),
-            None,
-            "too late, and no name"
-        );
-        let noted = Card {
-            asked: None,
-            ..card.clone()
-        };
-        assert_eq!(noted.unnoted(&[ours.to_owned()]), None);
-    }
 }

@@ -17,6 +17,7 @@ use crate::error::Error;
 /// Making a snapshot flushes memory to disk first, which takes minutes on a large database.
 const SNAPSHOT: Duration = Duration::from_mins(15);
 const QUESTION: Duration = Duration::from_mins(1);
+const MAKE: &str = "make a snapshot";
 
 /// The series that holds the label of a backup's version, as the platform's own scripts write it.
 pub const GENERATION: &str = "_sts_generation";
@@ -51,6 +52,8 @@ pub struct Server {
     instance: String,
     access: Access,
     client: Client,
+    /// Held while a snapshot is made. Has its name from then on until it is taken.
+    making: Arc<Mutex<Option<String>>>,
     /// Held while a snapshot is deleted.
     deleting: Arc<Mutex<()>>,
 }
@@ -100,6 +103,7 @@ impl Server {
                 instance: instance.to_owned(),
                 access,
                 client,
+                making: Arc::default(),
                 deleting: Arc::default(),
             }),
             Err(source) => Err(Error::Unreachable {
@@ -198,14 +202,36 @@ impl Server {
         })
     }
 
-    /// Makes a snapshot and returns its name. It stays until it is deleted by that name.
+    /// Makes a snapshot and returns its name. It stays until it is deleted by that name. Once begun it goes on although nobody waits for it any more, as
+    /// the server does: then [`made_snapshot`](Self::made_snapshot) knows it.
     pub async fn create_snapshot(&self) -> Result<String, Error> {
-        let doing = "make a snapshot";
-        let answer = self.snapshot_call("/snapshot/create", doing, &[]).await?;
+        let mut making = Arc::clone(&self.making).lock_owned().await;
+        let server = self.clone();
+        let creation = tokio::spawn(async move {
+            let name = server.create_now().await?;
+            *making = Some(name.clone());
+            Ok(name)
+        });
+        match creation.await {
+            Ok(made) => made,
+            Err(error) => Err(self.strange(MAKE, &error.to_string())),
+        }
+    }
+
+    async fn create_now(&self) -> Result<String, Error> {
+        let answer = self.snapshot_call("/snapshot/create", MAKE, &[]).await?;
         match answer.snapshot {
             Some(name) if is_snapshot_name(&name) => Ok(name),
-            other => Err(self.strange(doing, &other.unwrap_or_default())),
+            other => Err(self.strange(MAKE, &other.unwrap_or_default())),
         }
+    }
+
+    /// Takes the name of the snapshot that was made last, and waits for one that is being made.
+    pub async fn made_snapshot(&self) -> Option<String> {
+        if self.making.try_lock().is_err() {
+            tracing::info!("waiting for the snapshot that the server is making, to delete it");
+        }
+        self.making.lock().await.take()
     }
 
     pub async fn snapshots(&self) -> Result<Vec<String>, Error> {

@@ -101,8 +101,7 @@ impl Run<'_, '_> {
         self.lease.lock().await.note_wish(before_it, now).await?;
         // It may take longer than the lease lasts, which has to be prolonged meanwhile.
         let name = self.server.create_snapshot().await?;
-        let noted = Some(name.clone());
-        self.lease.lock().await.note_snapshot(noted).await?;
+        self.lease.lock().await.note_snapshot(name.clone()).await?;
         let at = self.now();
         let snapshot = send::blocking({
             let (data, name) = (self.options.data.to_owned(), name.clone());
