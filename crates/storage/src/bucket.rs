@@ -14,6 +14,7 @@ use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
 use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig};
 
+use crate::again;
 use crate::error::{Cause, Error};
 use crate::leftovers;
 use crate::pipe::{Feed, Source};
@@ -108,9 +109,11 @@ impl Bucket {
             max_keys: Some(1),
             ..Default::default()
         };
-        let listed =
-            object_store::list::PaginatedListStore::list_paginated(&*self.s3, None, probe).await;
-        match listed {
+        let listed = again::ask(async || {
+            object_store::list::PaginatedListStore::list_paginated(&*self.s3, None, probe.clone())
+                .await
+        });
+        match listed.await {
             Ok(_) => Ok(()),
             Err(error) => Err(self.failed("be reached", Cause::of(&error).for_bucket())),
         }
@@ -124,9 +127,10 @@ impl Bucket {
             prefix => format!("list `{prefix}`"),
         };
         let parent = (!prefix.is_empty()).then(|| Path::from(prefix));
-        let listed = self.s3.list_with_delimiter(parent.as_ref()).await;
-        let listed =
-            listed.map_err(|error| self.failed(doing(), Cause::of(&error).for_bucket()))?;
+        let listed = again::ask(async || self.s3.list_with_delimiter(parent.as_ref()).await);
+        let listed = listed
+            .await
+            .map_err(|error| self.failed(doing(), Cause::of(&error).for_bucket()))?;
         let mut entries = Vec::with_capacity(listed.objects.len());
         for object in listed.objects {
             let modified = object.last_modified.timestamp_millis();
@@ -153,8 +157,10 @@ impl Bucket {
 
     /// Returns bytes of an object.
     pub async fn read_range(&self, key: &str, range: Range<u64>) -> Result<Bytes, Error> {
-        let read = self.s3.get_range(&self.path(key)?, range).await;
-        read.map_err(|error| self.failed(format!("read `{key}`"), Cause::of(&error)))
+        let path = self.path(key)?;
+        let read = again::ask(async || self.s3.get_range(&path, range.clone()).await);
+        read.await
+            .map_err(|error| self.failed(format!("read `{key}`"), Cause::of(&error)))
     }
 
     /// Hands all of an object to `feed`, and a failure both to `feed` and to the caller. A reader that stops early is

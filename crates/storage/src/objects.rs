@@ -10,6 +10,7 @@ use object_store::{
     UpdateVersion,
 };
 
+use crate::again;
 use crate::bucket::{Bucket, Entry};
 use crate::error::{Cause, Error};
 
@@ -38,13 +39,17 @@ pub struct Fetched {
 impl Bucket {
     /// Returns all objects below `prefix`, however deep, ascending by key. `prefix` ends in `/`.
     pub async fn list_below(&self, prefix: &str) -> Result<Vec<Entry>, Error> {
-        let listed = self.s3().list(Some(&Path::from(prefix)));
-        let listed = listed.map_ok(|object| Entry {
-            key: object.location.to_string(),
-            size: ByteSize(object.size),
-            modified: moment(object.last_modified.timestamp_millis()),
+        let path = Path::from(prefix);
+        let listed = again::ask(async || {
+            let listed = self.s3().list(Some(&path));
+            let entries = listed.map_ok(|object| Entry {
+                key: object.location.to_string(),
+                size: ByteSize(object.size),
+                modified: moment(object.last_modified.timestamp_millis()),
+            });
+            entries.try_collect::<Vec<_>>().await
         });
-        let mut entries: Vec<Entry> = listed.try_collect().await.map_err(|error| {
+        let mut entries = listed.await.map_err(|error| {
             self.failed(format!("list `{prefix}`"), Cause::of(&error).for_bucket())
         })?;
         entries.sort_unstable_by(|a, b| a.key.cmp(&b.key));
@@ -54,8 +59,8 @@ impl Bucket {
     /// Returns the names directly under `prefix` (empty, or ending in `/`) that other names lie below, without their `/`, ascending.
     pub async fn folders(&self, prefix: &str) -> Result<Vec<String>, Error> {
         let parent = (!prefix.is_empty()).then(|| Path::from(prefix));
-        let listed = self.s3().list_with_delimiter(parent.as_ref()).await;
-        let listed = listed.map_err(|error| {
+        let listed = again::ask(async || self.s3().list_with_delimiter(parent.as_ref()).await);
+        let listed = listed.await.map_err(|error| {
             let doing = match prefix {
                 "" => "list the objects".to_owned(),
                 prefix => format!("list `{prefix}`"),
@@ -74,7 +79,7 @@ impl Bucket {
     /// Returns the object, none where there is no such object.
     pub async fn fetch(&self, key: &str) -> Result<Option<Fetched>, Error> {
         let path = self.path(key)?;
-        let read = async {
+        let read = again::ask(async || {
             let found = self.s3().get(&path).await?;
             let meta = found.meta.clone();
             let bytes = found.bytes().await?;
@@ -86,7 +91,7 @@ impl Bucket {
                 }),
                 modified: moment(meta.last_modified.timestamp_millis()),
             })
-        };
+        });
         match read.await {
             Ok(fetched) => Ok(Some(fetched)),
             Err(error) => match Cause::of(&error) {
@@ -146,25 +151,30 @@ impl Bucket {
     pub async fn copy(&self, from: &str, to: &str) -> Result<(), Error> {
         let (source, target) = (self.path(from)?, self.path(to)?);
         let options = CopyOptions::new().with_mode(CopyMode::Overwrite);
-        let copied = self.s3().copy_opts(&source, &target, options).await;
-        copied.map_err(|error| self.failed(format!("copy `{from}` to `{to}`"), Cause::of(&error)))
+        let copied =
+            again::ask(async || self.s3().copy_opts(&source, &target, options.clone()).await);
+        copied
+            .await
+            .map_err(|error| self.failed(format!("copy `{from}` to `{to}`"), Cause::of(&error)))
     }
 
     /// Deletes many objects, up to a thousand in a request. Those that are not there are no failure.
     pub async fn delete_many(&self, keys: Vec<String>) -> Result<(), Error> {
         let paths = keys.iter().map(|key| self.path(key));
         let paths = paths.collect::<Result<Vec<_>, _>>()?;
-        let paths = futures::stream::iter(paths.into_iter().map(Ok)).boxed();
-        let mut deleted = self.s3().delete_stream(paths);
-        while let Some(one) = deleted.next().await {
-            if let Err(error) = one {
-                match Cause::of(&error) {
-                    Cause::NoObject => {}
-                    cause => return Err(self.failed("delete objects", cause)),
+        let deleted = again::ask(async || {
+            let paths = futures::stream::iter(paths.clone().into_iter().map(Ok)).boxed();
+            let mut deleted = self.s3().delete_stream(paths);
+            while let Some(one) = deleted.next().await {
+                match one {
+                    Err(object_store::Error::NotFound { .. }) | Ok(_) => {}
+                    Err(error) => return Err(error),
                 }
             }
-        }
-        Ok(())
+            Ok(())
+        });
+        let deleted = deleted.await;
+        deleted.map_err(|error| self.failed("delete objects", Cause::of(&error)))
     }
 }
 

@@ -17,13 +17,14 @@ use futures::TryStreamExt;
 use futures::stream::{self, StreamExt};
 use lifeboat_core::progress::Progress;
 use lifeboat_core::size::ByteSize;
-use object_store::multipart::MultipartStore;
+use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
+use crate::again;
 use crate::bucket::Bucket;
 use crate::error::{Cause, Error};
 
@@ -139,13 +140,15 @@ impl Bucket {
             let _permits = lane.enter(range.end - range.start).await;
             let bytes = read(file, range).await?;
             let (sum, length) = (crc64(&bytes), bytes.len() as u64);
-            let stored = self.s3().put(&path, PutPayload::from_bytes(bytes)).await;
-            stored.map_err(|error| failed(Cause::of(&error)))?;
+            let payload = PutPayload::from_bytes(bytes);
+            let stored = again::ask(async || self.s3().put(&path, payload.clone()).await);
+            stored.await.map_err(|error| failed(Cause::of(&error)))?;
             progress.add(1, length);
             return Ok(sum);
         }
-        let id = self.s3().create_multipart(&path).await;
-        let id = id.map_err(|error| failed(Cause::of(&error)))?;
+        // One whose answer broke off is ended with the others that are left over.
+        let id = again::ask(async || self.s3().create_multipart(&path).await);
+        let id = id.await.map_err(|error| failed(Cause::of(&error)))?;
         let sent = self
             .send_parts(key, &path, &id, file, range, lane, progress)
             .await;
@@ -170,6 +173,7 @@ impl Bucket {
         progress: &Progress,
     ) -> Result<u64, TransferError> {
         let failed = |cause| self.failed(format!("write `{key}`"), cause);
+        let range_length = range.end - range.start;
         let sent = pieces(&range)
             .enumerate()
             .map(|(number, piece)| async move {
@@ -178,8 +182,10 @@ impl Bucket {
                 let bytes = read(file, piece).await?;
                 let sum = crc64(&bytes);
                 let payload = PutPayload::from_bytes(bytes);
-                let part = self.s3().put_part(path, id, number, payload).await;
-                let part = part.map_err(|error| failed(Cause::of(&error)))?;
+                let part = again::ask(async || {
+                    self.s3().put_part(path, id, number, payload.clone()).await
+                });
+                let part = part.await.map_err(|error| failed(Cause::of(&error)))?;
                 progress.add(0, length);
                 Ok::<_, TransferError>((part, sum, length))
             });
@@ -188,9 +194,17 @@ impl Bucket {
         let sum = sent.iter().fold(crc64(&[]), |sum, (_, piece, length)| {
             crc64_of_both(sum, *piece, *length)
         });
-        let parts = sent.into_iter().map(|(part, _, _)| part).collect();
-        let completed = self.s3().complete_multipart(path, id, parts).await;
-        completed.map_err(|error| failed(Cause::of(&error)))?;
+        let parts: Vec<PartId> = sent.into_iter().map(|(part, _, _)| part).collect();
+        let completed =
+            again::ask(async || self.s3().complete_multipart(path, id, parts.clone()).await);
+        if let Err(error) = completed.await {
+            // A server may have heard it the first time, and know nothing of the upload any more.
+            let is_there = matches!(error, object_store::Error::NotFound { .. })
+                && self.size(key).await? == Some(range_length);
+            if !is_there {
+                return Err(failed(Cause::of(&error)).into());
+            }
+        }
         Ok(sum)
     }
 

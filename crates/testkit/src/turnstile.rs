@@ -32,6 +32,25 @@ pub struct Stop {
 /// What is done at the stop. The request goes no further.
 pub type Action = Box<dyn FnOnce() + Send>;
 
+/// What goes wrong with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The server does not see it, and the client is answered with this status.
+    Status(u16),
+    /// The server has answered, and the client gets the first half of it.
+    Cut,
+}
+
+/// Something goes wrong with every so many requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disturbance {
+    pub fault: Fault,
+    /// The first of them, from 1.
+    pub from: usize,
+    /// 1 for all after it.
+    pub every: usize,
+}
+
 /// A turnstile that stands until it is dropped.
 pub struct Turnstile {
     address: SocketAddr,
@@ -44,6 +63,7 @@ struct Shared {
     passed: AtomicUsize,
     closed: AtomicBool,
     stop: Mutex<Option<(Stop, Action)>>,
+    disturbance: Mutex<Option<Disturbance>>,
 }
 
 impl Turnstile {
@@ -62,6 +82,7 @@ impl Turnstile {
             passed: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             stop: Mutex::new(None),
+            disturbance: Mutex::new(None),
         });
         let accepting = Arc::clone(&shared);
         thread::spawn(move || {
@@ -90,6 +111,15 @@ impl Turnstile {
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = stop;
         self.shared.passed.store(0, Ordering::SeqCst);
+    }
+
+    /// From now on something goes wrong, or nothing any more.
+    pub fn disturb(&self, disturbance: Option<Disturbance>) {
+        *self
+            .shared
+            .disturbance
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = disturbance;
     }
 
     /// Requests that have come since the last [`Turnstile::reset`].
@@ -125,6 +155,12 @@ impl Shared {
             }
             #[expect(clippy::disallowed_methods, reason = "this is the long way")]
             thread::sleep(self.delay);
+            let fault = self.fault(number);
+            if let Some(Fault::Status(status)) = fault {
+                let head = format!("HTTP/1.1 {status} Not Now\r\nContent-Length: 0\r\n\r\n");
+                to_client.write_all(head.as_bytes())?;
+                continue;
+            }
             to_server.write_all(&request)?;
             let is_head = request.starts_with(b"HEAD ");
             let body = if is_head { Body::None } else { Body::OfAnswer };
@@ -134,9 +170,21 @@ impl Shared {
             if self.act(number, Moment::After) {
                 return Ok(());
             }
+            if fault == Some(Fault::Cut) {
+                return to_client.write_all(&answer[..answer.len() / 2]);
+            }
             to_client.write_all(&answer)?;
         }
         Ok(())
+    }
+
+    fn fault(&self, request: usize) -> Option<Fault> {
+        let disturbance = self.disturbance.lock();
+        let disturbance = (*disturbance.unwrap_or_else(PoisonError::into_inner))?;
+        let after = request.checked_sub(disturbance.from)?;
+        after
+            .is_multiple_of(disturbance.every)
+            .then_some(disturbance.fault)
     }
 
     /// Acts if this is the stop. True if the request goes no further.
