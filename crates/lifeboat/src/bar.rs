@@ -13,7 +13,8 @@ const REFRESH: Duration = Duration::from_millis(200);
 /// What a bar measures by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Measure {
-    Elements,
+    /// Things that are alike, and what they are called.
+    Count(&'static str),
     /// For objects, some of which are a million times as large as others.
     Bytes,
 }
@@ -45,28 +46,30 @@ impl Bar {
 fn draw(bar: &ProgressBar, measure: Measure, progress: &Progress) {
     let reading = progress.read();
     let (position, length) = match measure {
-        Measure::Elements => (reading.elements, reading.total_elements),
+        Measure::Count(_) => (reading.elements, reading.total_elements),
         Measure::Bytes => (reading.bytes, reading.total_bytes),
     };
     let known = length > 0;
     let whole = match measure {
-        Measure::Elements if known => {
-            "{msg} {wide_bar} {human_pos}/{human_len} elements, {rate}, {prefix}, {eta} left"
+        Measure::Count(things) if known => format!(
+            "{{msg}} {{wide_bar}} {{human_pos}}/{{human_len}} {things}, {{rate}}, {{prefix}}, {{eta}} left"
+        ),
+        Measure::Count(things) => {
+            format!("{{msg}} {{spinner}} {{human_pos}} {things}, {{rate}}, {{prefix}}, {{elapsed}}")
         }
-        Measure::Elements => "{msg} {spinner} {human_pos} elements, {rate}, {prefix}, {elapsed}",
         Measure::Bytes if known => {
-            "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes}, {binary_bytes_per_sec}, {prefix}, {eta} left"
+            "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes}, {binary_bytes_per_sec}, {prefix}, {eta} left".to_owned()
         }
-        Measure::Bytes => "{msg} {spinner} {elapsed}",
+        Measure::Bytes => "{msg} {spinner} {elapsed}".to_owned(),
     };
     if known {
         bar.set_length(length);
     }
-    if let Ok(style) = ProgressStyle::with_template(whole) {
+    if let Ok(style) = ProgressStyle::with_template(&whole) {
         bar.set_style(style.with_key("rate", rate));
     }
     bar.set_prefix(match measure {
-        Measure::Elements => lifeboat_core::size::ByteSize(reading.bytes).to_string(),
+        Measure::Count(_) => lifeboat_core::size::ByteSize(reading.bytes).to_string(),
         Measure::Bytes => format!("{} objects", HumanCount(reading.elements)),
     });
     bar.set_position(position);

@@ -161,7 +161,7 @@ impl Context {
 
     /// Shows how far an operation has come, on a terminal and unless `--quiet`.
     pub(crate) fn bar(&self, doing: &'static str, progress: &Arc<Progress>) -> Option<Bar> {
-        self.bar_by(Measure::Elements, doing, progress)
+        self.bar_by(Measure::Count("elements"), doing, progress)
     }
 
     pub(crate) fn bar_by(

@@ -210,7 +210,10 @@ impl From<lifeboat_victoria_metrics::error::Error> for Failure {
             Metrics::TooOld { .. } => Some(
                 "nothing was changed; start a newer server, or tell its version with `--server-version`".to_owned(),
             ),
-            Metrics::InUse { .. } => Some("nothing was changed; stop the server first".to_owned()),
+            Metrics::InUse { .. } => Some(
+                "nothing was changed; stop the server first, or let `--final-backup` back it up once more and wait for its stop"
+                    .to_owned(),
+            ),
             Metrics::NoSpace { .. } => Some(
                 "nothing was changed; with `--in-place-if-needed` the old data makes room, and cannot be brought back"
                     .to_owned(),

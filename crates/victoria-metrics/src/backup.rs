@@ -39,9 +39,6 @@ pub(crate) use self::outcome::adopted;
 pub use self::outcome::{Forecast, Outcome};
 pub(crate) use self::send::{blocking, stopped};
 
-/// How often the lease is prolonged.
-const PROLONG: std::time::Duration = std::time::Duration::from_secs(30);
-
 /// Which version a backup goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Versions {
@@ -65,6 +62,8 @@ pub struct Options<'a> {
     pub shrinking: Shrinking,
     /// A version that exists is not replaced by data that goes back less.
     pub min_history_seconds: u64,
+    /// A version that is not to be written, for it is going to be restored.
+    pub spared: Option<&'a str>,
     pub limit: Option<ByteSize>,
     pub memory: ByteSize,
     /// Name and version of this program.
@@ -176,15 +175,7 @@ async fn with_lease<T>(
     work: impl AsyncFnOnce(&Run<'_, '_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let since = (options.clock)();
-    let card = Card {
-        owner: options.owner.clone(),
-        run: options.run.clone(),
-        version: None,
-        since,
-        until: since + lease::TERM,
-        snapshot: None,
-        wishes: Vec::new(),
-    };
+    let card = Card::new(&options.owner, &options.run, since);
     // Stopped while it is taken, it ends by itself.
     let (lease, predecessor) = tokio::select! {
         taken = Lease::take(place.bucket, place.lease_key(), card, since) => taken?,
@@ -208,7 +199,7 @@ async fn with_lease<T>(
     };
     let done = tokio::select! {
         done = worked => done,
-        lost = keep(&lease, options.clock) => Err(lost),
+        lost = lease::keep(&lease, options.clock) => Err(lost),
         stopped = send::stopped(progress) => Err(stopped),
     };
     run.delete_snapshot().await;
@@ -226,18 +217,6 @@ async fn with_lease<T>(
     drop(run);
     lease.into_inner().release(now).await;
     done
-}
-
-/// Prolongs the lease for as long as it is ours, and returns when it is not.
-async fn keep(lease: &Mutex<Lease<'_>>, clock: &(dyn Fn() -> Timestamp + Sync)) -> Error {
-    loop {
-        tokio::time::sleep(PROLONG).await;
-        match lease.lock().await.prolong(clock()).await {
-            Ok(()) => {}
-            Err(Error::LeaseLost) => return Error::LeaseLost,
-            Err(error) => tracing::warn!(%error, "the lease was not prolonged"),
-        }
-    }
 }
 
 impl Run<'_, '_> {

@@ -8,9 +8,13 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use lifeboat_core::progress::Progress;
+use tokio::sync::Mutex;
 
+use crate::backup::stopped;
 use crate::error::Error;
 use crate::layout::{MANIFEST, MARK};
+use crate::lease::{self, Card, Lease};
 use crate::store::{LATEST, Place};
 
 /// How many are kept.
@@ -105,9 +109,37 @@ fn day(label: &str) -> Option<i64> {
     Some(at.as_second().div_euclid(86_400))
 }
 
+/// Deletes versions, one after the other, while nobody else writes. What a killed run left on the server is left to the next backup.
+pub async fn run(
+    place: Place<'_>,
+    versions: &[&str],
+    card: Card,
+    clock: &(dyn Fn() -> Timestamp + Sync),
+    progress: &Progress,
+) -> Result<(), Error> {
+    let since = card.since;
+    let (lease, _) = Lease::take(place.bucket, place.lease_key(), card, since).await?;
+    let lease = Mutex::new(lease);
+    progress.expect(versions.len() as u64, 0);
+    let work = async {
+        for version in versions {
+            delete(place, version).await?;
+            progress.add(1, 0);
+        }
+        Ok(())
+    };
+    let done = tokio::select! {
+        done = work => done,
+        lost = lease::keep(&lease, clock) => Err(lost),
+        stopped = stopped(progress) => Err(stopped),
+    };
+    lease.into_inner().release(clock()).await;
+    done
+}
+
 /// Deletes a version: its completion mark first, so that no tool restores half of it, its manifest last, so that what is left can be told.
 /// Cut anywhere, it can be run again.
-pub async fn delete(place: Place<'_>, version: &str) -> Result<(), Error> {
+async fn delete(place: Place<'_>, version: &str) -> Result<(), Error> {
     let bucket = place.bucket;
     bucket.delete(&format!("{version}/{MARK}")).await?;
     let manifest = format!("{version}/{MANIFEST}");

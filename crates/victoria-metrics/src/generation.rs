@@ -21,6 +21,8 @@ pub enum Why {
     NoLabel,
     /// The version has samples that are later than all of the server: continuing it would lose them.
     Behind,
+    /// The version is going to be restored, and has to stay as it is.
+    Spared,
 }
 
 impl Decision {
@@ -38,6 +40,18 @@ impl Decision {
                 label: fresh(existing, now),
                 why: Why::NoLabel,
             },
+        }
+    }
+
+    /// By what has to stay as it is.
+    #[must_use]
+    pub fn sparing(self, label: Option<&str>, existing: &BTreeSet<String>, now: &Zoned) -> Self {
+        match self {
+            Self::Continue(kept) if Some(&kept[..]) == label => Self::Begin {
+                label: fresh(existing, now),
+                why: Why::Spared,
+            },
+            decision => decision,
         }
     }
 

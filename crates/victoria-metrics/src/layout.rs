@@ -90,7 +90,7 @@ fn number(text: &str) -> Option<u64> {
 }
 
 /// At least one folder and a name, none of which is empty, `.` or `..`, or holds what a path must not.
-fn is_inside(path: &str) -> bool {
+pub(crate) fn is_inside(path: &str) -> bool {
     path.contains('/')
         && path.split('/').all(|name| {
             !matches!(name, "" | "." | "..") && !name.contains(['\\', '\0']) && name.len() <= 255

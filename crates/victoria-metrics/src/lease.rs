@@ -9,6 +9,7 @@ mod card;
 
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_storage::{Bucket, Condition, Version};
+use tokio::sync::Mutex;
 
 use crate::error::Error;
 
@@ -16,6 +17,9 @@ pub use self::card::{Card, Wish};
 
 /// How long a lease lasts unless it is prolonged.
 pub const TERM: SignedDuration = SignedDuration::from_mins(2);
+
+/// How often it is prolonged.
+const PROLONG: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// A lease that this run holds.
 pub struct Lease<'a> {
@@ -25,6 +29,8 @@ pub struct Lease<'a> {
     stored: Version,
     /// When this run asked for a snapshot whose name is not noted yet.
     pending: Option<Timestamp>,
+    /// Whether the snapshot on the card was made by this run, not by a killed one.
+    has_snapshot: bool,
     /// How many of the wishes, counted from the oldest, the server has done with: see [`settled_wishes`](Self::settled_wishes).
     settled: usize,
 }
@@ -79,6 +85,7 @@ impl<'a> Lease<'a> {
             card,
             stored,
             pending: None,
+            has_snapshot: false,
             settled: 0,
         };
         Ok((lease, before))
@@ -121,6 +128,7 @@ impl<'a> Lease<'a> {
 
     /// The run knows its own snapshot now. A server makes one snapshot after the other, so whatever it was asked for before is made as well.
     fn answer(&mut self, snapshot: Option<String>) {
+        self.has_snapshot = snapshot.is_some();
         self.card.snapshot = snapshot;
         if let Some(pending) = self.pending.take() {
             self.card.wishes.retain(|wish| wish.asked != pending);
@@ -170,8 +178,9 @@ impl<'a> Lease<'a> {
     /// Gives the lease back, if it is still ours. Where that fails it ends by itself, and so does one that still speaks of a snapshot of this run, which the
     /// server may be making or deleting yet. What it says of snapshots stays for the next run, which cleans up.
     pub async fn release(mut self, now: Timestamp) {
-        let is_busy = self.card.snapshot.is_some() || self.pending.is_some();
-        let speaks = is_busy || !self.card.wishes.is_empty();
+        let is_busy = self.has_snapshot || self.pending.is_some();
+        let speaks =
+            self.pending.is_some() || self.card.snapshot.is_some() || !self.card.wishes.is_empty();
         if !is_busy {
             self.card.until = now;
         }
@@ -181,6 +190,21 @@ impl<'a> Lease<'a> {
         }
         if let Err(error) = released {
             tracing::info!(%error, "the lease was not given back, and ends by itself");
+        }
+    }
+}
+
+/// Prolongs the lease for as long as it is ours, and returns when it is not.
+pub(crate) async fn keep(
+    lease: &Mutex<Lease<'_>>,
+    clock: &(dyn Fn() -> Timestamp + Sync),
+) -> Error {
+    loop {
+        tokio::time::sleep(PROLONG).await;
+        match lease.lock().await.prolong(clock()).await {
+            Ok(()) => {}
+            Err(Error::LeaseLost) => return Error::LeaseLost,
+            Err(error) => tracing::warn!(%error, "the lease was not prolonged"),
         }
     }
 }

@@ -13,7 +13,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::era::Version;
-use crate::layout::Slice;
+use crate::layout::{self, Slice};
+
+/// More than any volume holds, and few enough for the slices to be counted.
+const LARGEST: u64 = 1 << 50;
 
 /// The version of the document. A reader refuses one that is newer than itself.
 const FORMAT: u32 = 1;
@@ -81,6 +84,10 @@ pub enum Unusable {
     Document(#[from] serde_json::Error),
     #[error("its format is {0}, written by a newer program")]
     Newer(u32),
+    #[error("it names `{0}`, which leads out of the data folder")]
+    Outside(String),
+    #[error("the size or the checksums of `{0}` cannot be right")]
+    Size(String),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -119,7 +126,25 @@ impl Manifest {
         if format > FORMAT {
             return Err(Unusable::Newer(format));
         }
-        Ok(serde_json::from_str(text)?)
+        let manifest: Self = serde_json::from_str(text)?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    /// Its checksum says that it is as it was written, not that who wrote it meant well.
+    fn check(&self) -> Result<(), Unusable> {
+        if let Some(path) = self.paths().find(|path| !layout::is_inside(path)) {
+            return Err(Unusable::Outside(path.to_owned()));
+        }
+        let mut total = 0_u64;
+        for (path, file) in &self.files {
+            total = total.saturating_add(file.size);
+            let sums = file.slices.len();
+            if total > LARGEST || (sums != 0 && sums != Slice::of(path, file.size).count()) {
+                return Err(Unusable::Size(path.clone()));
+            }
+        }
+        Ok(())
     }
 
     /// All slices of the files that are not held here, with their checksums.
@@ -244,6 +269,37 @@ mod tests {
             Manifest::read(&newer.write()),
             Err(Unusable::Newer(2))
         ));
+    }
+
+    #[test]
+    fn what_leads_elsewhere_or_fits_nowhere_is_refused() {
+        for path in [
+            "../evil",
+            "data/../../evil",
+            "/etc/passwd",
+            "data//a",
+            "data",
+        ] {
+            let mut outside = manifest();
+            outside.held.insert(path.to_owned(), Held(b"evil".to_vec()));
+            let read = Manifest::read(&outside.write());
+            assert!(
+                matches!(read, Err(Unusable::Outside(_))),
+                "{path}: {read:?}"
+            );
+        }
+        for (size, slices) in [
+            (u64::MAX, vec![]),
+            (LARGEST, vec![1; 3]),
+            (SLICE + 1, vec![1]),
+            (5, vec![1, 2]),
+        ] {
+            let mut wrong = manifest();
+            let entry = FileEntry { size, slices };
+            wrong.files.insert("data/small/a".to_owned(), entry);
+            let read = Manifest::read(&wrong.write());
+            assert!(matches!(read, Err(Unusable::Size(_))), "{size}: {read:?}");
+        }
     }
 
     proptest! {

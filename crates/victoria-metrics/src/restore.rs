@@ -149,6 +149,21 @@ pub async fn plan(place: Place<'_>, version: &str, options: &Options<'_>) -> Res
     prepare::plan(source, writer, options)
 }
 
+/// Returns once no server has the data open.
+pub async fn wait_for_stop(data: &Path, progress: &Progress) -> Result<(), Error> {
+    loop {
+        match Target::open(data) {
+            Ok(_) => return Ok(()),
+            Err(Error::InUse { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        if progress.is_stopped() {
+            return Err(Error::Stopped);
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+}
+
 /// Carries a plan out. `progress` can ask to stop until folders are renamed; then the data is as it was.
 pub async fn run(
     place: Place<'_>,

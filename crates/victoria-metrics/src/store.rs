@@ -17,6 +17,8 @@ use crate::standing::{Stamp, Standing, judge};
 
 /// Small requests at a time.
 const REQUESTS: usize = 64;
+/// How often a version is looked at again while its manifest changes.
+const LOOKS_MORE: usize = 3;
 /// Below a version, what a listing is divided by: each is listed on its own, side by side.
 const BRANCHES: [&str; 4] = ["data/small/", "data/big/", "data/indexdb/", "indexdb/"];
 
@@ -68,8 +70,24 @@ impl Place<'_> {
         format!("{}-{LEASE}", self.prefix)
     }
 
-    /// Looks at everything below a version.
+    /// Looks at everything below a version, and again where not all is there that the manifest names: a backup that ended between the listing and the reading
+    /// of the manifest had not stored it when the listing was made.
     pub async fn look(&self, version: &str) -> Result<Found, Error> {
+        let mut found = self.look_once(version).await?;
+        for _ in 0..LOOKS_MORE {
+            if found.manifest.is_none() || matches!(found.standing, Standing::Whole(_)) {
+                break;
+            }
+            let before = found.manifest;
+            found = self.look_once(version).await?;
+            if found.manifest == before {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    async fn look_once(&self, version: &str) -> Result<Found, Error> {
         let entries = self.list(version).await?;
         let mut mark = None;
         let mut listed = Vec::with_capacity(entries.len());

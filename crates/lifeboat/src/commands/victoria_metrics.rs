@@ -84,6 +84,7 @@ fn options<'a>(
         },
         shrinking: Shrinking::Refused,
         min_history_seconds: settings.min_history_seconds,
+        spared: None,
         limit: Some(transfers.limit_rate),
         memory: transfers.memory,
         program: Context::PROGRAM.to_owned(),

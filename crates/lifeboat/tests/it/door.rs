@@ -12,8 +12,8 @@ use lifeboat_testkit::python;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::signer::Signer as _;
 use object_store::{ClientOptions, ObjectStoreExt as _};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
+use crate::certificate;
 use crate::world::{ACCESS_KEY, BUCKET, SECRET_KEY, World, path};
 
 const MIB: usize = 1024 * 1024;
@@ -33,20 +33,7 @@ fn world(settings: impl FnOnce(&World) -> String) -> World {
 /// A gateway with a certificate, that of its authority in `ca.crt`.
 fn with_certificate() -> World {
     let world = world(|world| {
-        let mut asked = CertificateParams::new(Vec::new()).unwrap();
-        asked.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // Whoever vouches for a certificate must not be called as that is.
-        let name = "the authority of a test";
-        asked.distinguished_name.push(DnType::CommonName, name);
-        let key = KeyPair::generate().unwrap();
-        let authority = asked.self_signed(&key).unwrap();
-        let issuer = Issuer::new(asked, key);
-        let key = KeyPair::generate().unwrap();
-        let asked = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
-        let certificate = asked.signed_by(&key, &issuer).unwrap();
-        fs::write(world.path("ca.crt"), authority.pem()).unwrap();
-        fs::write(world.path("tls.crt"), certificate.pem()).unwrap();
-        fs::write(world.path("tls.key"), key.serialize_pem()).unwrap();
+        certificate::write(&world.path(""));
         "tls: {certificate: tls.crt, key: tls.key}".to_owned()
     });
     assert!(world.endpoint().starts_with("https://"));

@@ -7,6 +7,7 @@
 )]
 
 mod bad_input;
+mod certificate;
 mod check;
 mod damage;
 mod disk_full;

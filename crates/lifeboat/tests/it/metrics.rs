@@ -4,17 +4,23 @@
 
 mod agent;
 mod bad_input;
+mod faults;
+mod guarded;
 mod kill;
 mod matrix;
 mod odd;
+mod owners;
+mod pair;
 mod restore;
 mod round;
+mod theirs;
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use lifeboat_testkit::go::Module;
 use lifeboat_testkit::http;
 use lifeboat_testkit::process::run;
 use lifeboat_testkit::servers::Server;
@@ -132,15 +138,10 @@ impl Metrics {
         self.world.volume().join(BUCKET).join(version)
     }
 
-    /// Runs vmbackup or vmrestore of a release.
-    fn tool(
-        &self,
-        release: Release,
-        program: &str,
-        arguments: &[String],
-    ) -> anyhow::Result<String> {
+    /// vmbackup or vmrestore, not started yet.
+    fn tool(&self, program: &Path, arguments: &[String]) -> Command {
         let keys = self.world.keys();
-        let mut command = Command::new(release.programs().unwrap().join(program));
+        let mut command = Command::new(program);
         command
             .env_clear()
             .env("HOME", self.world.path("home"))
@@ -151,13 +152,16 @@ impl Metrics {
             .arg(format!("-customS3Endpoint={}", self.world.endpoint()))
             .arg("-httpListenAddr=127.0.0.1:0")
             .args(arguments);
-        run(&mut command)
+        command
     }
 
-    fn vmbackup(&self, release: Release, version: &str) {
+    fn vmbackup(&self, tools: impl Tools, version: &str) {
+        run(&mut self.vmbackup_command(tools, version)).unwrap();
+    }
+
+    fn vmbackup_command(&self, tools: impl Tools, version: &str) -> Command {
         self.tool(
-            release,
-            "vmbackup",
+            &tools.path("vmbackup"),
             &[
                 format!("-storageDataPath={}", self.data().display()),
                 format!(
@@ -167,15 +171,31 @@ impl Metrics {
                 format!("-dst=s3://{BUCKET}/{version}"),
             ],
         )
-        .unwrap();
     }
 
-    fn vmrestore(&self, release: Release, version: &str) {
+    fn vmrestore(&self, tools: impl Tools, version: &str) {
         let arguments = [
             format!("-src=s3://{BUCKET}/{version}"),
             format!("-storageDataPath={}", self.data().display()),
         ];
-        self.tool(release, "vmrestore", &arguments).unwrap();
+        run(&mut self.tool(&tools.path("vmrestore"), &arguments)).unwrap();
+    }
+}
+
+/// Where vmbackup and vmrestore come from.
+trait Tools: Copy {
+    fn path(self, name: &str) -> PathBuf;
+}
+
+impl Tools for Release {
+    fn path(self, name: &str) -> PathBuf {
+        self.programs().unwrap().join(name)
+    }
+}
+
+impl Tools for Module {
+    fn path(self, name: &str) -> PathBuf {
+        self.program(name).unwrap()
     }
 }
 

@@ -69,6 +69,8 @@ pub struct Unusual<'a> {
     /// Where it was before.
     pub address: Option<SocketAddr>,
     pub arguments: &'a [&'a str],
+    /// How one knows that it answers, where its own health cannot be asked for without more.
+    pub ready: Option<fn(SocketAddr) -> bool>,
 }
 
 /// Starts a single-node server with its data in `work`.
@@ -79,7 +81,11 @@ pub fn start(work: &Path, release: Release) -> Result<Server> {
 /// The same, where others look for it or with more arguments.
 pub fn start_unusual(work: &Path, release: Release, unusual: Unusual<'_>) -> Result<Server> {
     let program = release.programs()?.join("victoria-metrics");
-    launch("victoria-metrics", work).start_at(unusual.address, |address| {
+    let mut launch = launch("victoria-metrics", work);
+    if let Some(ready) = unusual.ready {
+        launch.ready = ready;
+    }
+    launch.start_at(unusual.address, |address| {
         let mut command = command(&program, work);
         command
             .arg(format!("-httpListenAddr={address}"))

@@ -40,6 +40,11 @@ impl Run<'_, '_> {
                 Decision::by_label(self.server.generation(self.now()).await?, &labels, now)
             }
         };
+        let spared = self
+            .options
+            .spared
+            .and_then(|version| version.rsplit('-').next());
+        decision = decision.sparing(spared, &labels, now);
         let mut attempts = 0;
         loop {
             let version = format!("{}-{}", self.place.prefix, decision.label());
@@ -65,7 +70,8 @@ impl Run<'_, '_> {
                 }
                 taken => taken?,
             };
-            if self.options.versions == Versions::Latest {
+            let is_begun = matches!(taken.decision, Decision::Begin { .. });
+            if is_begun || self.options.versions == Versions::Latest {
                 return Ok(taken);
             }
             let range = taken.before.as_ref().and_then(|before| before.range);

@@ -28,6 +28,21 @@ pub struct Card {
     pub wishes: Vec<Wish>,
 }
 
+impl Card {
+    /// Of a run that has only begun.
+    pub fn new(owner: &str, run: &str, since: Timestamp) -> Self {
+        Self {
+            owner: owner.to_owned(),
+            run: run.to_owned(),
+            version: None,
+            since,
+            until: since + super::TERM,
+            snapshot: None,
+            wishes: Vec::new(),
+        }
+    }
+}
+
 /// A snapshot that a run asked for. Until its name is noted, this is all there is to know it by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wish {

@@ -106,7 +106,7 @@ pub(crate) async fn run(ctx: &Context, args: &BackupArgs) -> Result<Exit, Failur
     Ok(Exit::Success)
 }
 
-fn why_new(decision: &Decision) -> Option<&'static str> {
+pub(super) fn why_new(decision: &Decision) -> Option<&'static str> {
     match decision {
         Decision::Continue(_) => None,
         Decision::Begin { why, .. } => Some(reason(*why)),
@@ -119,6 +119,7 @@ fn reason(why: Why) -> &'static str {
             "the server has no label of an earlier version, as after its data was emptied"
         }
         Why::Behind => "the version before holds samples that are later than all of the server",
+        Why::Spared => "the version before is going to be restored, and stays as it is",
     }
 }
 

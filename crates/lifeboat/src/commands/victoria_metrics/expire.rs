@@ -1,14 +1,19 @@
 //! `lifeboat victoria-metrics expire`.
 
+use std::sync::Arc;
+
 use clap::Args;
 use lifeboat_core::backup::State;
+use lifeboat_core::progress::Progress;
 use lifeboat_victoria_metrics::catalog;
 use lifeboat_victoria_metrics::expire::{self, Copy, Policy, Verdict};
 use lifeboat_victoria_metrics::layout::LOCKED;
+use lifeboat_victoria_metrics::lease::Card;
 use serde::Serialize;
 
 use super::{instance, place};
-use crate::context::{Context, confirm};
+use crate::bar::Measure;
+use crate::context::{Context, confirm, owner, random_uuid};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{View, columns};
@@ -99,8 +104,17 @@ pub(crate) async fn run(ctx: &Context, args: &ExpireArgs) -> Result<Exit, Failur
     if !expired.is_empty() && !args.yes && !confirm(&view.table())? {
         return Err(Failure::interrupted().hint("nothing was deleted"));
     }
-    for copy in expired {
-        expire::delete(place, &copy.version).await?;
+    if !expired.is_empty() {
+        let versions: Vec<&str> = expired.iter().map(|copy| &copy.version[..]).collect();
+        let clock = || ctx.clock.now();
+        let run = hex::encode(random_uuid());
+        let card = Card::new(&owner("victoria-metrics expire"), &run, clock());
+        let progress = Arc::new(Progress::default());
+        let bar = ctx.bar_by(Measure::Count("versions"), "expire", &progress);
+        let work = expire::run(place, &versions, card, &clock, &progress);
+        let done = ctx.interruptible(&progress, work).await;
+        drop(bar);
+        done?;
     }
     view.dry_run = false;
     ctx.out.show(&view)?;

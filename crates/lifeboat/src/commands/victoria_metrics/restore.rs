@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use clap::Args;
 use lifeboat_core::progress::Progress;
+use lifeboat_core::settings::VictoriaMetrics;
 use lifeboat_core::size::ByteSize;
+use lifeboat_victoria_metrics::backup;
 use lifeboat_victoria_metrics::era::Version;
 use lifeboat_victoria_metrics::restore::{
     self, CheckedBy, Options, Plan, Prepared, Replaces, RoomWish,
@@ -14,7 +16,8 @@ use lifeboat_victoria_metrics::target::Room;
 use lifeboat_victoria_metrics::vmagent::{self, Buffer};
 use serde::Serialize;
 
-use super::{instance, limit, place};
+use super::backup::why_new;
+use super::{instance, limit, options, place, server};
 use crate::bar::Measure;
 use crate::context::{Context, confirm};
 use crate::exit::Exit;
@@ -39,6 +42,8 @@ pub(crate) struct RestoreArgs {
     /// Show what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    before: Before,
     /// Remove the old data first where there is no room for both; it cannot be brought back then
     #[arg(long)]
     in_place_if_needed: bool,
@@ -51,6 +56,14 @@ pub(crate) struct RestoreArgs {
     /// Do not ask before replacing
     #[arg(short, long)]
     yes: bool,
+}
+
+/// What is done before.
+#[derive(Debug, Args)]
+struct Before {
+    /// Before that, back up the server that still runs, and wait until somebody has stopped it
+    #[arg(long)]
+    final_backup: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -67,6 +80,8 @@ struct PlanView {
     /// The server that wrote the backup, or the oldest whose files look so.
     written_by: Version,
     vmagent: Option<AgentView>,
+    /// Whether the server, which still runs, is backed up first.
+    final_backup: bool,
 }
 
 /// The buffer for what comes in while the server is stopped.
@@ -89,6 +104,8 @@ struct RestoreView {
     bytes_fetched: u64,
     bytes_reused: u64,
     can_be_undone: bool,
+    /// The version that the last data before the restore was backed up to.
+    final_backup: Option<String>,
     #[serde(flatten)]
     pace: Pace,
 }
@@ -102,7 +119,7 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
     };
     let bucket = ctx.bucket(&source.bucket)?;
     let place = place(source, &bucket);
-    let options = Options {
+    let restoring = Options {
         data: Path::new(&settings.server.path),
         server: args.server_version,
         room: if args.in_place_if_needed {
@@ -115,11 +132,12 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
         program: Context::PROGRAM.to_owned(),
         now: ctx.clock.now(),
     };
-    let plan = restore::plan(place, &args.name, &options).await?;
+    let mut plan = restore::plan(place, &args.name, &restoring).await?;
     let mut view = PlanView::new(&args.instance, &plan);
     if let Some(url) = &ctx.settings.lifeboat.victoria_metrics.vmagent {
         view.vmagent = Some(vmagent::look(url.trim_end_matches('/')).await?.into());
     }
+    view.final_backup = args.before.final_backup;
     if args.dry_run {
         ctx.out.show(&view)?;
         return Ok(Exit::Success);
@@ -142,22 +160,69 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
             "there is no room beside the data: it is removed first, and cannot be brought back",
         )?;
     }
+    let mut final_backup = None;
+    if args.before.final_backup {
+        final_backup = Some(back_up_and_wait(ctx, settings, &plan).await?);
+        // The version by its name: `latest` would be what was just backed up.
+        let version = plan.source.version.clone();
+        plan = restore::plan(place, &version, &restoring).await?;
+    }
     let progress = Arc::new(Progress::default());
     let bar = ctx.bar_by(Measure::Bytes, "restore", &progress);
     let watch = Stopwatch::start();
     let restored = ctx
-        .interruptible(&progress, restore::run(place, &plan, &options, &progress))
+        .interruptible(&progress, restore::run(place, &plan, &restoring, &progress))
         .await;
     drop(bar);
     let restored = restored?;
     let took = watch.stop(plan.source.manifest.rows.unwrap_or(0));
-    ctx.out
-        .show(&RestoreView::new(&args.instance, &plan, restored, took))?;
+    ctx.out.show(&RestoreView {
+        final_backup,
+        ..RestoreView::new(&args.instance, &plan, restored, took)
+    })?;
     ctx.note(&format!(
         "start the server, then run `lifeboat victoria-metrics confirm {0}`; until then `lifeboat victoria-metrics undo {0}` brings back what was there",
         args.instance
     ))?;
     Ok(Exit::Success)
+}
+
+/// Backs the running server up, to another version than the one that is going to be restored, and waits until it is stopped.
+async fn back_up_and_wait(
+    ctx: &Context,
+    settings: &VictoriaMetrics,
+    plan: &Plan,
+) -> Result<String, Failure> {
+    settings.require_backup_enabled()?;
+    ctx.settings.require_own_prefixes()?;
+    let bucket = ctx.bucket(&settings.bucket)?;
+    let place = place(settings, &bucket);
+    let server = server(settings)?;
+    let clock = || ctx.clock.now();
+    let mut options = options(ctx, settings, "restore", &clock);
+    options.spared = Some(&plan.source.version);
+    let progress = Arc::new(Progress::default());
+    let bar = ctx.bar_by(Measure::Bytes, "backup", &progress);
+    let work = backup::run(&server, place, &options, &progress);
+    let done = ctx.interruptible(&progress, work).await;
+    drop(bar);
+    let done = done?;
+    if let Some(note) = why_new(&done.decision) {
+        ctx.note(&format!("`{}` begins: {note}", done.version))?;
+    }
+    ctx.note(&format!(
+        "backed up {} samples to `{}`; now stop the server: the restore goes on when it has closed its data",
+        done.manifest.rows.unwrap_or(0),
+        done.version
+    ))?;
+    let data = Path::new(&settings.server.path);
+    let progress = Arc::new(Progress::default());
+    let bar = ctx.bar_by(Measure::Bytes, "waiting for the stop", &progress);
+    let stopped = restore::wait_for_stop(data, &progress);
+    let stopped = ctx.interruptible(&progress, stopped).await;
+    drop(bar);
+    stopped?;
+    Ok(done.version)
 }
 
 impl PlanView {
@@ -179,6 +244,7 @@ impl PlanView {
             free_bytes: plan.free,
             written_by: plan.writer,
             vmagent: None,
+            final_backup: false,
         }
     }
 }
@@ -221,6 +287,7 @@ impl RestoreView {
             bytes_fetched: restored.fetched_bytes,
             bytes_reused: restored.reused_bytes,
             can_be_undone: plan.room == Room::Beside,
+            final_backup: None,
             pace,
         }
     }
@@ -242,6 +309,11 @@ impl View for PlanView {
             text.line(format_args!(
                 "would replace the {} that are there now",
                 ByteSize(self.replaces_bytes)
+            ));
+        }
+        if self.final_backup {
+            text.line(format_args!(
+                "would back the running server up before, to another version, and wait until it is stopped"
             ));
         }
         if self.in_place {

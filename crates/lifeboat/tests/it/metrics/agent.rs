@@ -61,7 +61,7 @@ fn no_sample_after_the_stop_is_lost(release: Release) {
         release,
         Unusual {
             address,
-            arguments: &[]
+            ..Unusual::default()
         }
     ));
     for number in 21..=25 {

@@ -1,10 +1,10 @@
-//! Backups by us and by vmbackup of three releases, restored by us and by vmrestore of three releases, opened by servers of three releases.
+//! Backups by us and by vmbackup of four releases, restored by us and by vmrestore of three releases, opened by servers of three releases.
 //!
 //! Every cell is counted by a query. The cells that cannot work are refused by us before they do harm.
 
 use std::collections::BTreeSet;
 
-use lifeboat_testkit::servers::victoria_metrics::Release;
+use lifeboat_testkit::servers::victoria_metrics::{Release, TOOLS_1_109};
 
 use super::{INSTANCE, Metrics, import, samples};
 
@@ -15,9 +15,11 @@ const SAMPLES: u64 = 4 * 1500;
 enum By {
     Us,
     Theirs(Release),
+    /// vmbackup of the release that the platform ships; there is no server of it here.
+    Shipped,
 }
 
-const ALL: [By; 4] = [
+const READERS: [By; 4] = [
     By::Us,
     By::Theirs(Release::V1_79),
     By::Theirs(Release::V1_112),
@@ -31,12 +33,20 @@ fn backups_of(writer: Release) {
     };
     import(metrics.server(), "boat", 4, SAMPLES / 4);
     let mut versions = Vec::new();
-    for (number, by) in ALL.into_iter().enumerate() {
+    let mut writers = READERS.to_vec();
+    match TOOLS_1_109.programs() {
+        Ok(_) => writers.push(By::Shipped),
+        Err(error) => lifeboat_testkit::skip!("no vmbackup 1.109.0: {error:#}"),
+    }
+    for (number, by) in writers.into_iter().enumerate() {
         let version = match by {
             By::Us => metrics.back_up()["version"].as_str().unwrap().to_owned(),
-            By::Theirs(release) => {
+            By::Theirs(_) | By::Shipped => {
                 let version = format!("{INSTANCE}-2020010100000{number}");
-                metrics.vmbackup(release, &version);
+                match by {
+                    By::Theirs(release) => metrics.vmbackup(release, &version),
+                    _ => metrics.vmbackup(TOOLS_1_109, &version),
+                }
                 version
             }
         };
@@ -51,7 +61,7 @@ fn backups_of(writer: Release) {
     assert_eq!(listed, written);
     for server in Release::ALL {
         for (writer_of, version) in &versions {
-            for reader in ALL {
+            for reader in READERS {
                 let cell = format!(
                     "{writer_of:?} of {} by {reader:?} to {}",
                     writer.version(),
@@ -86,8 +96,9 @@ fn cell_works(
             }
         }
         // What they do in an impossible cell is not ours to try.
-        By::Theirs(_) if !is_possible => return,
+        _ if !is_possible => return,
         By::Theirs(release) => metrics.vmrestore(release, version),
+        By::Shipped => metrics.vmrestore(TOOLS_1_109, version),
     }
     assert!(metrics.boot(server), "{cell}");
     assert_eq!(samples(metrics.server(), "boat"), SAMPLES, "{cell}");
@@ -143,11 +154,13 @@ fn each_continues_what_the_other_wrote() {
         By::Us,
         By::Theirs(Release::V1_79),
         By::Theirs(Release::V1_145),
+        By::Shipped,
     ] {
         metrics.wipe();
         match by {
             By::Us => drop(metrics.restore(&version)),
             By::Theirs(release) => metrics.vmrestore(release, &version),
+            By::Shipped => metrics.vmrestore(TOOLS_1_109, &version),
         }
         assert!(metrics.boot(release));
         let counts = ["first", "second", "third"].map(|metric| samples(metrics.server(), metric));

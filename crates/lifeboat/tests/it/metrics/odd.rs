@@ -239,8 +239,8 @@ fn a_server_with_a_snapshot_key_wants_it() {
     assert!(metrics.boot_unusual(
         Release::V1_112,
         Unusual {
-            address: None,
-            arguments
+            arguments,
+            ..Unusual::default()
         }
     ));
     import(metrics.server(), "boat", 1, 100);

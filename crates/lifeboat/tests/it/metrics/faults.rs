@@ -1,0 +1,114 @@
+//! A store that refuses, or whose answers break off: what passes is tried again, what does not is an error, and nothing counts that is not whole.
+
+use lifeboat_testkit::servers::victoria_metrics::Release;
+use lifeboat_testkit::turnstile::{Disturbance, Fault, Turnstile};
+
+use super::{INSTANCE, Metrics, files, import, samples, snapshots};
+
+const RELEASE: Release = Release::V1_145;
+
+const ALL: usize = 1;
+
+fn disturbed(fault: Fault, from: usize, every: usize) -> Disturbance {
+    Disturbance { fault, from, every }
+}
+
+/// A server with samples, and a turnstile before the store.
+fn started() -> Option<(Metrics, Turnstile)> {
+    let metrics = Metrics::start(RELEASE)?;
+    import(metrics.server(), "boat", 3, 500);
+    let address = metrics.world.endpoint().trim_start_matches("http://");
+    let gate = Turnstile::start(address.parse().unwrap()).unwrap();
+    Some((metrics, gate))
+}
+
+/// The command, whose requests go through the turnstile.
+fn through<'a>(endpoint: &'a str, arguments: &[&'a str]) -> Vec<&'a str> {
+    [&["--set", endpoint, "victoria-metrics"], arguments].concat()
+}
+
+fn is_overcome(fault: Fault) {
+    let Some((mut metrics, gate)) = started() else {
+        return;
+    };
+    let endpoint = format!("lifeboat.endpoint={}", gate.endpoint());
+    gate.disturb(Some(disturbed(fault, 5, 5)));
+    let backup = metrics
+        .world
+        .json(&through(&endpoint, &["backup", INSTANCE]));
+    let version = backup["version"].as_str().unwrap().to_owned();
+    assert!(gate.passed() > 50, "{} requests", gate.passed());
+    metrics
+        .world
+        .ok(&["victoria-metrics", "verify", INSTANCE, &version, "--deep"]);
+    metrics.halt();
+    metrics.wipe();
+    metrics.world.ok(&through(
+        &endpoint,
+        &["restore", INSTANCE, &version, "--yes"],
+    ));
+    assert!(metrics.boot(RELEASE));
+    assert_eq!(samples(metrics.server(), "boat"), 1500);
+}
+
+#[test]
+fn a_store_that_is_too_busy_now_and_then_is_asked_again() {
+    is_overcome(Fault::Status(503));
+}
+
+#[test]
+fn a_store_that_limits_its_clients_is_asked_again() {
+    is_overcome(Fault::Status(429));
+}
+
+#[test]
+fn answers_that_break_off_are_asked_for_again() {
+    is_overcome(Fault::Cut);
+}
+
+#[test]
+fn a_store_that_never_answers_well_fails_the_backup_and_leaves_the_one_before() {
+    let Some((metrics, gate)) = started() else {
+        return;
+    };
+    let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    let stored = files(&metrics.stored(&version));
+    import(metrics.server(), "later", 1, 50);
+    let endpoint = format!("lifeboat.endpoint={}", gate.endpoint());
+    gate.disturb(Some(disturbed(Fault::Status(503), 1, ALL)));
+    let seen = metrics
+        .world
+        .run(&through(&endpoint, &["backup", INSTANCE]));
+    assert_eq!(seen.code, 5, "{}", seen.stderr);
+    assert!(seen.stderr.contains("503"), "{}", seen.stderr);
+    assert_eq!(files(&metrics.stored(&version)), stored);
+    assert_eq!(snapshots(metrics.server()), 0);
+}
+
+#[test]
+fn a_store_that_fails_in_the_middle_of_a_restore_leaves_the_data() {
+    let Some((mut metrics, gate)) = started() else {
+        return;
+    };
+    let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    metrics.halt();
+    metrics.wipe();
+    assert!(metrics.boot(RELEASE));
+    import(metrics.server(), "other", 1, 40);
+    metrics.halt();
+    let endpoint = format!("lifeboat.endpoint={}", gate.endpoint());
+    // The listing passes, and some of the files.
+    gate.disturb(Some(disturbed(Fault::Status(503), 40, ALL)));
+    let restore = through(&endpoint, &["restore", INSTANCE, &version, "--yes"]);
+    let seen = metrics.world.run(&restore);
+    assert!(gate.passed() > 40, "{} requests", gate.passed());
+    assert_eq!(seen.code, 5, "{}", seen.stderr);
+    assert!(metrics.boot(RELEASE));
+    let counts = ["other", "boat"].map(|metric| samples(metrics.server(), metric));
+    assert_eq!(counts, [40, 0]);
+    metrics.halt();
+    // The same command goes on.
+    metrics.restore(&version);
+    assert!(metrics.boot(RELEASE));
+    assert_eq!(samples(metrics.server(), "boat"), 1500);
+}

@@ -1,0 +1,99 @@
+//! The two instances of a pair, and one more backup before the server is stopped.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use lifeboat_testkit::process::Process;
+use lifeboat_testkit::servers::victoria_metrics::{self, Release};
+
+use super::{INSTANCE, Metrics, import, samples};
+
+const RELEASE: Release = Release::V1_112;
+
+/// Mirrors hold the same, and only one of them is backed up.
+#[test]
+fn one_backup_is_restored_to_both_instances_of_a_pair() {
+    let Some(mut metrics) = Metrics::start(RELEASE) else {
+        return;
+    };
+    import(metrics.server(), "boat", 2, 100);
+    let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    metrics.halt();
+    metrics.wipe();
+    metrics.restore(&version);
+    let other = metrics.world.path("other");
+    fs::create_dir_all(other.join("data")).unwrap();
+    let values = format!(
+        "victoria-metrics-1: {{restore: {{enabled: true}}}}\nlifeboat: {{victoria-metrics-1: {{path: {}}}}}\n",
+        other.join("data").display()
+    );
+    fs::write(metrics.world.path("other.yaml"), values).unwrap();
+    let restore = [
+        "-f",
+        "other.yaml",
+        "victoria-metrics",
+        "restore",
+        "victoria-metrics-1",
+        "latest",
+        "--yes",
+    ];
+    let seen = metrics.world.run(&restore);
+    assert_eq!(seen.code, 3, "it has no backup of its own: {}", seen.stderr);
+    let restored = metrics
+        .world
+        .json(&[&restore[..], &["--from", INSTANCE]].concat());
+    assert_eq!(restored["version"], version.as_str());
+    assert!(metrics.boot(RELEASE));
+    let mirror = victoria_metrics::start(&other, RELEASE).unwrap();
+    for server in [metrics.server(), &mirror] {
+        assert_eq!(samples(server, "boat"), 200);
+    }
+    mirror.stop().unwrap();
+}
+
+#[test]
+fn a_final_backup_goes_beside_what_is_restored_and_waits_for_the_stop() {
+    let Some(mut metrics) = Metrics::start(RELEASE) else {
+        return;
+    };
+    import(metrics.server(), "early", 1, 100);
+    let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    import(metrics.server(), "late", 1, 30);
+    let restore = [
+        "-o",
+        "json",
+        "victoria-metrics",
+        "restore",
+        INSTANCE,
+        &version,
+        "--yes",
+        "--final-backup",
+    ];
+    let plan = metrics.world.ok(&[&restore[2..], &["--dry-run"]].concat());
+    assert!(plan.contains("back the running server up before"), "{plan}");
+    assert_eq!(metrics.listed(), [version.as_str()]);
+    let restoring = Process::start(&mut metrics.world.command(&restore)).unwrap();
+    let begun = Instant::now();
+    while metrics.listed().len() < 2 {
+        assert!(
+            begun.elapsed() < Duration::from_mins(1),
+            "no final backup came"
+        );
+    }
+    assert!(!restoring.ends_within(Duration::from_millis(300)));
+    assert_eq!(samples(metrics.server(), "late"), 30);
+    metrics.halt();
+    let finished = restoring.finish().unwrap();
+    let stdout = finished.stdout.clone();
+    finished.success().unwrap();
+    let restored: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    let last = restored["final_backup"].as_str().unwrap().to_owned();
+    assert_ne!(last, version);
+    assert!(metrics.boot(RELEASE));
+    let count = |metrics: &Metrics| ["early", "late"].map(|name| samples(metrics.server(), name));
+    assert_eq!(count(&metrics), [100, 0]);
+    metrics.halt();
+    metrics.restore(&last);
+    assert!(metrics.boot(RELEASE));
+    assert_eq!(count(&metrics), [100, 30]);
+}

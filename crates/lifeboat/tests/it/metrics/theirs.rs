@@ -1,0 +1,122 @@
+//! What vmbackup left half done, what it makes of what we left half done, and what somebody put there who means no good.
+
+use std::fs;
+use std::time::Duration;
+
+use lifeboat_testkit::http;
+use lifeboat_testkit::process::Process;
+use lifeboat_testkit::random::Seeded;
+use lifeboat_testkit::servers::victoria_metrics::Release;
+use lifeboat_victoria_metrics::manifest::{Held, Manifest};
+use rand::RngExt;
+
+use super::restore::release_lease;
+use super::{INSTANCE, Metrics, files, import, samples, snapshots};
+
+/// Each round one of the two begins a backup and is killed at a random instant, and the other one ends it.
+fn a_killed_run_of_either_is_continued_by_the_other(release: Release) {
+    let Some(mut metrics) = Metrics::start(release) else {
+        return;
+    };
+    import(metrics.server(), "boat", 3, 2_000);
+    let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    let mut seeded = Seeded::from_environment();
+    let mut killed = [0, 0];
+    for round in 0..12 {
+        import(metrics.server(), &format!("round{round}"), 2, 500);
+        let ours = round % 2 == 0;
+        let mut command = if ours {
+            metrics
+                .world
+                .command(&["victoria-metrics", "backup", INSTANCE])
+        } else {
+            metrics.vmbackup_command(release, &version)
+        };
+        let after = Duration::from_millis(seeded.rng.random_range(5..150));
+        let process = Process::start(&mut command).unwrap();
+        if process.ends_within(after) {
+            process.finish().unwrap().success().unwrap();
+        } else {
+            process.kill().unwrap();
+            killed[usize::from(ours)] += 1;
+        }
+        release_lease(&metrics);
+        if !ours {
+            // What a killed vmbackup leaves on the server is not ours to delete.
+            let path = "/snapshot/delete_all";
+            http::get(metrics.server().address(), path).unwrap();
+        }
+        if ours {
+            metrics.vmbackup(release, &version);
+        } else {
+            assert_eq!(metrics.back_up()["version"], version.as_str());
+        }
+        metrics
+            .world
+            .ok(&["victoria-metrics", "verify", INSTANCE, &version]);
+    }
+    assert!(killed[0] + killed[1] > 2, "{killed:?}");
+    metrics.back_up();
+    metrics
+        .world
+        .ok(&["victoria-metrics", "verify", INSTANCE, &version, "--deep"]);
+    let left = snapshots(metrics.server());
+    assert!(left <= 1, "{left} of {killed:?}");
+    metrics.halt();
+    for theirs in [false, true] {
+        metrics.wipe();
+        if theirs {
+            metrics.vmrestore(release, &version);
+        } else {
+            metrics.restore(&version);
+        }
+        assert!(metrics.boot(release));
+        assert_eq!(samples(metrics.server(), "boat"), 6_000);
+        for round in 0..12 {
+            assert_eq!(samples(metrics.server(), &format!("round{round}")), 1_000);
+        }
+        metrics.halt();
+    }
+}
+
+#[test]
+fn a_killed_run_of_either_is_continued_by_the_other_at_1_112() {
+    a_killed_run_of_either_is_continued_by_the_other(Release::V1_112);
+}
+
+#[test]
+fn a_killed_run_of_either_is_continued_by_the_other_at_1_79() {
+    a_killed_run_of_either_is_continued_by_the_other(Release::V1_79);
+}
+
+/// Who can write to the bucket can write nothing outside the data folder of who restores from it.
+#[test]
+fn a_manifest_that_leads_out_of_the_data_folder_is_refused() {
+    let Some(mut metrics) = Metrics::start(Release::V1_112) else {
+        return;
+    };
+    import(metrics.server(), "boat", 1, 100);
+    let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    metrics.halt();
+    let stored = metrics.stored(&version);
+    let manifest = stored.join("lifeboat_manifest.ignore");
+    let mut evil = Manifest::read(&fs::read(&manifest).unwrap()).unwrap();
+    let held = Held(b"evil".to_vec());
+    evil.held.insert("../../../evil".to_owned(), held);
+    fs::write(&manifest, evil.write()).unwrap();
+    // Without the mark of vmbackup there is nothing else that the version could be restored by.
+    fs::remove_file(stored.join("backup_complete.ignore")).unwrap();
+    let before = files(&metrics.data());
+    let seen = metrics
+        .world
+        .run(&["victoria-metrics", "restore", INSTANCE, &version, "--yes"]);
+    assert_eq!(seen.code, 6, "{}", seen.stderr);
+    assert!(
+        seen.stderr.contains("which leads out of the data folder"),
+        "{}",
+        seen.stderr
+    );
+    assert_eq!(files(&metrics.data()), before);
+    assert!(!metrics.world.path("evil").exists());
+    assert_eq!(metrics.listed(), Vec::<String>::new());
+}
