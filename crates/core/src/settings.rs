@@ -7,6 +7,7 @@
 //! Secrets come from the values or from [`environment`](Settings::from_values). A Secret that is mounted as a file is
 //! read by the caller, who passes its content under the variable's name.
 
+mod cluster;
 mod credentials;
 mod effective;
 mod error;
@@ -30,6 +31,7 @@ mod yaml;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+pub use cluster::{Cluster, KeyPlace, Mode};
 pub use effective::Effective;
 pub use error::{Error, Errors, Problem, Warning};
 pub use gateway::{Gateway, Route, Target, Tls};

@@ -70,6 +70,9 @@ pub(crate) enum Command {
     /// Back up and restore metrics
     #[command(subcommand)]
     VictoriaMetrics(VictoriaMetricsCommand),
+    /// Take, list, expire and restore snapshots of telemetry
+    #[command(subcommand)]
+    Elasticsearch(ElasticsearchCommand),
     /// Show or check the settings
     #[command(subcommand)]
     Settings(SettingsCommand),
@@ -101,6 +104,18 @@ pub(crate) enum VictoriaMetricsCommand {
     Undo(commands::victoria_metrics::undo::UndoArgs),
     Verify(commands::victoria_metrics::verify::VerifyArgs),
     Expire(commands::victoria_metrics::expire::ExpireArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ElasticsearchCommand {
+    Configure(commands::elasticsearch::configure::ConfigureArgs),
+    Backup(commands::elasticsearch::backup::BackupArgs),
+    List(commands::elasticsearch::list::ListArgs),
+    Describe(commands::elasticsearch::describe::DescribeArgs),
+    Restore(commands::elasticsearch::restore::RestoreArgs),
+    Expire(commands::elasticsearch::expire::ExpireArgs),
+    ListIndices(commands::elasticsearch::list_indices::ListIndicesArgs),
+    DeleteIndices(commands::elasticsearch::delete_indices::DeleteIndicesArgs),
 }
 
 #[derive(Debug, Subcommand)]

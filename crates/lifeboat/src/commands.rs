@@ -2,6 +2,7 @@
 
 pub(crate) mod completions;
 pub(crate) mod docs;
+pub(crate) mod elasticsearch;
 pub(crate) mod gateway;
 pub(crate) mod settings;
 pub(crate) mod stackgraph;

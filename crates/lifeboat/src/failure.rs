@@ -232,6 +232,77 @@ impl From<lifeboat_victoria_metrics::error::Error> for Failure {
     }
 }
 
+impl From<lifeboat_elasticsearch::error::Error> for Failure {
+    fn from(error: lifeboat_elasticsearch::error::Error) -> Self {
+        use lifeboat_elasticsearch::error::{Error as Telemetry, Undone};
+        let hint = match &error {
+            Telemetry::Stopped => return Self::interrupted(),
+            Telemetry::Unreachable { .. } => Some(
+                "is the cluster running? `lifeboat.elasticsearch.url` says where it is".to_owned(),
+            ),
+            Telemetry::Unauthorized { .. } | Telemetry::Credentials => Some(
+                "they are `lifeboat.elasticsearch.user` and `.password`, or `.apiKey`, or `.token`".to_owned(),
+            ),
+            Telemetry::NoRepository { .. } => Some(
+                "`lifeboat elasticsearch configure` registers it; what the bucket holds is there again then".to_owned(),
+            ),
+            Telemetry::NoS3 { .. } => Some(
+                "install the plugin `repository-s3` on every node and restart it; Elasticsearch has it from version 8 on".to_owned(),
+            ),
+            Telemetry::Unverified { undone, .. } => Some(
+                match undone {
+                    Undone::Removed => "nothing is registered, as before",
+                    Undone::Reset => "the repository has the settings that it had before",
+                    Undone::Left => "the repository stays registered as it is; correct what is wrong and run `lifeboat elasticsearch configure` again",
+                }
+                .to_owned(),
+            ),
+            Telemetry::RepositoryInUse { .. } => {
+                Some("wait until the snapshot or the restore has ended, then run the same command again".to_owned())
+            }
+            Telemetry::ReadOnly { .. } => Some(
+                "one cluster writes to a repository; `lifeboat elasticsearch configure` makes it this one".to_owned(),
+            ),
+            Telemetry::Unreached { .. } => Some(
+                "every node that holds data has to reach the gateway, with the keys in its keystore".to_owned(),
+            ),
+            Telemetry::UnknownSnapshot { nearest, .. } if nearest.is_empty() => {
+                Some("the repository holds no snapshots yet".to_owned())
+            }
+            Telemetry::UnknownSnapshot { nearest, .. } => {
+                Some(format!("the nearest names are `{}`", nearest.join("`, `")))
+            }
+            Telemetry::NothingMatches { .. } | Telemetry::UnknownIndex(_) => Some(
+                "nothing was changed; `lifeboat elasticsearch list-indices` shows what there is".to_owned(),
+            ),
+            Telemetry::NotInSnapshot { snapshot, .. } => Some(format!(
+                "nothing was changed; `lifeboat elasticsearch describe {snapshot}` shows what it holds"
+            )),
+            Telemetry::NotWhole { state, .. } if state == "PARTIAL" => Some(
+                "a restore takes it with `--allow-partial`; what it lacks comes back empty".to_owned(),
+            ),
+            Telemetry::TooNew { .. } => {
+                Some("nothing was changed; restore it into a cluster of that version or a newer one".to_owned())
+            }
+            Telemetry::Exist { .. } => Some(
+                "nothing was restored; `--delete-existing` deletes them first, `--rename` restores beside them".to_owned(),
+            ),
+            Telemetry::ShardsFailed { .. } => Some(
+                "`lifeboat elasticsearch restore cancel` deletes what the restore made; the snapshot is as it was".to_owned(),
+            ),
+            Telemetry::NothingToAttach => Some(
+                "a restore that has ended is known only as long as its indices stay where they are".to_owned(),
+            ),
+            _ => None,
+        };
+        let failure = Self::new(error.kind(), error);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         Self::new(Kind::Unavailable, error)

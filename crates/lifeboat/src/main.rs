@@ -23,7 +23,8 @@ use clap::Parser;
 use lifeboat_core::error::Kind;
 
 use crate::cli::{
-    Cli, Command, SettingsCommand, StackGraphCommand, VictoriaMetricsCommand, normalise,
+    Cli, Command, ElasticsearchCommand, SettingsCommand, StackGraphCommand, VictoriaMetricsCommand,
+    normalise,
 };
 use crate::commands::gateway::GatewayCommand;
 use crate::context::Context;
@@ -84,6 +85,7 @@ async fn run(cli: &Cli) -> Result<Exit, Failure> {
             StackGraphCommand::Show(args) => commands::stackgraph::show::run(&ctx, args).await,
         },
         Command::VictoriaMetrics(command) => victoria_metrics(&ctx, command).await,
+        Command::Elasticsearch(command) => elasticsearch(&ctx, command).await,
         Command::Settings(SettingsCommand::Show(args)) => commands::settings::show::run(&ctx, args),
         Command::Settings(SettingsCommand::Check(args)) => {
             commands::settings::check::run(&ctx, args)
@@ -106,6 +108,22 @@ async fn victoria_metrics(
         VictoriaMetricsCommand::Undo(args) => undo::run(ctx, args),
         VictoriaMetricsCommand::Verify(args) => verify::run(ctx, args).await,
         VictoriaMetricsCommand::Expire(args) => expire::run(ctx, args).await,
+    }
+}
+
+async fn elasticsearch(ctx: &Context, command: &ElasticsearchCommand) -> Result<Exit, Failure> {
+    use commands::elasticsearch::{
+        backup, configure, delete_indices, describe, expire, list, list_indices, restore,
+    };
+    match command {
+        ElasticsearchCommand::Configure(args) => configure::run(ctx, args).await,
+        ElasticsearchCommand::Backup(args) => backup::run(ctx, args).await,
+        ElasticsearchCommand::List(args) => list::run(ctx, args).await,
+        ElasticsearchCommand::Describe(args) => describe::run(ctx, args).await,
+        ElasticsearchCommand::Restore(args) => restore::run(ctx, args).await,
+        ElasticsearchCommand::Expire(args) => expire::run(ctx, args).await,
+        ElasticsearchCommand::ListIndices(args) => list_indices::run(ctx, args).await,
+        ElasticsearchCommand::DeleteIndices(args) => delete_indices::run(ctx, args).await,
     }
 }
 

@@ -69,6 +69,8 @@ pub(super) enum Kind {
     Bucket,
     Prefix,
     Url,
+    /// At least one address, as [`Kind::Patterns`] are written.
+    Urls,
     Listen,
     /// An address that may be empty, which means nowhere.
     OptionalListen,
@@ -82,6 +84,8 @@ pub(super) enum Kind {
     Patterns,
     /// Routes of the gateway, as [`Kind::Patterns`] are written; may be empty.
     Routes,
+    /// Names and values, as [`Kind::Patterns`] are written; may be empty.
+    Pairs,
     Choice(&'static [&'static str]),
     /// Belongs to Kubernetes or a subchart: the key and all below it are accepted and not read.
     Opaque,

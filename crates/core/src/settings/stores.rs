@@ -1,5 +1,6 @@
 //! The settings of each store: what is backed up, where to, when, and for how long it is kept.
 
+use super::cluster::{Cluster, Mode};
 use super::error::{Error, Problem};
 use super::keys;
 use super::origin::Origin;
@@ -61,6 +62,8 @@ pub struct Elasticsearch {
     /// Snapshots kept whatever their age; never more than `max_count`.
     pub min_count: u64,
     pub max_count: u64,
+    pub mode: Mode,
+    pub cluster: Cluster,
 }
 
 /// Metrics of one instance.
@@ -175,7 +178,15 @@ impl Elasticsearch {
                 .age("backup.elasticsearch.scheduled.snapshotRetentionExpireAfter"),
             min_count,
             max_count,
+            mode: Mode::resolve(resolver),
+            cluster: Cluster::resolve(resolver),
         }
+    }
+
+    /// Refuses where the user has disabled backups.
+    pub fn require_backup_enabled(&self) -> Result<(), Error> {
+        let path = "backup.elasticsearch.enabled";
+        require(self.enabled, "backing up Elasticsearch", path)
     }
 
     /// Refuses where the user has disabled restores.

@@ -41,13 +41,17 @@ pub(super) fn read(key: &Key, node: &Node) -> Result<Reading, Error> {
             })
             .ok_or_else(wrong);
     }
-    if key.kind == Kind::Routes {
+    if key.kind == Kind::Urls {
+        return urls(key, node);
+    }
+    if matches!(key.kind, Kind::Routes | Kind::Pairs) {
         let items = if is_empty(node) {
             Some(Vec::new())
         } else {
             patterns(node)
         };
         return items
+            .filter(|items| key.kind == Kind::Routes || items.iter().all(|item| is_pair(item)))
             .map(|items| Reading {
                 text: items.join(","),
                 parsed: Parsed::List(items),
@@ -81,20 +85,7 @@ fn content(key: &Key, node: &Node, scalar: &Scalar) -> Result<Parsed, Error> {
         Kind::Name if text.trim().is_empty() => Err(rule(key, node, "is empty")),
         Kind::Bucket => bucket(key, node, text),
         Kind::Prefix => Ok(Parsed::Text(prefix(text))),
-        Kind::Url => {
-            let host = text
-                .strip_prefix("http://")
-                .or_else(|| text.strip_prefix("https://"));
-            match host {
-                Some(host) if host.contains('@') => {
-                    Err(rule(key, node, "must not hold a user name or a password"))
-                }
-                Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => {
-                    Ok(Parsed::Text(text.trim_end_matches('/').to_owned()))
-                }
-                _ => Err(wrong()),
-            }
-        }
+        Kind::Url => url(key, node, text).map(Parsed::Text),
         Kind::Choice(choices) if !choices.contains(&text) => Err(wrong()),
         Kind::Count => {
             let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -127,9 +118,43 @@ fn content(key: &Key, node: &Node, scalar: &Scalar) -> Result<Parsed, Error> {
         | Kind::Choice(_)
         | Kind::Flag
         | Kind::Patterns
+        | Kind::Urls
         | Kind::Routes
+        | Kind::Pairs
         | Kind::Opaque => Ok(Parsed::Text(text.to_owned())),
     }
+}
+
+/// One address, without the `/` at its end.
+fn url(key: &Key, node: &Node, text: &str) -> Result<String, Error> {
+    let host = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"));
+    match host {
+        Some(host) if host.contains('@') => {
+            Err(rule(key, node, "must not hold a user name or a password"))
+        }
+        Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
+        _ => Err(wrong_type(key, node)),
+    }
+}
+
+fn urls(key: &Key, node: &Node) -> Result<Reading, Error> {
+    let items = patterns(node).ok_or_else(|| wrong_type(key, node))?;
+    let items = items.iter().map(|item| url(key, node, item));
+    let items = items.collect::<Result<Vec<_>, _>>()?;
+    Ok(Reading {
+        text: items.join(","),
+        parsed: Parsed::List(items),
+    })
+}
+
+/// `name=value`.
+fn is_pair(text: &str) -> bool {
+    text.split_once('=')
+        .is_some_and(|(name, _)| !name.trim().is_empty())
 }
 
 /// Checks what every storage would refuse. What only new buckets must fulfil depends on the storage and is checked
@@ -272,6 +297,10 @@ pub(super) fn expected(kind: Kind) -> String {
         Kind::Bucket => "the name of a bucket",
         Kind::Prefix => "a prefix",
         Kind::Url => "an address such as `http://stackstate-minio:9000`",
+        Kind::Urls => {
+            "an address such as `http://stackstate-elasticsearch-master:9200`, or several"
+        }
+        Kind::Pairs => "settings such as `buffer_size=5mb`",
         Kind::Listen | Kind::OptionalListen => "an address and port such as `0.0.0.0:9000`",
         Kind::Schedule(Dialect::Kubernetes) | Kind::OptionalSchedule(Dialect::Kubernetes) => {
             "a schedule in Kubernetes cron syntax"

@@ -19,6 +19,7 @@ mod kill_gateway;
 mod kill_stackgraph;
 mod metrics;
 mod stackgraph;
+mod telemetry;
 mod trash;
 mod wire;
 mod world;

@@ -3,7 +3,7 @@
 use super::Era::{Both, Current, Lifeboat, Seed};
 use super::Kind::{
     Age, Bucket, Choice, Count, Flag, Listen, Name, OptionalAge, OptionalListen, OptionalSchedule,
-    Patterns, Prefix, Routes, Schedule, Secret, Size, Text, Url,
+    Pairs, Patterns, Prefix, Routes, Schedule, Secret, Size, Text, Url, Urls,
 };
 use super::{Era, Key, Kind};
 use crate::schedule::Dialect::{Cronexpr, Elasticsearch, Kubernetes};
@@ -99,6 +99,7 @@ const ELASTICSEARCH: &[Key] = &[
     Key::new("backup.elasticsearch.scheduled.snapshotRetentionExpireAfter", Both, Age, "30d", "How long a snapshot is kept."),
     Key::new("backup.elasticsearch.scheduled.snapshotRetentionMinCount", Both, Count, "5", "Snapshots kept whatever their age."),
     Key::new("backup.elasticsearch.scheduled.snapshotRetentionMaxCount", Both, Count, "30", "Snapshots kept at most."),
+    Key::new("backup.elasticsearch.scheduled.mode", Lifeboat, Choice(&["lifeboat", "native"]), "lifeboat", "Who takes the snapshots and lets them expire: Lifeboat, or the lifecycle management of the engine itself."),
     opaque("backup.elasticsearch.securityContext", Both, "Pods of the platform's own jobs."),
 ];
 
@@ -278,6 +279,16 @@ const LIFEBOAT: &[Key] = &[
     Key::new("lifeboat.stackgraph.driver", Lifeboat, Choice(&["embedded"]), "embedded", "Which kind of store holds the topology."),
     Key::new("lifeboat.stackgraph.path", Lifeboat, Name, "/var/lib/lifeboat/stackgraph", "Folder of the embedded store."),
     Key::new("lifeboat.stackgraph.memory", Lifeboat, Size, "768Mi", "Memory that a restore may use."),
+    Key::new("lifeboat.elasticsearch.url", Lifeboat, Urls, "http://stackstate-elasticsearch-master:9200", "Where the cluster of telemetry listens; of several nodes, separated by commas, the next one is asked where one does not answer."),
+    Key::new("lifeboat.elasticsearch.user", Lifeboat, Text, "", "User of basic authentication; empty: none."),
+    Key::new("lifeboat.elasticsearch.password", Lifeboat, Secret, "", "Password of that user."),
+    Key::new("lifeboat.elasticsearch.apiKey", Lifeboat, Secret, "", "API key, encoded as the cluster gave it, instead of a user."),
+    Key::new("lifeboat.elasticsearch.token", Lifeboat, Secret, "", "Bearer token, instead of a user."),
+    Key::new("lifeboat.elasticsearch.certificates", Lifeboat, Text, "", "File in PEM with certificates to trust beside those of the system when speaking to the cluster; empty: none."),
+    Key::new("lifeboat.elasticsearch.gateway", Lifeboat, Text, "", "Where the nodes of the cluster reach the gateway; empty: where the commands do, at `lifeboat.endpoint`."),
+    Key::new("lifeboat.elasticsearch.region", Lifeboat, Name, "us-east-1", "Region that the nodes sign with; the gateway takes any."),
+    Key::new("lifeboat.elasticsearch.keys", Lifeboat, Choice(&["keystore", "settings"]), "keystore", "Where the nodes find the gateway's key pair: in their keystores, or in the settings of the repository, which whoever may read the state of the cluster can read, and which the engine has to be told to allow."),
+    Key::new("lifeboat.elasticsearch.repositorySettings", Lifeboat, Pairs, "", "More settings of the repository, such as `max_restore_bytes_per_sec=80mb`."),
     Key::new("lifeboat.victoriaMetrics.memory", Lifeboat, Size, "128Mi", "Memory that the bytes on their way may take in a backup or restore of metrics."),
     Key::new("lifeboat.victoriaMetrics.vmagent", Lifeboat, Text, "", "Where vmagent answers, which keeps samples while a server is stopped: a restore says for how long it can. Empty: nobody is asked."),
     Key::new("lifeboat.victoriaMetrics.limitRate", Lifeboat, Size, "0", "Bytes a second that a backup or restore of metrics may move; 0: as many as it can."),

@@ -1,0 +1,186 @@
+//! What a server says when it refuses, put into plain words.
+//!
+//! The usual error is an object with a type, a reason and nested causes; for a route that it does not know it is only a text. Decisions go by type and
+//! status; the reason is for people.
+
+use std::fmt;
+
+use serde_json::Value;
+
+/// A refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub status: u16,
+    /// `index_not_found_exception`, or empty where the server names none.
+    pub kind: String,
+    pub reason: String,
+    /// What lies at the bottom of its causes, where that is something else than the reason.
+    pub cause: Option<Cause>,
+}
+
+/// The innermost cause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    pub kind: String,
+    pub reason: String,
+}
+
+impl Refusal {
+    /// Reads the body of an answer. Any text will do.
+    pub fn read(status: u16, body: &str) -> Self {
+        let parsed: Value = serde_json::from_str(body).unwrap_or(Value::Null);
+        let error = &parsed["error"];
+        let fallback = |text: &str| Self {
+            status,
+            kind: String::new(),
+            reason: short(text).to_owned(),
+            cause: None,
+        };
+        match error {
+            Value::Object(_) => Self {
+                status,
+                kind: text(&error["type"]),
+                reason: text(&error["reason"]),
+                cause: innermost(error),
+            },
+            Value::String(reason) => fallback(reason),
+            _ => fallback(body),
+        }
+    }
+
+    pub fn is(&self, kind: &str) -> bool {
+        self.kind == kind
+    }
+
+    /// Whether the innermost cause or the refusal itself speaks of this.
+    pub fn mentions(&self, word: &str) -> bool {
+        let cause = self.cause.as_ref();
+        self.reason.contains(word)
+            || cause.is_some_and(|cause| cause.reason.contains(word) || cause.kind.contains(word))
+    }
+
+    /// Whether the same request may succeed in a moment, with nothing corrected.
+    pub fn is_passing(&self) -> bool {
+        matches!(self.status, 429 | 502 | 503 | 504)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reason = if self.reason.is_empty() {
+            &self.kind
+        } else {
+            &self.reason
+        };
+        write!(f, "{reason}")?;
+        match &self.cause {
+            Some(cause) => write!(f, ": {}", cause.plain()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Cause {
+    /// What the S3 client of the engine calls it, in plain words where they are known.
+    fn plain(&self) -> String {
+        let known = [
+            (
+                "NoSuchBucket",
+                "no_such_bucket",
+                "the bucket does not exist",
+            ),
+            (
+                "InvalidAccessKeyId",
+                "invalid_access_key",
+                "the gateway does not know the access key",
+            ),
+            (
+                "SignatureDoesNotMatch",
+                "signature_does_not_match",
+                "the secret key is not the one of the gateway",
+            ),
+            ("AccessDenied", "access_denied", "the gateway denies it"),
+            (
+                "Connection refused",
+                "http_host_connect",
+                "nobody listens at the endpoint of the repository",
+            ),
+            (
+                "UnknownHost",
+                "unknown_host",
+                "the host of the endpoint has no address",
+            ),
+        ];
+        let found = known
+            .iter()
+            .find(|(word, kind, _)| self.reason.contains(word) || self.kind.contains(kind));
+        match found {
+            Some((_, _, plain)) => format!("{plain} ({})", short(&self.reason)),
+            None => short(&self.reason).to_owned(),
+        }
+    }
+}
+
+/// The last of a chain of causes that has a reason of its own.
+fn innermost(error: &Value) -> Option<Cause> {
+    let outer = text(&error["reason"]);
+    let mut found = None;
+    let mut at = &error["caused_by"];
+    while at.is_object() {
+        let reason = text(&at["reason"]);
+        if !reason.is_empty() && reason != "null" && reason != outer {
+            found = Some(Cause {
+                kind: text(&at["type"]),
+                reason,
+            });
+        }
+        at = &at["caused_by"];
+    }
+    found
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// The beginning of a text: enough to know what it is about.
+pub(crate) fn short(text: &str) -> &str {
+    let text = text.trim();
+    &text[..text.floor_char_boundary(400)]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_cause_of_a_repository_that_cannot_be_verified_is_dug_out() {
+        let body = r#"{"error":{"root_cause":[],"type":"repository_verification_exception","reason":"[r] path  is not accessible on cluster-manager node",
+            "caused_by":{"type":"i_o_exception","reason":"Unable to upload object [x] using a single upload",
+            "caused_by":{"type":"no_such_bucket_exception","reason":"The specified bucket does not exist (Service: S3, Status Code: 404)"}}},"status":500}"#;
+        let refusal = Refusal::read(500, body);
+        assert!(refusal.is("repository_verification_exception"));
+        insta::assert_snapshot!(refusal, @"[r] path  is not accessible on cluster-manager node: the bucket does not exist (The specified bucket does not exist (Service: S3, Status Code: 404))");
+    }
+
+    #[test]
+    fn errors_that_are_only_a_text_are_read_too() {
+        let body = r#"{"error":"no handler found for uri [/x] and method [GET]"}"#;
+        let refusal = Refusal::read(400, body);
+        assert_eq!(refusal.kind, "");
+        assert_eq!(
+            refusal.to_string(),
+            "no handler found for uri [/x] and method [GET]"
+        );
+        assert_eq!(Refusal::read(502, "<html>").to_string(), "<html>");
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_panics(status in any::<u16>(), body in "\\PC*") {
+            Refusal::read(status, &body).to_string();
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! A snapshot, taken and waited for.
+//!
+//! The cluster takes it by itself, also when whoever asked for it is gone: then it is there under its name, marked as ours, and is listed and expires like any
+//! other. Whether it was heard is found out by that name, never by asking twice.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lifeboat_core::progress::Progress;
+use serde_json::{Value, json};
+
+use crate::catalog::{Details, Repository};
+use crate::client::{Repeat, Request, segment};
+use crate::error::Error;
+use crate::indices;
+use crate::name::Template;
+use crate::pattern::Patterns;
+use crate::snapshot::{POLICY, Snapshot, State, TAKEN_BY, number};
+
+/// How often a snapshot that is being taken is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+pub struct Options<'a> {
+    pub template: &'a Template,
+    pub patterns: &'a Patterns,
+    /// The policy that its retention goes by.
+    pub policy: &'a str,
+    /// Name and version of this program.
+    pub program: &'a str,
+    pub now: Timestamp,
+    pub random: [u8; 16],
+}
+
+/// What a snapshot would hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    pub name: String,
+    pub indices: Vec<String>,
+    pub data_streams: Vec<String>,
+    /// Bytes of all copies of the indices, where the cluster tells.
+    pub size: u64,
+}
+
+/// Finds out what a snapshot would hold. An error where that is nothing.
+pub async fn plan(repository: Repository<'_>, options: &Options<'_>) -> Result<Plan, Error> {
+    let registered = repository
+        .registered()
+        .await?
+        .ok_or_else(|| repository.missing())?;
+    if registered.is_read_only() {
+        return Err(Error::ReadOnly {
+            repository: repository.name.to_owned(),
+        });
+    }
+    let all = indices::all(repository.client).await?;
+    let streams = indices::streams(repository.client).await?;
+    let patterns = options.patterns;
+    let data_streams: Vec<String> = streams
+        .iter()
+        .filter(|stream| patterns.matches(&stream.name))
+        .map(|stream| stream.name.clone())
+        .collect();
+    let behind = |name: &String| {
+        let of = |stream: &&indices::Stream| stream.indices.contains(name);
+        streams.iter().find(of)
+    };
+    let mut size = 0;
+    let mut names = Vec::new();
+    for index in all {
+        let is_meant = match behind(&index.name) {
+            Some(stream) => data_streams.contains(&stream.name),
+            None => patterns.matches(&index.name),
+        };
+        if is_meant {
+            size += index.size.unwrap_or(0);
+            if behind(&index.name).is_none() {
+                names.push(index.name);
+            }
+        }
+    }
+    let mut known = names.clone();
+    known.extend(data_streams.iter().cloned());
+    if let Some(missing) = patterns.missing(&known).first() {
+        return Err(Error::UnknownIndex((*missing).to_owned()));
+    }
+    if known.is_empty() {
+        return Err(Error::NothingMatches {
+            patterns: patterns.as_slice().join(","),
+        });
+    }
+    Ok(Plan {
+        name: options.template.name(options.now, options.random),
+        indices: names,
+        data_streams,
+        size,
+    })
+}
+
+/// Takes the snapshot of a plan and waits until it is whole. When `progress` asks to stop, the snapshot is given up.
+pub async fn run(
+    repository: Repository<'_>,
+    plan: &Plan,
+    options: &Options<'_>,
+    progress: &Progress,
+) -> Result<Snapshot, Error> {
+    begin(repository, plan, options).await?;
+    let taken = match follow(repository, &plan.name, progress).await {
+        Ok(taken) => taken,
+        Err(Error::Stopped) => {
+            abort(repository, &plan.name).await?;
+            return Err(Error::Stopped);
+        }
+        Err(error) => return Err(error),
+    };
+    match taken.state {
+        State::Success => Ok(taken),
+        _ => Err(not_whole(&taken)),
+    }
+}
+
+async fn begin(
+    repository: Repository<'_>,
+    plan: &Plan,
+    options: &Options<'_>,
+) -> Result<(), Error> {
+    let mut names = plan.indices.clone();
+    names.extend(plan.data_streams.iter().cloned());
+    let mut body = json!({
+        "indices": names,
+        "ignore_unavailable": false,
+        "include_global_state": false,
+        "metadata": {TAKEN_BY: options.program, POLICY: options.policy},
+    });
+    if repository.engine.has_slm() && repository.engine.version.minor_since(7, 12) {
+        body["feature_states"] = json!(["none"]);
+    }
+    let doing = format!("take the snapshot `{}`", plan.name);
+    let path = repository.path(&format!(
+        "/{}?wait_for_completion=false",
+        segment(&plan.name)
+    ));
+    let request = Request::put(path, doing, Repeat::Never).body(body);
+    match repository.client.ask(request.patiently()).await {
+        Ok(_) => Ok(()),
+        // Its answer may have been lost on the way: then it is there.
+        Err(error @ Error::Unreachable { .. }) => {
+            match repository.get(&plan.name, Details::Without).await {
+                Ok(Some(_)) => Ok(()),
+                _ => Err(error),
+            }
+        }
+        Err(error) => Err(repository.explain(error)),
+    }
+}
+
+/// Waits until a snapshot is no longer being taken, and returns how it ended.
+async fn follow(
+    repository: Repository<'_>,
+    name: &str,
+    progress: &Progress,
+) -> Result<Snapshot, Error> {
+    let path = repository.path(&format!("/{}/_status", segment(name)));
+    let mut told = (0, 0);
+    loop {
+        if progress.is_stopped() {
+            return Err(Error::Stopped);
+        }
+        // A cluster that does not answer for a while goes on all the same.
+        let request = Request::get(path.clone(), format!("tell how far `{name}` is"));
+        match repository.client.ask(request).await {
+            Ok(answer) => {
+                let done = report(&answer["snapshots"][0], progress, &mut told);
+                if done {
+                    let found = repository.get(name, Details::WithSizes).await?;
+                    match found {
+                        Some(found) if found.state != State::InProgress => return Ok(found),
+                        _ => {}
+                    }
+                }
+            }
+            Err(Error::Refused { refusal, .. }) if refusal.is("snapshot_missing_exception") => {
+                return Err(Error::NotWhole {
+                    snapshot: name.to_owned(),
+                    state: "gone".to_owned(),
+                    reason: "somebody deleted it while it was being taken".to_owned(),
+                });
+            }
+            Err(error) => return Err(repository.explain(error)),
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Adds what is new to the progress. True once the snapshot is no longer being taken.
+fn report(snapshot: &Value, progress: &Progress, told: &mut (u64, u64)) -> bool {
+    let shards = &snapshot["shards_stats"];
+    let sizes = &snapshot["stats"];
+    // Absent where it is what the increment is.
+    let processed = match &sizes["processed"] {
+        Value::Null => &sizes["incremental"],
+        processed => processed,
+    };
+    let finished = number(&shards["done"]) + number(&shards["failed"]);
+    let bytes = number(&processed["size_in_bytes"]);
+    let expected = number(&sizes["incremental"]["size_in_bytes"]);
+    progress.expect(number(&shards["total"]), expected.max(told.1));
+    progress.add(
+        finished.saturating_sub(told.0),
+        bytes.saturating_sub(told.1),
+    );
+    *told = (told.0.max(finished), told.1.max(bytes));
+    let state = snapshot["state"].as_str().unwrap_or_default();
+    !matches!(state, "" | "INIT" | "STARTED" | "IN_PROGRESS" | "ABORTED")
+}
+
+/// Gives up a snapshot that is being taken; its deletion ends it.
+async fn abort(repository: Repository<'_>, name: &str) -> Result<(), Error> {
+    delete(repository, &[name.to_owned()]).await
+}
+
+/// Deletes snapshots by their exact names. One that is not there is no failure.
+pub async fn delete(repository: Repository<'_>, names: &[String]) -> Result<(), Error> {
+    for name in names {
+        let doing = format!("delete the snapshot `{name}`");
+        let path = repository.path(&format!("/{}", segment(name)));
+        let request = Request::delete(path, doing, Repeat::Safe);
+        match repository.client.ask(request.patiently()).await {
+            Ok(_) => {}
+            Err(Error::Refused { refusal, .. }) if refusal.is("snapshot_missing_exception") => {}
+            Err(error) => return Err(repository.explain(error)),
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with a snapshot that did not succeed.
+pub(crate) fn not_whole(snapshot: &Snapshot) -> Error {
+    let reason = match snapshot.failures.first() {
+        Some(failure) => format!(
+            "{} of {} shards failed, first shard {} of `{}`: {}",
+            snapshot.shards.failed,
+            snapshot.shards.total,
+            failure.shard,
+            failure.index,
+            failure.reason
+        ),
+        None => format!(
+            "{} of {} shards failed",
+            snapshot.shards.failed, snapshot.shards.total
+        ),
+    };
+    Error::NotWhole {
+        snapshot: snapshot.name.clone(),
+        state: snapshot.state.word().to_owned(),
+        reason,
+    }
+}

@@ -1,0 +1,123 @@
+//! The snapshots of a repository.
+
+use crate::client::{Client, Request, segment};
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::snapshot::{Snapshot, State};
+
+/// How many names are offered for one that is unknown.
+const NEAREST: usize = 3;
+
+/// Whether sizes are asked for, which takes longer where it can be had at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Details {
+    WithSizes,
+    Without,
+}
+
+/// A repository of a cluster whose engine is known.
+#[derive(Clone, Copy)]
+pub struct Repository<'a> {
+    pub client: &'a Client,
+    pub engine: Engine,
+    pub name: &'a str,
+}
+
+impl Repository<'_> {
+    pub(crate) fn path(&self, rest: &str) -> String {
+        format!("_snapshot/{}{rest}", segment(self.name))
+    }
+
+    /// All snapshots, the oldest first. Those that the engine cannot read are left out rather than failing the list.
+    pub async fn list(&self, details: Details) -> Result<Vec<Snapshot>, Error> {
+        let mut path = self.path("/_all?ignore_unavailable=true");
+        if details == Details::WithSizes && self.engine.has_index_details() {
+            path.push_str("&index_details=true");
+        }
+        let doing = format!("list the snapshots of `{}`", self.name);
+        let answer = self
+            .client
+            .ask(Request::get(path, doing.clone()).patiently());
+        let answer = answer.await.map_err(|error| self.explain(error))?;
+        // Elasticsearch 7.17 answers so, and not with a refusal.
+        if answer["failures"][self.name].is_object() {
+            return Err(self.missing());
+        }
+        let mut snapshots = Snapshot::read_list(&answer).ok_or_else(|| Error::Strange {
+            doing,
+            reply: crate::answer::short(&answer.to_string()).to_owned(),
+        })?;
+        snapshots.sort_by(|a, b| (a.started, &a.name).cmp(&(b.started, &b.name)));
+        Ok(snapshots)
+    }
+
+    /// One snapshot by its name, or nothing where there is none of it.
+    pub async fn get(&self, name: &str, details: Details) -> Result<Option<Snapshot>, Error> {
+        let mut path = self.path(&format!("/{}", segment(name)));
+        if details == Details::WithSizes && self.engine.has_index_details() {
+            path.push_str("?index_details=true");
+        }
+        let doing = format!("describe the snapshot `{name}`");
+        match self.client.ask(Request::get(path, doing).patiently()).await {
+            Ok(answer) => {
+                Ok(Snapshot::read_list(&answer).and_then(|found| found.into_iter().next()))
+            }
+            Err(Error::Refused { refusal, .. }) if refusal.is("snapshot_missing_exception") => {
+                Ok(None)
+            }
+            Err(error) => Err(self.explain(error)),
+        }
+    }
+
+    /// The snapshot of this name, or the newest successful one for `latest`.
+    pub async fn find(&self, name: &str, details: Details) -> Result<Snapshot, Error> {
+        if name != "latest" {
+            // A name that cannot be is not asked for: the engine would take it for a pattern.
+            let found = match crate::name::refusal(name) {
+                Some(_) => None,
+                None => self.get(name, details).await?,
+            };
+            if let Some(found) = found {
+                return Ok(found);
+            }
+        }
+        let mut all = self.list(Details::Without).await?;
+        if name == "latest" {
+            let newest = all.iter().rposition(|one| one.state == State::Success);
+            if let Some(newest) = newest {
+                let newest = all.swap_remove(newest);
+                return Ok(self.get(&newest.name, details).await?.unwrap_or(newest));
+            }
+        }
+        let mut near: Vec<_> = all
+            .into_iter()
+            .map(|one| (strsim::jaro_winkler(name, &one.name), one.name))
+            .collect();
+        near.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| b.1.cmp(&a.1)));
+        Err(Error::UnknownSnapshot {
+            name: name.to_owned(),
+            repository: self.name.to_owned(),
+            nearest: near
+                .into_iter()
+                .take(NEAREST)
+                .map(|(_, name)| name)
+                .collect(),
+        })
+    }
+
+    pub(crate) fn missing(&self) -> Error {
+        Error::NoRepository {
+            repository: self.name.to_owned(),
+        }
+    }
+
+    /// A refusal that is about the repository says so.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        match error {
+            Error::Refused { refusal, .. } if refusal.is("repository_missing_exception") => {
+                self.missing()
+            }
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What can go wrong with snapshots.
+
+use lifeboat_core::error::Kind;
+
+use crate::answer::Refusal;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("no answer from the cluster at {url} when asked to {doing}")]
+    Unreachable {
+        url: String,
+        doing: String,
+        #[source]
+        source: reqwest::Error,
+    },
+    #[error("the credentials of the cluster hold what no header can")]
+    Credentials,
+    #[error("the cluster at {url} did not accept the credentials to {doing}: {reply}")]
+    Unauthorized {
+        url: String,
+        doing: String,
+        reply: String,
+    },
+    #[error("the cluster refused to {doing}: {refusal}")]
+    Refused {
+        doing: String,
+        refusal: Box<Refusal>,
+    },
+    #[error("the cluster answered something else than expected when asked to {doing}: {reply}")]
+    Strange { doing: String, reply: String },
+
+    #[error("no repository `{repository}` is registered in the cluster")]
+    NoRepository { repository: String },
+    #[error("{engine} has no repositories of type `s3`")]
+    NoS3 { engine: String },
+    #[error("the repository `{repository}` cannot be used: {reason}")]
+    Unverified {
+        repository: String,
+        reason: String,
+        undone: Undone,
+    },
+    #[error("the repository `{repository}` is in use, and keeps the settings it has: {reason}")]
+    RepositoryInUse { repository: String, reason: String },
+    #[error("the repository `{repository}` is read only")]
+    ReadOnly { repository: String },
+    #[error("only {verified} of {nodes} nodes can use the repository `{repository}`")]
+    Unreached {
+        repository: String,
+        verified: usize,
+        nodes: usize,
+    },
+
+    #[error("no snapshot `{name}` in repository `{repository}`")]
+    UnknownSnapshot {
+        name: String,
+        repository: String,
+        nearest: Vec<String>,
+    },
+    #[error("{0}")]
+    Template(#[from] crate::name::ParseError),
+    #[error("no index matches `{patterns}`")]
+    NothingMatches { patterns: String },
+    #[error("the snapshot `{snapshot}` holds nothing of `{patterns}`")]
+    NotInSnapshot { snapshot: String, patterns: String },
+    #[error("the snapshot `{snapshot}` is {state}: {reason}")]
+    NotWhole {
+        snapshot: String,
+        state: String,
+        reason: String,
+    },
+    #[error("the snapshot `{snapshot}` was taken by {taken}, and the cluster is {server}")]
+    TooNew {
+        snapshot: String,
+        taken: String,
+        server: String,
+    },
+    #[error("{} exist already: `{}`", count(indices.len(), "index", "indices"), shown(indices))]
+    Exist { indices: Vec<String> },
+    #[error("`{0}` is no index of the cluster")]
+    UnknownIndex(String),
+    #[error("`{pattern}` cannot be used to rename: {reason}")]
+    Rename { pattern: String, reason: String },
+    #[error("{}", failed_shards(failures))]
+    ShardsFailed { failures: Vec<String> },
+    #[error("`{index}` has {found} documents after the restore, and {expected} were in its shards")]
+    Count {
+        index: String,
+        found: u64,
+        expected: u64,
+    },
+    #[error("nothing is being restored")]
+    NothingToAttach,
+    #[error("stopped")]
+    Stopped,
+}
+
+/// What became of a change that could not be verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undone {
+    /// There was no repository before, and there is none now.
+    Removed,
+    /// It has the settings that it had before.
+    Reset,
+    /// It is registered as it was asked for, for its removal was refused.
+    Left,
+}
+
+fn count(count: usize, one: &str, many: &str) -> String {
+    match count {
+        1 => format!("1 {one} does"),
+        count => format!("{count} {many}"),
+    }
+}
+
+fn shown(names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let mut text = names[..names.len().min(SHOWN)].join("`, `");
+    if names.len() > SHOWN {
+        text += "`, … `";
+    }
+    text
+}
+
+fn failed_shards(failures: &[String]) -> String {
+    match failures {
+        [] => "shards failed".to_owned(),
+        [one] => format!("a shard failed: {one}"),
+        [first, rest @ ..] => format!("{} shards failed: {first}", rest.len() + 1),
+    }
+}
+
+impl Error {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Unreachable { source, .. } if source.is_builder() => Kind::Invalid,
+            Self::Unreachable { .. } | Self::RepositoryInUse { .. } | Self::Stopped => {
+                Kind::Unavailable
+            }
+            Self::Refused { refusal, .. } => match refusal.status {
+                404 => Kind::NotFound,
+                409 => Kind::Conflict,
+                400..=499 if refusal.status != 429 => Kind::Invalid,
+                _ => Kind::Unavailable,
+            },
+            Self::Credentials
+            | Self::Unauthorized { .. }
+            | Self::NoS3 { .. }
+            | Self::Unverified { .. }
+            | Self::ReadOnly { .. }
+            | Self::Unreached { .. }
+            | Self::Template(_)
+            | Self::NothingMatches { .. }
+            | Self::TooNew { .. }
+            | Self::Rename { .. } => Kind::Invalid,
+            Self::NoRepository { .. }
+            | Self::UnknownSnapshot { .. }
+            | Self::NotInSnapshot { .. }
+            | Self::UnknownIndex(_)
+            | Self::NothingToAttach => Kind::NotFound,
+            Self::Exist { .. } => Kind::Conflict,
+            Self::Strange { .. }
+            | Self::NotWhole { .. }
+            | Self::ShardsFailed { .. }
+            | Self::Count { .. } => Kind::Damaged,
+        }
+    }
+}

@@ -1,0 +1,443 @@
+//! The repository that snapshots go to: registered, corrected where it drifted, and verified.
+//!
+//! A repository whose verification fails stays registered, so what was there before is put back. Nothing in the bucket is ever changed.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::catalog::Repository;
+use crate::client::{Client, Repeat, Request, segment};
+use crate::engine::Engine;
+use crate::error::{Error, Undone};
+use crate::snapshot::Snapshot;
+
+/// The type of repositories in S3.
+const TYPE: &str = "s3";
+/// Settings that are never told, so they cannot be compared.
+const SECRETS: [&str; 3] = ["access_key", "secret_key", "session_token"];
+
+/// What a repository should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    pub bucket: String,
+    /// Without slashes at its ends; may be empty.
+    pub base_path: String,
+    /// The gateway, as the nodes of the cluster reach it.
+    pub endpoint: String,
+    pub region: String,
+    pub keys: Keys,
+    /// Of other settings, whatever the user wants: `max_restore_bytes_per_sec`.
+    pub more: Vec<(String, String)>,
+}
+
+/// Where the key pair of the gateway lies.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Keys {
+    /// In the keystore of each node, from where they are read again.
+    Keystore,
+    /// In the settings of the repository, and so in the state of the cluster.
+    InSettings { access: String, secret: String },
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Keystore => "Keystore",
+            Self::InSettings { .. } => "InSettings(***)",
+        })
+    }
+}
+
+/// What is registered under the name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registered {
+    pub kind: String,
+    pub settings: Map<String, Value>,
+}
+
+/// A setting that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Drift {
+    pub setting: String,
+    pub found: Option<String>,
+    pub wanted: Option<String>,
+}
+
+/// What has to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    Register,
+    Correct(Vec<Drift>),
+    Nothing,
+}
+
+/// What was done.
+#[derive(Debug)]
+pub struct Configured {
+    pub change: Change,
+    /// Nodes that were seen to write to it and read from it.
+    pub nodes: usize,
+    /// What lies in it.
+    pub snapshots: Vec<Snapshot>,
+}
+
+impl Wanted {
+    /// The settings as the engine wants them, all of them texts.
+    fn settings(&self, engine: Engine) -> Map<String, Value> {
+        let scheme = self.endpoint.split("://").next().unwrap_or("http");
+        let mut settings = Map::new();
+        let mut set = |name: &str, value: &str| {
+            settings.insert(name.to_owned(), json!(value));
+        };
+        set("bucket", &self.bucket);
+        if !self.base_path.is_empty() {
+            set("base_path", &self.base_path);
+        }
+        set("endpoint", &self.endpoint);
+        set("protocol", scheme);
+        set("region", &self.region);
+        set("path_style_access", "true");
+        if engine.spreads_shards() {
+            // Or else data lies outside the base path, and the repository is no longer what is below it.
+            set("shard_path_type", "FIXED");
+        }
+        for (name, value) in &self.more {
+            set(name, value);
+        }
+        settings
+    }
+}
+
+impl Registered {
+    fn read(answer: &Value, name: &str) -> Option<Self> {
+        let found = answer[name].as_object()?;
+        Some(Self {
+            kind: found.get("type")?.as_str()?.to_owned(),
+            settings: found
+                .get("settings")
+                .and_then(Value::as_object)
+                .cloned()
+                .unwrap_or_default(),
+        })
+    }
+
+    pub fn is_read_only(&self) -> bool {
+        self.settings
+            .get("readonly")
+            .is_some_and(|value| text(value) == "true")
+    }
+}
+
+/// Compares what is with what should be. Settings that nobody asked for stay out of it, but for those that would lead elsewhere.
+pub fn compare(found: Option<&Registered>, wanted: &Map<String, Value>) -> Change {
+    let Some(found) = found else {
+        return Change::Register;
+    };
+    let mut drifts = Vec::new();
+    let mut note = |setting: &str, found: Option<String>, wanted: Option<String>| {
+        if found != wanted {
+            let setting = setting.to_owned();
+            drifts.push(Drift {
+                setting,
+                found,
+                wanted,
+            });
+        }
+    };
+    note("type", Some(found.kind.clone()), Some(TYPE.to_owned()));
+    for (setting, value) in wanted {
+        if !SECRETS.contains(&setting.as_str()) {
+            let there = found.settings.get(setting).map(text);
+            note(setting, there, Some(text(value)));
+        }
+    }
+    for setting in ["base_path", "readonly"] {
+        if !wanted.contains_key(setting)
+            && let Some(value) = found.settings.get(setting)
+            && !matches!(&text(value)[..], "" | "false")
+        {
+            note(setting, Some(text(value)), None);
+        }
+    }
+    if drifts.is_empty() {
+        Change::Nothing
+    } else {
+        Change::Correct(drifts)
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+impl Repository<'_> {
+    /// What is registered under the name.
+    pub async fn registered(&self) -> Result<Option<Registered>, Error> {
+        let doing = format!("describe the repository `{}`", self.name);
+        match self
+            .client
+            .ask(Request::get(self.path(""), doing.clone()))
+            .await
+        {
+            Ok(answer) => match Registered::read(&answer, self.name) {
+                Some(found) => Ok(Some(found)),
+                None => Err(Error::Strange {
+                    doing,
+                    reply: answer.to_string(),
+                }),
+            },
+            Err(Error::Refused { refusal, .. }) if refusal.is("repository_missing_exception") => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What would have to be done.
+    pub async fn foresee(&self, wanted: &Wanted) -> Result<Change, Error> {
+        let found = self.registered().await?;
+        Ok(compare(found.as_ref(), &wanted.settings(self.engine)))
+    }
+
+    /// Makes the repository what it should be and proves that all nodes can use it. May be done again and again. On an error what was there before is
+    /// there again, or the error says that it is not.
+    pub async fn configure(&self, wanted: &Wanted) -> Result<Configured, Error> {
+        let before = self.registered().await?;
+        let mut settings = wanted.settings(self.engine);
+        let change = compare(before.as_ref(), &settings);
+        match &wanted.keys {
+            Keys::Keystore => reload_keys(self.client).await?,
+            Keys::InSettings { access, secret } => {
+                settings.insert("access_key".to_owned(), json!(access));
+                settings.insert("secret_key".to_owned(), json!(secret));
+            }
+        }
+        // Keys in the settings cannot be compared, so they are always written.
+        if change != Change::Nothing || wanted.keys != Keys::Keystore {
+            self.put(TYPE, settings).await?;
+        }
+        let verified = match self.verify().await {
+            Ok(verified) => verified,
+            Err(error) if change == Change::Nothing => return Err(error),
+            Err(error) => return Err(self.undo(before, error).await),
+        };
+        let nodes = nodes(self.client).await?;
+        if verified < nodes {
+            return Err(Error::Unreached {
+                repository: self.name.to_owned(),
+                verified,
+                nodes,
+            });
+        }
+        let snapshots = self.list(crate::catalog::Details::Without).await?;
+        Ok(Configured {
+            change,
+            nodes: verified,
+            snapshots,
+        })
+    }
+
+    async fn put(&self, kind: &str, settings: Map<String, Value>) -> Result<(), Error> {
+        let doing = format!("register the repository `{}`", self.name);
+        // Verified on its own, so that a failure of that is told from a refusal.
+        let request = Request::put(self.path("?verify=false"), doing, Repeat::Safe);
+        let body = json!({"type": kind, "settings": settings});
+        let done = self.client.ask(request.body(body).patiently()).await;
+        match done {
+            Ok(_) => Ok(()),
+            Err(Error::Refused { refusal, doing }) => {
+                let in_use = refusal.is("repository_conflict_exception")
+                    || (refusal.is("illegal_state_exception")
+                        && refusal.reason.contains("in progress"))
+                    || refusal.reason.contains("currently used");
+                if in_use {
+                    return Err(Error::RepositoryInUse {
+                        repository: self.name.to_owned(),
+                        reason: refusal.to_string(),
+                    });
+                }
+                if refusal.is("repository_exception") && refusal.mentions("does not exist") {
+                    return Err(Error::NoS3 {
+                        engine: self.engine.to_string(),
+                    });
+                }
+                Err(Error::Refused { doing, refusal })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How many nodes can write to it and read from it.
+    pub async fn verify(&self) -> Result<usize, Error> {
+        let doing = format!("verify the repository `{}`", self.name);
+        let request = Request::post(self.path("/_verify"), doing, Repeat::Safe);
+        match self.client.ask(request.patiently()).await {
+            Ok(answer) => Ok(answer["nodes"].as_object().map_or(0, Map::len)),
+            Err(Error::Refused { refusal, .. })
+                if refusal.status >= 500 && !refusal.is("repository_missing_exception") =>
+            {
+                Err(Error::Unverified {
+                    repository: self.name.to_owned(),
+                    reason: refusal.to_string(),
+                    undone: Undone::Left,
+                })
+            }
+            Err(error) => Err(self.explain(error)),
+        }
+    }
+
+    /// Puts back what was there before a change that could not be verified.
+    async fn undo(&self, before: Option<Registered>, error: Error) -> Error {
+        let Error::Unverified {
+            repository, reason, ..
+        } = error
+        else {
+            return error;
+        };
+        let undone = match before {
+            None => match self.unregister().await {
+                Ok(()) => Undone::Removed,
+                Err(error) => {
+                    tracing::warn!(%error, "the repository stays registered");
+                    Undone::Left
+                }
+            },
+            // Its keys are not told, so with keys in the settings it could not be put back.
+            Some(before) => match self.put(&before.kind, before.settings).await {
+                Ok(()) => Undone::Reset,
+                Err(error) => {
+                    tracing::warn!(%error, "the repository keeps its new settings");
+                    Undone::Left
+                }
+            },
+        };
+        Error::Unverified {
+            repository,
+            reason,
+            undone,
+        }
+    }
+
+    /// Takes the name away. The bucket keeps everything.
+    pub async fn unregister(&self) -> Result<(), Error> {
+        let doing = format!("forget the repository `{}`", self.name);
+        let request = Request::delete(self.path(""), doing, Repeat::Safe);
+        self.client.ask(request).await.map(drop)
+    }
+}
+
+/// Lets all nodes read their keystores again.
+async fn reload_keys(client: &Client) -> Result<(), Error> {
+    let doing = "read the keystores of its nodes again";
+    let request = Request::post("_nodes/reload_secure_settings", doing, Repeat::Safe);
+    match client.ask(request.patiently()).await {
+        Ok(answer) => {
+            let nodes = answer["nodes"].as_object();
+            let failed = nodes.into_iter().flatten().find_map(|(_, node)| {
+                let reason = node["reload_exception"]["reason"].as_str()?;
+                Some(format!(
+                    "{}: {reason}",
+                    node["name"].as_str().unwrap_or("a node")
+                ))
+            });
+            if let Some(reason) = failed {
+                tracing::warn!(
+                    reason,
+                    "a keystore was not read again; the keys that the node has are used"
+                );
+            }
+            Ok(())
+        }
+        // Who may not, may still use a repository.
+        Err(error @ (Error::Refused { .. } | Error::Unauthorized { .. })) => {
+            tracing::warn!(%error, "the keystores were not read again; the keys that the nodes have are used");
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Nodes that take part in snapshots: those that hold data, or may lead the cluster.
+async fn nodes(client: &Client) -> Result<usize, Error> {
+    let path = "_nodes/data:true,master:true?filter_path=nodes.*.name";
+    let answer = client.ask(Request::get(path, "count its nodes")).await?;
+    Ok(answer["nodes"].as_object().map_or(0, Map::len))
+}
+
+/// Which repositories there are.
+pub async fn names(client: &Client) -> Result<Vec<String>, Error> {
+    let answer = client
+        .ask(Request::get("_snapshot", "list its repositories"))
+        .await?;
+    let names = answer.as_object().map(|all| all.keys().cloned().collect());
+    Ok(names.unwrap_or_default())
+}
+
+/// The path of a repository for a log.
+pub fn shown(name: &str) -> String {
+    format!("_snapshot/{}", segment(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Family, Version};
+
+    fn wanted() -> Wanted {
+        Wanted {
+            bucket: "sts-elasticsearch-backup".to_owned(),
+            base_path: String::new(),
+            endpoint: "http://stackstate-minio:9000".to_owned(),
+            region: "us-east-1".to_owned(),
+            keys: Keys::InSettings {
+                access: "AKIA".to_owned(),
+                secret: "hush".to_owned(),
+            },
+            more: vec![("buffer_size".to_owned(), "5mb".to_owned())],
+        }
+    }
+
+    fn engine(family: Family, version: &str) -> Engine {
+        Engine {
+            family,
+            version: version.parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn settings_are_those_of_the_platform_and_keep_data_below_the_path() {
+        let settings = wanted().settings(engine(Family::OpenSearch, "3.6.0"));
+        insta::assert_snapshot!(Value::Object(settings), @r#"{"bucket":"sts-elasticsearch-backup","buffer_size":"5mb","endpoint":"http://stackstate-minio:9000","path_style_access":"true","protocol":"http","region":"us-east-1","shard_path_type":"FIXED"}"#);
+        let settings = wanted().settings(engine(Family::Elasticsearch, "8.19.21"));
+        assert!(!settings.contains_key("shard_path_type"));
+        assert_eq!(Version::new(2, 17, 0).to_string(), "2.17.0");
+        assert_eq!(format!("{:?}", wanted().keys), "InSettings(***)");
+    }
+
+    #[test]
+    fn drift_is_what_was_asked_for_and_is_not_and_what_leads_elsewhere() {
+        let settings = wanted().settings(engine(Family::Elasticsearch, "8.19.21"));
+        assert_eq!(compare(None, &settings), Change::Register);
+        let mut found = Registered {
+            kind: "s3".to_owned(),
+            settings: settings.clone(),
+        };
+        // What nobody asked for is left alone.
+        found.settings.insert("compress".to_owned(), json!("false"));
+        assert_eq!(compare(Some(&found), &settings), Change::Nothing);
+        found.settings.insert("base_path".to_owned(), json!("old"));
+        found
+            .settings
+            .insert("endpoint".to_owned(), json!("http://s3"));
+        found.settings.insert("readonly".to_owned(), json!(true));
+        let Change::Correct(drifts) = compare(Some(&found), &settings) else {
+            panic!("it drifted");
+        };
+        let names: Vec<_> = drifts.iter().map(|drift| &drift.setting[..]).collect();
+        assert_eq!(names, ["endpoint", "base_path", "readonly"]);
+        assert!(found.is_read_only());
+    }
+}

@@ -1,0 +1,199 @@
+//! A snapshot back into the cluster.
+//!
+//! Everything is found out before anything is done: the snapshot is whole and can be read, what is in the way is known by name. Then what is in the way goes, if that was
+//! asked for, and the cluster restores by itself. What a SIGKILL leaves: before the deletion, nothing; during it, some of the indices that were to go, and the same command goes
+//! on; after it, a restore that goes on in the cluster, which `attach` follows.
+
+mod follow;
+mod plan;
+
+use lifeboat_core::progress::Progress;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::catalog::{Details, Repository};
+use crate::client::{Repeat, Request, segment};
+use crate::error::Error;
+use crate::indices;
+use crate::snapshot::{Shards, Snapshot};
+
+pub use self::follow::{Known, known};
+pub use self::plan::{Existing, Partial, Plan, Rename, Wish};
+
+/// A plan, and the snapshot that it is of.
+#[derive(Debug)]
+pub struct Planned {
+    pub plan: Plan,
+    pub snapshot: Snapshot,
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    pub snapshot: String,
+    pub indices: Vec<String>,
+    pub shards: Shards,
+    pub documents: u64,
+}
+
+/// Finds out what a restore would do. Changes nothing.
+pub async fn plan(
+    repository: Repository<'_>,
+    snapshot: &str,
+    wish: &Wish<'_>,
+) -> Result<Planned, Error> {
+    let snapshot = repository.find(snapshot, Details::WithSizes).await?;
+    let there = indices::all(repository.client).await?;
+    let streams = indices::streams(repository.client).await?;
+    let plan = plan::make(&snapshot, wish, repository.engine, &there, &streams)?;
+    Ok(Planned { plan, snapshot })
+}
+
+/// Carries a plan out and waits until all of it is back. When `progress` asks to stop, a restore that has begun goes on in the cluster.
+pub async fn run(
+    repository: Repository<'_>,
+    plan: &Plan,
+    wish: &Wish<'_>,
+    progress: &Progress,
+) -> Result<Restored, Error> {
+    make_room(repository, plan).await?;
+    if progress.is_stopped() {
+        return Err(Error::Stopped);
+    }
+    begin(repository, plan, wish).await?;
+    wait(repository, &plan.snapshot, &plan.targets, progress).await
+}
+
+/// Follows a restore that was begun before, or has ended meanwhile.
+pub async fn attach(
+    repository: Repository<'_>,
+    restore: &Known,
+    progress: &Progress,
+) -> Result<Restored, Error> {
+    wait(repository, &restore.snapshot, &restore.indices, progress).await
+}
+
+/// Gives a restore up: deletes the indices that it makes.
+pub async fn cancel(repository: Repository<'_>, restore: &Known) -> Result<(), Error> {
+    // A stream that was made with them goes on by itself and cannot be without its newest index.
+    let streams = indices::streams(repository.client).await?;
+    for stream in streams {
+        let is_restored = |index: &String| restore.indices.contains(index);
+        if stream.indices.iter().all(is_restored) {
+            indices::delete_stream(repository.client, &stream.name).await?;
+        }
+    }
+    let left = indices::left(repository.client, &restore.indices).await?;
+    indices::delete(repository.client, &left, |_| {}).await
+}
+
+/// Deletes what is in the way, and proves that it is gone.
+async fn make_room(repository: Repository<'_>, plan: &Plan) -> Result<(), Error> {
+    let client = repository.client;
+    for stream in &plan.roll_over {
+        let new = indices::roll_over(client, stream).await?;
+        tracing::info!(stream, new, "rolled the data stream over");
+    }
+    for stream in &plan.delete_streams {
+        indices::delete_stream(client, stream).await?;
+        tracing::info!(stream, "deleted the data stream");
+    }
+    indices::delete(client, &plan.delete_indices, |_| {}).await?;
+    let mut gone = plan.delete_indices.clone();
+    gone.retain(|name| !plan.over_closed.contains(name));
+    let left = indices::left(client, &gone).await?;
+    if left.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Exist { indices: left })
+    }
+}
+
+async fn begin(repository: Repository<'_>, plan: &Plan, wish: &Wish<'_>) -> Result<(), Error> {
+    let mut names = plan.indices.clone();
+    names.extend(plan.data_streams.iter().cloned());
+    let mut body = json!({
+        "indices": names,
+        "ignore_unavailable": false,
+        "include_global_state": false,
+        "include_aliases": true,
+        "partial": wish.partial == Partial::Allowed,
+    });
+    if let Some(rename) = wish.rename {
+        body["rename_pattern"] = json!(rename.text);
+        body["rename_replacement"] = json!(rename.replacement);
+    }
+    if repository.engine.has_slm() && repository.engine.version.minor_since(7, 12) {
+        body["feature_states"] = json!(["none"]);
+    }
+    let doing = format!("restore the snapshot `{}`", plan.snapshot);
+    let path = repository.path(&format!(
+        "/{}/_restore?wait_for_completion=false",
+        segment(&plan.snapshot)
+    ));
+    let request = Request::post(path, doing, Repeat::Never).body(body);
+    match repository.client.ask(request.patiently()).await {
+        Ok(_) => Ok(()),
+        // Its answer may have been lost on the way: then the indices are there.
+        Err(error @ Error::Unreachable { .. }) => {
+            let there = indices::left(repository.client, &plan.targets).await;
+            match there {
+                Ok(there) if there.len() == plan.targets.len() && plan.over_closed.is_empty() => {
+                    Ok(())
+                }
+                _ => Err(error),
+            }
+        }
+        Err(error) => Err(repository.explain(error)),
+    }
+}
+
+async fn wait(
+    repository: Repository<'_>,
+    snapshot: &str,
+    targets: &[String],
+    progress: &Progress,
+) -> Result<Restored, Error> {
+    follow::until_done(repository.client, snapshot, targets, progress).await?;
+    let there = indices::all(repository.client).await?;
+    let restored = there.iter().filter(|index| targets.contains(&index.name));
+    let total: u64 = restored.clone().map(|index| index.primaries).sum();
+    let documents = restored.filter_map(|index| index.documents).sum();
+    let mut indices = targets.to_vec();
+    indices.sort();
+    Ok(Restored {
+        snapshot: snapshot.to_owned(),
+        indices,
+        shards: Shards {
+            total,
+            failed: 0,
+            successful: total,
+        },
+        documents,
+    })
+}
+
+/// What the engine would have answered to whoever waited for it.
+#[derive(Debug, Serialize)]
+pub struct EngineAnswer<'a> {
+    snapshot: EngineSnapshot<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct EngineSnapshot<'a> {
+    snapshot: &'a str,
+    indices: &'a [String],
+    shards: Shards,
+}
+
+impl Restored {
+    pub fn as_engine(&self) -> EngineAnswer<'_> {
+        EngineAnswer {
+            snapshot: EngineSnapshot {
+                snapshot: &self.snapshot,
+                indices: &self.indices,
+                shards: self.shards,
+            },
+        }
+    }
+}

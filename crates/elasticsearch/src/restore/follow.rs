@@ -1,0 +1,227 @@
+//! How far a restore is, and how it ended.
+//!
+//! Health reads yellow all through a restore, and the recoveries are an empty list at first; neither means that it is done. Done is an index whose every primary is counted
+//! active and has a recovery from this snapshot that has ended. A primary that failed vanishes from the recoveries, so what stays unassigned is asked about.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use lifeboat_core::progress::Progress;
+use serde_json::{Value, json};
+
+use crate::client::{Client, Repeat, Request, list};
+use crate::error::Error;
+use crate::indices::batches;
+use crate::snapshot::number;
+
+const LOOK: Duration = Duration::from_millis(400);
+/// Looks at a primary that is neither being restored nor there, before it is asked about.
+const PATIENT_LOOKS: u32 = 5;
+
+/// One index at one look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Look {
+    primaries: u64,
+    active: u64,
+    initializing: u64,
+    /// Primaries whose recovery from the snapshot has ended.
+    recovered: u64,
+    bytes: u64,
+    bytes_total: u64,
+}
+
+impl Look {
+    fn is_done(&self) -> bool {
+        self.primaries > 0 && self.active == self.primaries && self.recovered == self.primaries
+    }
+
+    fn is_stuck(&self) -> bool {
+        self.primaries > 0 && self.active + self.initializing < self.primaries
+    }
+}
+
+/// Waits until all these indices are restored from a snapshot. When `progress` asks to stop, the restore goes on in the cluster.
+pub(super) async fn until_done(
+    client: &Client,
+    snapshot: &str,
+    targets: &[String],
+    progress: &Progress,
+) -> Result<(), Error> {
+    let mut told = (0, 0);
+    let mut stuck: BTreeMap<String, u32> = BTreeMap::new();
+    let mut absent = 0;
+    loop {
+        if progress.is_stopped() {
+            return Err(Error::Stopped);
+        }
+        let looks = look(client, snapshot, targets).await?;
+        let shards: u64 = looks.values().map(|look| look.primaries).sum();
+        let recovered: u64 = looks.values().map(|look| look.recovered).sum();
+        let bytes: u64 = looks.values().map(|look| look.bytes).sum();
+        let total: u64 = looks.values().map(|look| look.bytes_total).sum();
+        progress.expect(shards, total.max(told.1));
+        progress.add(
+            recovered.saturating_sub(told.0),
+            bytes.saturating_sub(told.1),
+        );
+        told = (told.0.max(recovered), told.1.max(bytes));
+        if looks.len() == targets.len() && looks.values().all(Look::is_done) {
+            return Ok(());
+        }
+        // The cluster makes all the indices at once.
+        absent = if looks.len() < targets.len() {
+            absent + 1
+        } else {
+            0
+        };
+        if absent > PATIENT_LOOKS {
+            let gone = targets.iter().filter(|name| !looks.contains_key(*name));
+            let failures = gone.map(|name| format!("`{name}` is gone")).collect();
+            return Err(Error::ShardsFailed { failures });
+        }
+        stuck.retain(|name, _| looks.get(name).is_some_and(Look::is_stuck));
+        let mut failures = Vec::new();
+        for (name, look) in looks.iter().filter(|(_, look)| look.is_stuck()) {
+            let seen = stuck.entry(name.clone()).or_default();
+            *seen += 1;
+            if *seen > PATIENT_LOOKS {
+                failures.extend(explain(client, name, look.primaries).await?);
+                *seen = 0;
+            }
+        }
+        if !failures.is_empty() {
+            return Err(Error::ShardsFailed { failures });
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn look(
+    client: &Client,
+    snapshot: &str,
+    targets: &[String],
+) -> Result<BTreeMap<String, Look>, Error> {
+    let mut looks = BTreeMap::new();
+    for batch in batches(targets) {
+        let names = list(batch);
+        let path = format!(
+            "_cluster/health/{names}?level=indices&timeout=0s&ignore_unavailable=true&expand_wildcards=all"
+        );
+        let health = match client.ask(Request::get(path, "tell its health")).await {
+            Ok(health) => health,
+            // The time that it was given to become green.
+            Err(Error::Refused { refusal, .. }) if refusal.status == 408 => continue,
+            Err(error) => return Err(error),
+        };
+        for (name, index) in health["indices"].as_object().into_iter().flatten() {
+            let look: &mut Look = looks.entry(name.clone()).or_default();
+            look.primaries = number(&index["number_of_shards"]);
+            look.active = number(&index["active_primary_shards"]);
+            look.initializing = number(&index["initializing_shards"]);
+        }
+        let path = format!("{names}/_recovery?ignore_unavailable=true&expand_wildcards=all");
+        let recoveries = client
+            .ask(Request::get(path, "tell its recoveries"))
+            .await?;
+        for (name, index) in recoveries.as_object().into_iter().flatten() {
+            let look = looks.entry(name.clone()).or_default();
+            for shard in index["shards"].as_array().into_iter().flatten() {
+                let is_ours = shard["type"] == "SNAPSHOT"
+                    && shard["primary"] == true
+                    && shard["source"]["snapshot"] == snapshot;
+                if is_ours {
+                    let size = &shard["index"]["size"];
+                    look.recovered += u64::from(shard["stage"] == "DONE");
+                    look.bytes +=
+                        number(&size["recovered_in_bytes"]) + number(&size["reused_in_bytes"]);
+                    look.bytes_total += number(&size["total_in_bytes"]);
+                }
+            }
+        }
+    }
+    looks.retain(|name, _| targets.contains(name));
+    Ok(looks)
+}
+
+/// Why primaries of an index are not assigned, those that will not be by themselves.
+async fn explain(client: &Client, index: &str, primaries: u64) -> Result<Vec<String>, Error> {
+    let mut failures = Vec::new();
+    for shard in 0..primaries {
+        let body = json!({"index": index, "shard": shard, "primary": true});
+        let asked = Request::post(
+            "_cluster/allocation/explain",
+            "explain an allocation",
+            Repeat::Safe,
+        );
+        let answer = match client.ask(asked.body(body)).await {
+            Ok(answer) => answer,
+            // Of a shard that is assigned by now.
+            Err(Error::Refused { refusal, .. }) if refusal.status == 400 => continue,
+            Err(error) => return Err(error),
+        };
+        if answer["current_state"] == "unassigned" && answer["can_allocate"] != "awaiting_info" {
+            failures.push(format!("shard {shard} of `{index}`: {}", reason(&answer)));
+        }
+    }
+    Ok(failures)
+}
+
+/// What the engine says of it: first why it failed, then what keeps it from being tried again.
+fn reason(answer: &Value) -> String {
+    let details = answer["unassigned_info"]["details"].as_str();
+    let decisions = answer["node_allocation_decisions"].as_array();
+    let deciders = decisions.into_iter().flatten().flat_map(|node| {
+        let deciders = node["deciders"].as_array();
+        deciders.into_iter().flatten()
+    });
+    let explanations: BTreeSet<&str> = deciders
+        .filter(|decider| decider["decision"] == "NO")
+        .filter_map(|decider| decider["explanation"].as_str())
+        .collect();
+    let explanation = answer["allocate_explanation"].as_str();
+    let found = details
+        .into_iter()
+        .chain(explanations)
+        .chain(explanation)
+        .map(crate::answer::short)
+        .next();
+    found.unwrap_or("it is not assigned to a node").to_owned()
+}
+
+/// A restore that the cluster knows of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    pub snapshot: String,
+    pub indices: Vec<String>,
+    /// Whether some of it is still under way.
+    pub is_active: bool,
+}
+
+/// Restores from a repository that the cluster still remembers, by snapshot.
+pub async fn known(client: &Client, repository: &str) -> Result<Vec<Known>, Error> {
+    let recoveries = client
+        .ask(Request::get("_recovery?expand_wildcards=all", "tell its recoveries").patiently())
+        .await?;
+    let mut found: BTreeMap<String, Known> = BTreeMap::new();
+    for (index, recovery) in recoveries.as_object().into_iter().flatten() {
+        for shard in recovery["shards"].as_array().into_iter().flatten() {
+            let source = &shard["source"];
+            let Some(snapshot) = source["snapshot"].as_str() else {
+                continue;
+            };
+            if shard["type"] != "SNAPSHOT" || source["repository"] != repository {
+                continue;
+            }
+            let known = found.entry(snapshot.to_owned()).or_insert_with(|| Known {
+                snapshot: snapshot.to_owned(),
+                indices: Vec::new(),
+                is_active: false,
+            });
+            if known.indices.last() != Some(index) {
+                known.indices.push(index.clone());
+            }
+            known.is_active |= shard["stage"] != "DONE";
+        }
+    }
+    Ok(found.into_values().collect())
+}
