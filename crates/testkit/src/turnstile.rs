@@ -148,7 +148,15 @@ impl Shared {
         let mut from_client = BufReader::new(client.try_clone()?);
         let mut from_server = BufReader::new(server.try_clone()?);
         let (mut to_client, mut to_server) = (client, server);
-        while let Some(request) = message(&mut from_client, Body::OfRequest)? {
+        // Whoever asks whether to send the body is told to, and the server hears nothing of the question: it would answer twice.
+        let mut go_on = to_client.try_clone()?;
+        let mut on_head = |head: &mut Vec<u8>| {
+            if take_expectation(head) {
+                go_on.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+            }
+            Ok(())
+        };
+        while let Some(request) = message(&mut from_client, Body::OfRequest, &mut on_head)? {
             let number = self.passed.fetch_add(1, Ordering::SeqCst) + 1;
             if self.act(number, Moment::Before) {
                 return Ok(());
@@ -164,7 +172,7 @@ impl Shared {
             to_server.write_all(&request)?;
             let is_head = request.starts_with(b"HEAD ");
             let body = if is_head { Body::None } else { Body::OfAnswer };
-            let Some(answer) = message(&mut from_server, body)? else {
+            let Some(answer) = message(&mut from_server, body, &mut |_| Ok(()))? else {
                 return Ok(());
             };
             if self.act(number, Moment::After) {
@@ -210,8 +218,27 @@ enum Body {
     OfAnswer,
 }
 
-/// One whole message of HTTP/1.1, none at the end of the connection.
-fn message(source: &mut impl BufRead, body: Body) -> io::Result<Option<Vec<u8>>> {
+/// Takes `Expect: 100-continue` out of a head. False where it is not there.
+fn take_expectation(head: &mut Vec<u8>) -> bool {
+    let text = String::from_utf8_lossy(head).into_owned();
+    let is_it = |line: &&str| line.to_ascii_lowercase().starts_with("expect:");
+    let lines = text.split_inclusive('\n');
+    let Some(line) = lines.clone().find(is_it) else {
+        return false;
+    };
+    let line = line.as_bytes();
+    let at = head.windows(line.len()).position(|window| window == line);
+    let at = at.expect("it was just read from there");
+    head.drain(at..at + line.len());
+    true
+}
+
+/// One whole message of HTTP/1.1, none at the end of the connection. `on_head` may change its head before the body is read.
+fn message(
+    source: &mut impl BufRead,
+    body: Body,
+    on_head: &mut impl FnMut(&mut Vec<u8>) -> io::Result<()>,
+) -> io::Result<Option<Vec<u8>>> {
     let mut whole = Vec::new();
     let mut length = None;
     let mut chunked = false;
@@ -237,6 +264,7 @@ fn message(source: &mut impl BufRead, body: Body) -> io::Result<Option<Vec<u8>>>
             }
         }
     }
+    on_head(&mut whole)?;
     let has_no_body = whole.starts_with(b"HTTP/1.1 204") || whole.starts_with(b"HTTP/1.1 304");
     match (body, length) {
         (Body::None, _) => {}
@@ -286,13 +314,17 @@ mod tests {
                      Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\nGET /d HTTP/1.1\r\n\r\n";
         let mut source = &text[..];
         let mut read = Vec::new();
-        while let Some(one) = message(&mut source, Body::OfRequest).unwrap() {
+        while let Some(one) = message(&mut source, Body::OfRequest, &mut |_| Ok(())).unwrap() {
             read.push(String::from_utf8(one).unwrap());
         }
         let starts: Vec<_> = read.iter().map(|one| &one[..6]).collect();
         assert_eq!(starts, ["PUT /a", "GET /b", "POST /", "GET /d"]);
         assert_eq!(read.concat().as_bytes(), text);
+        let mut asking = b"PUT /a HTTP/1.1\r\nExpect: 100-continue\r\nHost: b\r\n\r\n".to_vec();
+        assert!(take_expectation(&mut asking));
+        assert_eq!(asking, b"PUT /a HTTP/1.1\r\nHost: b\r\n\r\n");
+        assert!(!take_expectation(&mut asking));
         let mut cut = &b"PUT /a HTTP/1.1\r\nContent-Length: 3\r\n\r\nab"[..];
-        assert!(message(&mut cut, Body::OfRequest).is_err());
+        assert!(message(&mut cut, Body::OfRequest, &mut |_| Ok(())).is_err());
     }
 }
