@@ -122,26 +122,7 @@ impl Bucket {
     /// Returns the objects directly under `prefix` (empty, or ending in `/`), not those under deeper prefixes,
     /// ascending by key.
     pub async fn list(&self, prefix: &str) -> Result<Vec<Entry>, Error> {
-        let doing = || match prefix {
-            "" => "list the objects".to_owned(),
-            prefix => format!("list `{prefix}`"),
-        };
-        let parent = (!prefix.is_empty()).then(|| Path::from(prefix));
-        let listed = again::ask(async || self.s3.list_with_delimiter(parent.as_ref()).await);
-        let listed = listed
-            .await
-            .map_err(|error| self.failed(doing(), Cause::of(&error).for_bucket()))?;
-        let mut entries = Vec::with_capacity(listed.objects.len());
-        for object in listed.objects {
-            let modified = object.last_modified.timestamp_millis();
-            entries.push(Entry {
-                key: object.location.to_string(),
-                size: ByteSize(object.size),
-                modified: Timestamp::from_millisecond(modified).unwrap_or_default(),
-            });
-        }
-        entries.sort_by(|a, b| a.key.cmp(&b.key));
-        Ok(entries)
+        Ok(self.level(prefix).await?.entries)
     }
 
     /// Returns the object's size, none where there is no such object.

@@ -17,4 +17,4 @@ mod upload;
 
 pub use bucket::{Access, Bucket, Endpoint, Entry};
 pub use error::Error;
-pub use objects::{Condition, Fetched, Version};
+pub use objects::{Condition, Fetched, Level, Version};

@@ -28,6 +28,14 @@ pub enum Condition<'a> {
     Unchanged(&'a Version),
 }
 
+/// What is directly under a prefix.
+#[derive(Debug, Clone)]
+pub struct Level {
+    pub entries: Vec<Entry>,
+    /// Names that other names lie below, without their `/`.
+    pub folders: Vec<String>,
+}
+
 /// A whole object.
 #[derive(Debug, Clone)]
 pub struct Fetched {
@@ -58,6 +66,11 @@ impl Bucket {
 
     /// Returns the names directly under `prefix` (empty, or ending in `/`) that other names lie below, without their `/`, ascending.
     pub async fn folders(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        Ok(self.level(prefix).await?.folders)
+    }
+
+    /// Returns what is directly under `prefix` (empty, or ending in `/`), from one listing.
+    pub async fn level(&self, prefix: &str) -> Result<Level, Error> {
         let parent = (!prefix.is_empty()).then(|| Path::from(prefix));
         let listed = again::ask(async || self.s3().list_with_delimiter(parent.as_ref()).await);
         let listed = listed.await.map_err(|error| {
@@ -68,12 +81,21 @@ impl Bucket {
             self.failed(doing, Cause::of(&error).for_bucket())
         })?;
         let names = listed.common_prefixes.iter();
-        let mut names: Vec<String> = names
+        let mut folders: Vec<String> = names
             .filter_map(|path| path.parts().next_back())
             .map(|part| part.as_ref().to_owned())
             .collect();
-        names.sort_unstable();
-        Ok(names)
+        folders.sort_unstable();
+        let objects = listed.objects.into_iter();
+        let mut entries: Vec<Entry> = objects
+            .map(|object| Entry {
+                key: object.location.to_string(),
+                size: ByteSize(object.size),
+                modified: moment(object.last_modified.timestamp_millis()),
+            })
+            .collect();
+        entries.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        Ok(Level { entries, folders })
     }
 
     /// Returns the object, none where there is no such object.

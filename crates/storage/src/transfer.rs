@@ -4,6 +4,8 @@
 //! transfers of a run share one. Each piece is read once, and the checksum of the whole is put together from those of the
 //! pieces, in whatever order they arrive.
 
+mod buffers;
+
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -11,7 +13,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use crc_fast::{CrcAlgorithm, checksum, checksum_combine};
 use futures::TryStreamExt;
 use futures::stream::{self, StreamExt};
@@ -19,17 +21,24 @@ use lifeboat_core::progress::Progress;
 use lifeboat_core::size::ByteSize;
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
-use object_store::{ObjectStoreExt, PutPayload};
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutPayload};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::Instant;
 
+use self::buffers::Buffers;
 use crate::again;
 use crate::bucket::Bucket;
 use crate::error::{Cause, Error};
 
 /// Bytes of a piece: a server that keeps parts of one size in place need not join them.
 const PIECE: u64 = 16 * 1024 * 1024;
+/// What is written to a file at once.
+const CHUNK: u64 = 1024 * 1024;
+/// Chunks that a download has in memory: one is filled while the other is written.
+const CHUNKS: u64 = 2;
+/// What is smaller takes memory of its own.
+const SMALL: u64 = 256 * 1024;
 /// What memory is counted in.
 const GRAIN: u64 = 64 * 1024;
 
@@ -50,6 +59,8 @@ pub struct Lane {
     memory: Arc<Semaphore>,
     memory_grains: u32,
     rate: Option<Arc<Rate>>,
+    pieces: Arc<Buffers>,
+    chunks: Arc<Buffers>,
 }
 
 /// Bytes a second, without saving up what was not used.
@@ -78,6 +89,8 @@ impl Lane {
             requests: Arc::new(Semaphore::new(requests.max(1))),
             memory: Arc::new(Semaphore::new(grains as usize)),
             memory_grains: grains,
+            pieces: Buffers::new(usize::try_from(PIECE).expect("a piece fits in memory")),
+            chunks: Buffers::new(usize::try_from(CHUNK).expect("a chunk fits in memory")),
             rate: limit.filter(|limit| limit.0 > 0).map(|limit| {
                 Arc::new(Rate {
                     bytes_per_second: limit.0,
@@ -96,9 +109,32 @@ impl Lane {
         }
     }
 
+    /// Reads a range of a file, no more than a piece, into memory.
+    async fn read(&self, file: &Arc<File>, range: Range<u64>) -> io::Result<Bytes> {
+        let (file, pieces) = (Arc::clone(file), Arc::clone(&self.pieces));
+        let read = spawn_blocking(move || {
+            let size = range.end - range.start;
+            let length = usize::try_from(size).expect("a piece fits in memory");
+            if size <= SMALL {
+                let mut bytes = vec![0; length];
+                file.read_exact_at(&mut bytes, range.start)?;
+                return Ok(Bytes::from(bytes));
+            }
+            let mut buffer = pieces.take();
+            file.read_exact_at(buffer.of_length(length), range.start)?;
+            Ok(buffer.into_bytes())
+        });
+        read.await.map_err(io::Error::other)?
+    }
+
     /// Waits until so many bytes may be on their way.
     async fn enter(&self, bytes: u64) -> [OwnedSemaphorePermit; 2] {
-        let grains = u32::try_from(bytes.div_ceil(GRAIN)).unwrap_or(u32::MAX);
+        self.enter_with(bytes, bytes).await
+    }
+
+    /// The same, for bytes of which only so many are in memory at once.
+    async fn enter_with(&self, memory: u64, bytes: u64) -> [OwnedSemaphorePermit; 2] {
+        let grains = u32::try_from(memory.div_ceil(GRAIN)).unwrap_or(u32::MAX);
         let grains = grains.clamp(1, self.memory_grains);
         let request = Arc::clone(&self.requests).acquire_owned().await;
         let memory = Arc::clone(&self.memory).acquire_many_owned(grains).await;
@@ -138,7 +174,7 @@ impl Bucket {
         let failed = |cause| self.failed(format!("write `{key}`"), cause);
         if range.end - range.start <= PIECE {
             let _permits = lane.enter(range.end - range.start).await;
-            let bytes = read(file, range).await?;
+            let bytes = lane.read(file, range).await?;
             let (sum, length) = (crc64(&bytes), bytes.len() as u64);
             let payload = PutPayload::from_bytes(bytes);
             let stored = again::ask(async || self.s3().put(&path, payload.clone()).await);
@@ -179,7 +215,7 @@ impl Bucket {
             .map(|(number, piece)| async move {
                 let length = piece.end - piece.start;
                 let _permits = lane.enter(length).await;
-                let bytes = read(file, piece).await?;
+                let bytes = lane.read(file, piece).await?;
                 let sum = crc64(&bytes);
                 let payload = PutPayload::from_bytes(bytes);
                 let part = again::ask(async || {
@@ -221,21 +257,9 @@ impl Bucket {
     ) -> Result<u64, TransferError> {
         let fetched = pieces(&(0..size)).map(|piece| async move {
             let length = piece.end - piece.start;
-            let _permits = lane.enter(length).await;
+            let _permits = lane.enter_with(length.min(CHUNK * CHUNKS), length).await;
             let at = offset + piece.start;
-            let bytes = self.read_range(key, piece).await?;
-            if bytes.len() as u64 != length {
-                let found = bytes.len() as u64;
-                let expected = length;
-                let cause = Cause::WrongSize { expected, found };
-                return Err(self.failed(format!("read `{key}`"), cause).into());
-            }
-            let file = Arc::clone(file);
-            let sum = spawn_blocking(move || {
-                let sum = crc64(&bytes);
-                file.write_all_at(&bytes, at).map(|()| sum)
-            });
-            let sum = sum.await.map_err(io::Error::other)??;
+            let sum = self.fetch_piece(key, piece, file, at, lane).await?;
             progress.add(0, length);
             Ok::<_, TransferError>((sum, length))
         });
@@ -245,6 +269,88 @@ impl Bucket {
             sum = crc64_of_both(sum, piece, length);
         }
         progress.add(1, 0);
+        Ok(sum)
+    }
+
+    /// Writes a piece of an object into a file, chunk by chunk.
+    async fn fetch_piece(
+        &self,
+        key: &str,
+        piece: Range<u64>,
+        file: &Arc<File>,
+        mut at: u64,
+        lane: &Lane,
+    ) -> Result<u64, TransferError> {
+        let failed = |cause| self.failed(format!("read `{key}`"), cause);
+        let length = piece.end - piece.start;
+        let wrong_size = |found| Cause::WrongSize {
+            expected: length,
+            found,
+        };
+        if length <= SMALL {
+            let bytes = self.read_range(key, piece).await?;
+            if bytes.len() as u64 != length {
+                return Err(failed(wrong_size(bytes.len() as u64)).into());
+            }
+            let file = Arc::clone(file);
+            let write = move || file.write_all_at(&bytes, at).map(|()| crc64(&bytes));
+            return Ok(spawn_blocking(write).await.map_err(io::Error::other)??);
+        }
+        let path = self.path(key)?;
+        let options = GetOptions::new().with_range(Some(GetRange::Bounded(piece)));
+        let found = self.s3().get_opts(&path, options).await;
+        let found = found.map_err(|error| failed(Cause::of(&error)))?;
+        // Where it breaks off the client goes on from there.
+        let mut stream = found.into_stream();
+        let mut writing: Option<JoinHandle<io::Result<u64>>> = None;
+        let (mut sum, mut count) = (crc64(&[]), 0);
+        let mut buffer = lane.chunks.take();
+        loop {
+            let next = stream.try_next().await;
+            let next = next.map_err(|error| failed(Cause::of(&error)))?;
+            let is_end = next.is_none();
+            let mut bytes = next.unwrap_or_default();
+            loop {
+                let taken = buffer.extend(&bytes);
+                bytes.advance(taken);
+                let filled = buffer.as_ref().len() as u64;
+                if buffer.is_full() || (is_end && filled > 0) {
+                    if let Some(writing) = writing.take() {
+                        let (piece, length) = (writing.await.map_err(io::Error::other)??, CHUNK);
+                        sum = crc64_of_both(sum, piece, length);
+                    }
+                    let full = std::mem::replace(&mut buffer, lane.chunks.take());
+                    let file = Arc::clone(file);
+                    let to = at;
+                    let write = move || {
+                        file.write_all_at(full.as_ref(), to)
+                            .map(|()| crc64(full.as_ref()))
+                    };
+                    (at, count) = (at + filled, count + filled);
+                    writing = Some(spawn_blocking(write));
+                    if is_end {
+                        break;
+                    }
+                }
+                if bytes.is_empty() {
+                    break;
+                }
+            }
+            if is_end {
+                break;
+            }
+        }
+        if count != length {
+            return Err(failed(wrong_size(count)).into());
+        }
+        if let Some(writing) = writing.take() {
+            // All but the last were whole.
+            let last = match count % CHUNK {
+                0 => CHUNK,
+                rest => rest,
+            };
+            sum = crc64_of_both(sum, writing.await.map_err(io::Error::other)??, last);
+        }
         Ok(sum)
     }
 
@@ -281,17 +387,6 @@ fn pieces(range: &Range<u64>) -> impl Iterator<Item = Range<u64>> + use<> {
         let at = start + number * PIECE;
         at..(at + PIECE).min(end)
     })
-}
-
-async fn read(file: &Arc<File>, range: Range<u64>) -> io::Result<Bytes> {
-    let file = Arc::clone(file);
-    let read = spawn_blocking(move || {
-        let length = usize::try_from(range.end - range.start).expect("a piece fits in memory");
-        let mut bytes = vec![0; length];
-        file.read_exact_at(&mut bytes, range.start)?;
-        Ok(Bytes::from(bytes))
-    });
-    read.await.map_err(io::Error::other)?
 }
 
 #[cfg(test)]

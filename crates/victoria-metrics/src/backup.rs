@@ -284,11 +284,7 @@ impl Run<'_, '_> {
             return;
         };
         match self.server.delete_snapshot(&name).await {
-            Ok(()) => {
-                if let Err(error) = lease.note_gone().await {
-                    tracing::info!(%error, "the lease still names a snapshot that is gone");
-                }
-            }
+            Ok(()) => lease.forget_snapshot(),
             Err(error) => {
                 tracing::warn!(%error, snapshot = name, "the snapshot was not deleted; the next run does it");
                 if lease.snapshot() != Some(&name)
@@ -304,7 +300,6 @@ impl Run<'_, '_> {
         let bucket = self.place.bucket;
         let version = &taken.found.version;
         let plan = Plan::make(&taken.snapshot, &taken.found.stored);
-        self.lease.lock().await.note_version(version).await?;
         self.progress.expect(0, plan.upload_size());
         let series = self.server.series().await;
         let mut known = taken.found.manifest.clone();
@@ -326,21 +321,26 @@ impl Run<'_, '_> {
         let sums = self.send_files(version, &plan, &taken).await?;
 
         let manifest = self.manifest(&taken, sums, series);
-        self.lease.lock().await.prolong(self.now()).await?;
-        if !mark_goes_first && taken.found.mark.is_some() {
-            bucket.delete(&key(MARK)).await?;
-        }
-        // From here the new backup counts.
-        self.write_manifest(version, &manifest, known.as_ref())
-            .await?;
+        self.lease.lock().await.make_sure(self.now()).await?;
+        let unmark = async {
+            if !mark_goes_first && taken.found.mark.is_some() {
+                bucket.delete(&key(MARK)).await?;
+            }
+            Ok(())
+        };
+        // From here the new backup counts. While the mark is still there it does not: then it is the one before, whose objects are all there.
+        let write = self.write_manifest(version, &manifest, known.as_ref());
+        futures::future::try_join(unmark, write).await?;
         self.delete(version, &plan.replaced).await?;
-        self.send_held(version, &plan.held, |path| {
+        let send = self.send_held(version, &plan.held, |path| {
             taken.snapshot.held.get(path).cloned()
-        })
-        .await?;
+        });
+        let times = async {
+            let times = manifest.mark.times.clone().unwrap_or_default();
+            Ok(bucket.store(&key(TIMES), times, Condition::None).await?)
+        };
+        futures::future::try_join(send, times).await?;
         self.delete(version, &plan.obsolete).await?;
-        let times = manifest.mark.times.clone().unwrap_or_default();
-        bucket.store(&key(TIMES), times, Condition::None).await?;
         bucket
             .store(&key(MARK), Vec::new(), Condition::None)
             .await?;

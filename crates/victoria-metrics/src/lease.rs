@@ -97,9 +97,16 @@ impl<'a> Lease<'a> {
         self.save().await
     }
 
-    /// Notes that this run is going to ask for a snapshot, and what is there before. Cut off, this value has no wish: nothing was asked for yet.
-    pub async fn note_wish(&mut self, before: Vec<String>, now: Timestamp) -> Result<(), Error> {
+    /// Notes that this run is going to ask for a snapshot, for which version, and what is there before. Cut off, this value has no wish: nothing was asked for yet.
+    pub async fn note_wish(
+        &mut self,
+        version: &str,
+        before: Vec<String>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
         let mut with_wish = self.card.clone();
+        with_wish.version = Some(version.to_owned());
+        with_wish.until = now + TERM;
         with_wish.wishes.push(Wish { asked: now, before });
         with_wish.snapshot = None;
         self.stored = self.write(&with_wish).await?;
@@ -120,10 +127,17 @@ impl<'a> Lease<'a> {
         self.save().await
     }
 
-    /// Notes that the run's own snapshot is gone.
-    pub async fn note_gone(&mut self) -> Result<(), Error> {
+    /// Forgets the run's own snapshot, which is gone. What is stored says so after the next write: to delete it again does no harm.
+    pub fn forget_snapshot(&mut self) {
         self.answer(None);
-        self.save().await
+    }
+
+    /// Makes sure that the lease is ours for a good while.
+    pub async fn make_sure(&mut self, now: Timestamp) -> Result<(), Error> {
+        if self.card.until.duration_since(now) > TERM / 2 {
+            return Ok(());
+        }
+        self.prolong(now).await
     }
 
     /// The run knows its own snapshot now. A server makes one snapshot after the other, so whatever it was asked for before is made as well.

@@ -89,8 +89,16 @@ pub enum Replaces {
 
 /// Looks a backup over. Nothing but whole ones pass.
 pub async fn source(place: Place<'_>, version: &str, program: &str) -> Result<Source, Error> {
-    let version = catalog::find(place, version).await?;
-    let found = place.look(&version).await?;
+    let mut found = None;
+    if place.is_version(version) {
+        // Nothing lies there where it is no version that exists.
+        found = Some(place.look(version).await?).filter(|found| !found.is_nothing());
+    }
+    let found = match found {
+        Some(found) => found,
+        None => place.look(&catalog::find(place, version).await?).await?,
+    };
+    let version = found.version.clone();
     let (manifest, checked_by) = match &found.standing {
         Standing::Incomplete(reason) => {
             let reason = reason.clone();

@@ -44,16 +44,20 @@ pub struct Found {
     pub times: Option<Fetched>,
 }
 
+impl Found {
+    /// Whether there is nothing at all.
+    pub fn is_nothing(&self) -> bool {
+        let stored = &self.stored;
+        stored.slices.is_empty() && stored.special.is_empty() && stored.strange.is_empty()
+    }
+}
+
 impl Place<'_> {
     /// Returns the versions that the bucket holds something of, the oldest label first.
     pub async fn versions(&self) -> Result<Vec<String>, Error> {
         let folders = self.bucket.folders("").await?;
-        let ours = |name: &String| {
-            name.strip_prefix(self.prefix)
-                .and_then(|rest| rest.strip_prefix('-'))
-                .is_some_and(is_label)
-        };
-        Ok(folders.into_iter().filter(ours).collect())
+        let ours = folders.into_iter().filter(|name| self.is_version(name));
+        Ok(ours.collect())
     }
 
     /// Their labels.
@@ -63,6 +67,13 @@ impl Place<'_> {
             .iter()
             .filter_map(|version| version.rsplit('-').next());
         Ok(labels.map(str::to_owned).collect())
+    }
+
+    /// Whether this is the whole name of a version.
+    pub fn is_version(&self, name: &str) -> bool {
+        name.strip_prefix(self.prefix)
+            .and_then(|rest| rest.strip_prefix('-'))
+            .is_some_and(is_label)
     }
 
     /// The object that says who writes.
@@ -88,7 +99,12 @@ impl Place<'_> {
     }
 
     async fn look_once(&self, version: &str) -> Result<Found, Error> {
-        let entries = self.list(version).await?;
+        // Side by side, for each is a way to the store and back.
+        let fetch = async |name: &str| self.bucket.fetch(&format!("{version}/{name}")).await;
+        let fetched = futures::future::try_join(fetch(MANIFEST), fetch(TIMES));
+        let fetched = async { Ok::<_, Error>(fetched.await?) };
+        let (entries, (manifest, times)) =
+            futures::future::try_join(self.list(version), fetched).await?;
         let mut mark = None;
         let mut listed = Vec::with_capacity(entries.len());
         for entry in entries {
@@ -99,15 +115,6 @@ impl Place<'_> {
             }
         }
         let stored = Stored::sort(listed);
-        let has = |name: &str| stored.special.contains_key(name);
-        let fetch = async |name: &str| {
-            if has(name) {
-                self.bucket.fetch(&format!("{version}/{name}")).await
-            } else {
-                Ok(None)
-            }
-        };
-        let (manifest, times) = futures::future::try_join(fetch(MANIFEST), fetch(TIMES)).await?;
         let read = manifest.as_ref().map(|found| Manifest::read(&found.bytes));
         let stamp = Stamp {
             times: times.as_ref().map(|times| &times.bytes[..]),
@@ -127,30 +134,28 @@ impl Place<'_> {
     /// All objects below a version. Its large folders are listed side by side.
     async fn list(&self, version: &str) -> Result<Vec<Entry>, Error> {
         let branches = BRANCHES.map(|branch| format!("{version}/{branch}"));
-        let rest = async {
-            // What is directly below, and folders that are none of the branches.
-            let top = format!("{version}/");
-            let mut entries = self.bucket.list(&top).await?;
-            for (above, known) in [
-                ("", &["data", "indexdb"][..]),
-                ("data/", &["small", "big", "indexdb"]),
-            ] {
-                let above = format!("{top}{above}");
-                for folder in self.bucket.folders(&above).await? {
-                    if !known.contains(&folder.as_str()) {
-                        entries.extend(self.bucket.list_below(&format!("{above}{folder}/")).await?);
-                    }
+        // What is directly below, and folders that are none of the branches.
+        let top = format!("{version}/");
+        let below = [
+            (top.clone(), &["data", "indexdb"][..]),
+            (format!("{top}data/"), &["small", "big", "indexdb"]),
+        ];
+        let rest = below.iter().map(async |(above, known)| {
+            let level = self.bucket.level(above).await?;
+            let mut entries = level.entries;
+            for folder in level.folders {
+                if !known.contains(&folder.as_str()) {
+                    entries.extend(self.bucket.list_below(&format!("{above}{folder}/")).await?);
                 }
             }
-            entries.extend(self.bucket.list(&format!("{top}data/")).await?);
             Ok::<_, lifeboat_storage::Error>(entries)
-        };
+        });
+        let rest = futures::future::try_join_all(rest);
         let lists = futures::future::try_join_all(
             branches.iter().map(|branch| self.bucket.list_below(branch)),
         );
-        let (mut entries, lists) = futures::future::try_join(rest, lists).await?;
-        entries.extend(lists.into_iter().flatten());
-        Ok(entries)
+        let (rest, lists) = futures::future::try_join(rest, lists).await?;
+        Ok(rest.into_iter().chain(lists).flatten().collect())
     }
 
     /// Returns the contents of the files at these paths, which must be small.

@@ -32,13 +32,20 @@ pub(super) struct Taken {
 impl Run<'_, '_> {
     /// Makes the snapshot, counts what is in it, and finds the version that it belongs to.
     pub(super) async fn take(&self) -> Result<Taken, Error> {
-        let labels = self.place.labels().await?;
         let now = &self.options.now;
+        let kept = match self.options.versions {
+            Versions::Latest => None,
+            Versions::ByLabel => self.server.generation(self.now()).await?,
+        };
+        // What lies there is looked at while the labels are listed, wherever that is what it comes to.
+        let likely = kept.as_deref().unwrap_or(LATEST);
+        let likely = format!("{}-{likely}", self.place.prefix);
+        let (labels, looked) =
+            futures::future::try_join(self.place.labels(), self.place.look(&likely)).await?;
+        let mut looked = Some(looked);
         let mut decision = match self.options.versions {
             Versions::Latest => Decision::Continue(LATEST.to_owned()),
-            Versions::ByLabel => {
-                Decision::by_label(self.server.generation(self.now()).await?, &labels, now)
-            }
+            Versions::ByLabel => Decision::by_label(kept, &labels, now),
         };
         let spared = self
             .options
@@ -48,7 +55,10 @@ impl Run<'_, '_> {
         let mut attempts = 0;
         loop {
             let version = format!("{}-{}", self.place.prefix, decision.label());
-            let found = self.place.look(&version).await?;
+            let found = match looked.take_if(|found| found.version == version) {
+                Some(found) => found,
+                None => self.place.look(&version).await?,
+            };
             if let Some(object) = found.stored.strange.first() {
                 return Err(Error::SomethingElse {
                     prefix: version,
@@ -104,7 +114,10 @@ impl Run<'_, '_> {
         self.server.flush().await;
         let vitals = self.server.vitals().await?;
         let now = self.now();
-        self.lease.lock().await.note_wish(before_it, now).await?;
+        let version = &found.version;
+        let mut lease = self.lease.lock().await;
+        lease.note_wish(version, before_it, now).await?;
+        drop(lease);
         // It may take longer than the lease lasts, which has to be prolonged meanwhile.
         let name = self.server.create_snapshot().await?;
         self.lease.lock().await.note_snapshot(name.clone()).await?;

@@ -75,7 +75,6 @@ pub(crate) async fn run(ctx: &Context, args: &BackupArgs) -> Result<Exit, Failur
     settings.require_backup_enabled()?;
     ctx.settings.require_own_prefixes()?;
     let bucket = ctx.bucket(&settings.bucket)?;
-    bucket.check().await?;
     let place = place(settings, &bucket);
     let server = server(settings)?;
     let clock = || ctx.clock.now();
