@@ -103,9 +103,12 @@ impl Policy {
         }
         if let Some(most) = self.max_count
             && one.successes > most
-            && one.before < one.successes - most
         {
-            return Verdict::ExpireAsTooMany;
+            let beyond = one.successes - most;
+            // An unsuccessful one right after the last successful one that goes, goes with it.
+            if one.before < beyond || (!is_success && one.before == beyond) {
+                return Verdict::ExpireAsTooMany;
+            }
         }
         let least = self.min_count.unwrap_or(0);
         if is_success && self.min_count.is_some() && one.successes <= least {
@@ -180,8 +183,8 @@ mod tests {
 
     #[test]
     fn the_rules_are_those_of_lifecycle_management() {
-        // The oldest go beyond the most, and what lies among them.
-        assert_eq!(shown(policy(Some(90), None, Some(3)), "sfspsss"), "xxx....");
+        // The oldest go beyond the most, and what lies among them and right after them.
+        assert_eq!(shown(policy(Some(90), None, Some(3)), "sfspsss"), "xxxx...");
         // Unsuccessful ones do not count, and go when they are old.
         assert_eq!(shown(policy(Some(2), Some(5), Some(9)), "sfsfs"), ".x...");
         // The least stay whatever their age.
@@ -201,6 +204,47 @@ mod tests {
             shown(policy(Some(30), Some(5), Some(30)), &states),
             expected
         );
+    }
+
+    /// Random cases, judged by the real classes of Elasticsearch: see `oracle/Oracle.java`.
+    #[test]
+    fn verdicts_are_those_of_the_real_classes() {
+        let now = Timestamp::from_millisecond(1_700_000_000_000).unwrap();
+        let mut expired = 0;
+        for line in include_str!("../oracle/retention.txt").lines().skip(1) {
+            let [hours, least, most, snapshots, expected] = line.split(' ').collect::<Vec<_>>()[..]
+            else {
+                panic!("{line}")
+            };
+            let number = |text: &str| text.parse::<u64>().ok();
+            let policy = Policy {
+                expire_after: number(hours)
+                    .map(|hours| SignedDuration::from_hours(hours.try_into().unwrap())),
+                min_count: number(least),
+                max_count: number(most),
+            };
+            let candidate = |text: &str| {
+                let (state, started) = text.split_once(':')?;
+                let started = started.parse().ok()?;
+                Some(Candidate {
+                    name: text.to_owned(),
+                    state: match state {
+                        "S" => State::Success,
+                        "P" => State::Partial,
+                        "F" => State::Failed,
+                        _ => State::InProgress,
+                    },
+                    started: Timestamp::from_millisecond(started).unwrap(),
+                })
+            };
+            let candidates: Vec<_> = snapshots.split(',').filter_map(candidate).collect();
+            let verdicts = policy.judge(&candidates, now);
+            let letter = |verdict: &Verdict| if verdict.expires() { 'x' } else { '.' };
+            let judged: String = verdicts.iter().map(letter).collect();
+            assert_eq!(judged, expected.trim_matches('-'), "{line}");
+            expired += judged.matches('x').count();
+        }
+        assert!(expired > 1000, "{expired}");
     }
 
     proptest! {

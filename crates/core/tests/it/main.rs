@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod age;
 #[cfg(test)]
+mod lifecycle_cron;
+#[cfg(test)]
 mod name;
 #[cfg(test)]
 mod retention;
