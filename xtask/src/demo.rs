@@ -4,6 +4,7 @@ mod metrics;
 mod platform;
 mod reports;
 mod results;
+mod telemetry;
 mod telling;
 
 use std::collections::BTreeSet;
@@ -27,11 +28,11 @@ use crate::{Outcome, Verdict};
 /// Follows the form of the default names, and is old enough for every default retention.
 const OLD: &str = "sts-backup-20200101-0300.graph";
 
-/// Back up real topology and metrics to a gateway on this machine, lose them, and restore them
+/// Back up real topology, metrics and telemetry to a gateway on this machine, lose them, and restore them
 ///
 /// Runs the gateway on a local volume and an embedded store in a temporary folder, and ends with a table. The graph is
 /// the dependency graph of this workspace and, where the system has one, the Debian package index. Then a real VictoriaMetrics
-/// is filled, backed up, emptied, restored and counted. Nothing is left running, and nothing on the disk.
+/// is filled, backed up, emptied, restored and counted; and so, where Java 21 and Maven are there, is a real OpenSearch. Nothing is left running, and nothing on the disk.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Load this topology payload instead; may be repeated
@@ -45,6 +46,8 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let telling = Telling::start()?;
+    // It is fetched from the network while the processors build.
+    let search = telemetry::prepare();
     let binary = if let Some(given) = &arguments.binary {
         existing(given)?
     } else {
@@ -56,16 +59,17 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let platform = Platform::start(binary, scratch.path(), &telling)?;
     let results = tour(&platform, &payloads, &telling).and_then(|results| {
         let metrics = metrics::tour(&platform, scratch.path(), &telling)?;
-        Ok((results, metrics))
+        let telemetry = telemetry::tour(&platform, scratch.path(), search, &telling)?;
+        Ok((results, [metrics, telemetry]))
     });
     telling.say("stopping the gateway");
     platform.stop()?;
-    let (results, metrics) = results?;
+    let (results, more) = results?;
     drop(scratch);
     telling.say("done; nothing is left running, and nothing on the disk");
     println!("\n{results}");
-    if let Some(metrics) = metrics {
-        println!("{metrics}");
+    for line in more.into_iter().flatten() {
+        println!("{line}");
     }
     Ok(Verdict::Good)
 }

@@ -259,7 +259,7 @@ impl Bucket {
             let length = piece.end - piece.start;
             let _permits = lane.enter_with(length.min(CHUNK * CHUNKS), length).await;
             let at = offset + piece.start;
-            let sum = self.fetch_piece(key, piece, file, at, lane).await?;
+            let sum = Box::pin(self.fetch_piece(key, piece, file, at, lane)).await?;
             progress.add(0, length);
             Ok::<_, TransferError>((sum, length))
         });

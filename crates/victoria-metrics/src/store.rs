@@ -84,13 +84,14 @@ impl Place<'_> {
     /// Looks at everything below a version, and again where not all is there that the manifest names: a backup that ended between the listing and the reading
     /// of the manifest had not stored it when the listing was made.
     pub async fn look(&self, version: &str) -> Result<Found, Error> {
-        let mut found = self.look_once(version).await?;
+        // Boxed: it asks much at once.
+        let mut found = Box::pin(self.look_once(version)).await?;
         for _ in 0..LOOKS_MORE {
             if found.manifest.is_none() || matches!(found.standing, Standing::Whole(_)) {
                 break;
             }
             let before = found.manifest;
-            found = self.look_once(version).await?;
+            found = Box::pin(self.look_once(version)).await?;
             if found.manifest == before {
                 break;
             }

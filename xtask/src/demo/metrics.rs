@@ -1,4 +1,4 @@
-//! The demo's second half: a real VictoriaMetrics is filled, backed up, emptied, restored and counted.
+//! The demo's second part: a real VictoriaMetrics is filled, backed up, emptied, restored and counted.
 
 use std::fmt::Write;
 use std::fs;
@@ -62,7 +62,7 @@ pub(super) fn tour(
     let run = |server: &str, arguments: &[&str]| {
         let url = format!("lifeboat.{INSTANCE}.url={server}");
         let path = format!("lifeboat.{INSTANCE}.path={}", data.display());
-        platform.metrics(&[&["--set", &url, "--set", &path], arguments].concat())
+        platform.other(&[&["--set", &url, "--set", &path], arguments].concat())
     };
 
     telling.tell("backing up the metrics")?;

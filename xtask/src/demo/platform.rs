@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use lifeboat_testkit::port;
 use lifeboat_testkit::process::{Finished, Process};
+use lifeboat_testkit::servers::Keys;
 use rand::RngExt;
 use rand::distr::Alphanumeric;
 use serde::de::DeserializeOwned;
@@ -29,6 +30,8 @@ pub(super) struct Platform<'a> {
     values: PathBuf,
     store: PathBuf,
     gateway: Process,
+    address: SocketAddr,
+    keys: Keys,
     telling: &'a Telling,
 }
 
@@ -40,7 +43,12 @@ impl<'a> Platform<'a> {
         let volume = folder.join("volume");
         fs::create_dir(&volume)?;
         let values = folder.join("values.yaml");
-        fs::write(&values, values_file(address, &volume, &store))
+        // For this run only, and for as long as it lasts.
+        let keys = Keys {
+            access: key(20).leak(),
+            secret: key(40).leak(),
+        };
+        fs::write(&values, values_file(address, keys, &volume, &store))
             .with_context(|| format!("cannot write `{}`", values.display()))?;
         telling.tell(&format!("starting the gateway on {address}"))?;
         let gateway = Process::start(lifeboat(&binary, &values).arg("gateway"))?;
@@ -50,6 +58,8 @@ impl<'a> Platform<'a> {
             values,
             store,
             gateway,
+            address,
+            keys,
             telling,
         })
     }
@@ -78,13 +88,21 @@ impl<'a> Platform<'a> {
         self.stackgraph(arguments.iter().map(OsStr::new))
     }
 
-    /// Runs a command of the metrics and returns what it printed.
-    pub(super) fn metrics(&self, arguments: &[&str]) -> Result<String> {
+    pub(super) fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(super) fn keys(&self) -> Keys {
+        self.keys
+    }
+
+    /// Runs a command of another store and returns what it printed.
+    pub(super) fn other(&self, arguments: &[&str]) -> Result<String> {
         let mut command = lifeboat(&self.binary, &self.values);
         command.args(["-o", "json"]).args(arguments);
         let process = Process::start(&mut command)?;
         let finished = self.telling.wait(process)?.success();
-        Ok(finished.context("a command of the metrics failed")?.stdout)
+        Ok(finished.context("a command failed")?.stdout)
     }
 
     /// Loses the store, as a disk would.
@@ -119,7 +137,7 @@ fn lifeboat(binary: &Path, values: &Path) -> Command {
 }
 
 /// The settings, in the words that an operator would use.
-fn values_file(address: SocketAddr, volume: &Path, store: &Path) -> String {
+fn values_file(address: SocketAddr, keys: Keys, volume: &Path, store: &Path) -> String {
     // JSON's texts are YAML's: a path may hold anything, and a key of digits stays a text.
     let quoted = |path: &Path| serde_json::Value::from(path.to_string_lossy()).to_string();
     format!(
@@ -129,8 +147,8 @@ fn values_file(address: SocketAddr, volume: &Path, store: &Path) -> String {
          \x20 gateway:\n    listen: \"{address}\"\n    metricsListen: \"\"\n    volume: {}\n\
          \x20 stackgraph:\n    path: {}\n\
          victoria-metrics-0:\n  backup:\n    enabled: true\n  restore:\n    enabled: true\n",
-        key(20),
-        key(40),
+        keys.access,
+        keys.secret,
         quoted(volume),
         quoted(store),
     )
@@ -152,7 +170,16 @@ mod tests {
     #[test]
     fn the_settings_are_those_of_an_operator() {
         let address = SocketAddr::from(([127, 0, 0, 1], 9000));
-        let values = values_file(address, Path::new("/a \"b\"/volume"), Path::new("/store"));
+        let keys = Keys {
+            access: "anaccesskey",
+            secret: "asecretkey",
+        };
+        let values = values_file(
+            address,
+            keys,
+            Path::new("/a \"b\"/volume"),
+            Path::new("/store"),
+        );
         let shown: Vec<&str> = values
             .lines()
             .map(|line| line.split_once("Key: ").map_or(line, |(name, _)| name))

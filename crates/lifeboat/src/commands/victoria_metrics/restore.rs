@@ -162,7 +162,7 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
     }
     let mut final_backup = None;
     if args.before.final_backup {
-        final_backup = Some(back_up_and_wait(ctx, settings, &plan).await?);
+        final_backup = Some(Box::pin(back_up_and_wait(ctx, settings, &plan)).await?);
         // The version by its name: `latest` would be what was just backed up.
         let version = plan.source.version.clone();
         plan = restore::plan(place, &version, &restoring).await?;
