@@ -73,10 +73,31 @@ fn parse(bytes: &[u8]) -> Result<Answer> {
                 head.lines().next().unwrap_or("")
             )
         })?;
-    Ok(Answer {
-        status,
-        body: body.to_owned(),
-    })
+    let is_chunked = head.lines().any(|line| {
+        let line = line.to_ascii_lowercase();
+        line.starts_with("transfer-encoding:") && line.contains("chunked")
+    });
+    // Some answer so although they were asked in 1.0.
+    let body = if is_chunked {
+        joined(body).context("the answer's chunks are no chunks")?
+    } else {
+        body.to_owned()
+    };
+    Ok(Answer { status, body })
+}
+
+/// The text of a body in chunks.
+fn joined(mut chunks: &str) -> Option<String> {
+    let mut body = String::new();
+    loop {
+        let (size, rest) = chunks.split_once("\r\n")?;
+        let size = usize::from_str_radix(size.split(';').next()?.trim(), 16).ok()?;
+        if size == 0 {
+            return Some(body);
+        }
+        body.push_str(rest.get(..size)?);
+        chunks = rest.get(size + 2..)?;
+    }
 }
 
 #[cfg(test)]
@@ -95,6 +116,14 @@ mod tests {
         for bytes in [&b""[..], b"HTTP/1.1 200 OK", b"SSH-2.0 hello\r\n\r\n"] {
             assert!(parse(bytes).is_err(), "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn chunks_are_joined() {
+        let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let answer = parse(&[&head[..], b"3\r\nabc\r\n2;x\r\nde\r\n0\r\n\r\n"].concat());
+        assert_eq!(answer.unwrap().body, "abcde");
+        assert!(parse(&[&head[..], b"9\r\nabc"].concat()).is_err());
     }
 
     #[test]

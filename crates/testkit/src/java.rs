@@ -16,6 +16,16 @@ pub fn home(at_least: u32) -> Result<PathBuf> {
         .with_context(|| format!("no JDK {at_least} or later is here; `JAVA_HOME` may name one"))
 }
 
+/// The same, for what refuses kits that are newer than it knows.
+pub fn home_between([at_least, at_most]: [u32; 2]) -> Result<PathBuf> {
+    candidates()
+        .into_iter()
+        .find(|home| release(home).is_some_and(|release| (at_least..=at_most).contains(&release)))
+        .with_context(|| {
+            format!("no JDK {at_least} to {at_most} is here; `JAVA_HOME` may name one")
+        })
+}
+
 fn candidates() -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = environment::path("JAVA_HOME").into_iter().collect();
     let default = environment::variable("PATH").and_then(|path| {

@@ -5,6 +5,7 @@
 //! the same folder goes on with the same data. None of them is ever linked: they are peers, and witnesses.
 
 pub mod azurite;
+pub mod elasticsearch;
 pub mod lifeboat;
 pub mod minio;
 pub mod opensearch;
@@ -43,7 +44,7 @@ pub struct Peer {
 }
 
 /// All that the tests of the workspace start, what is quickly there first.
-pub const PEERS: [Peer; 17] = [
+pub const PEERS: [Peer; 19] = [
     Peer {
         name: "Azurite",
         get: || azurite::PACKAGE.folder(),
@@ -91,6 +92,14 @@ pub const PEERS: [Peer; 17] = [
     Peer {
         name: "OpenSearch",
         get: opensearch::tree,
+    },
+    Peer {
+        name: "Elasticsearch 7.17",
+        get: || elasticsearch::Release::V7_17.tree(),
+    },
+    Peer {
+        name: "Elasticsearch 8.19",
+        get: || elasticsearch::Release::V8_19.tree(),
     },
     Peer {
         name: "versitygw",

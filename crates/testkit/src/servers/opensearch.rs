@@ -20,6 +20,7 @@ use crate::port;
 use crate::process::run;
 
 pub use self::tree::{VERSION, tree};
+pub(super) use self::tree::{adapt_options, make_executable};
 
 const JAVA: u32 = 21;
 
@@ -115,7 +116,7 @@ fn store_keys(mut shell: Command, tree: &Path, work: &Path, keys: Keys) -> Resul
 }
 
 /// It refuses to run as root. Root therefore becomes nobody, who may still enter root's folders.
-fn as_nobody(program: &Path, work: &Path) -> Command {
+pub(super) fn as_nobody(program: &Path, work: &Path) -> Command {
     if !geteuid().is_root() {
         return command(program, work);
     }
@@ -130,7 +131,7 @@ fn as_nobody(program: &Path, work: &Path) -> Command {
     command
 }
 
-fn has_a_state(address: SocketAddr) -> bool {
+pub(super) fn has_a_state(address: SocketAddr) -> bool {
     http::get(address, "/_cluster/health?wait_for_status=yellow")
         .is_ok_and(|answer| answer.status == 200)
 }

@@ -59,7 +59,7 @@ fn assemble(folder: &Path) -> Result<()> {
 }
 
 /// The archiver of Java forgets who may run what.
-fn make_executable(programs: &Path) -> Result<()> {
+pub(in crate::servers) fn make_executable(programs: &Path) -> Result<()> {
     for program in fs::read_dir(programs)? {
         fs::set_permissions(program?.path(), Permissions::from_mode(0o755))?;
     }
@@ -77,7 +77,7 @@ fn keep_modules(modules: &Path) -> Result<()> {
 }
 
 /// Takes out the size of the heap, which a node is told, and the logs in relative folders, which nodes would share.
-fn adapt_options(file: &Path) -> Result<()> {
+pub(in crate::servers) fn adapt_options(file: &Path) -> Result<()> {
     const OUT: [&str; 6] = ["-Xms", "-Xmx", "Xlog", "HeapDump", "ErrorFile", "PrintGC"];
     let kept: String = fs::read_to_string(file)?
         .lines()
