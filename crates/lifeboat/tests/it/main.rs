@@ -17,6 +17,7 @@ mod failing_disk;
 mod holders;
 mod kill_gateway;
 mod kill_stackgraph;
+mod killed;
 mod metrics;
 mod stackgraph;
 mod telemetry;

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod elasticsearch;
+mod kill;
 mod round;
 mod streams;
 

@@ -10,51 +10,19 @@ use lifeboat_testkit::turnstile::{Moment, Stop, Turnstile};
 
 use super::restore::release_lease;
 use super::{INSTANCE, Metrics, import, samples, snapshots};
+use crate::killed;
 
 const RELEASE: Release = Release::V1_112;
 
 /// Runs a backup whose requests go through the turnstile.
 fn back_up_through(metrics: &Metrics, gate: &Turnstile, stop: Option<Stop>) -> bool {
-    let running: Arc<Mutex<Option<Process>>> = Arc::default();
-    let killed = Arc::clone(&running);
-    let action: Box<dyn FnOnce() + Send> = Box::new(move || {
-        // It was stored before its first request could come.
-        let process = killed.lock().unwrap().take().unwrap();
-        process.kill().unwrap();
-    });
-    gate.reset(stop.map(|stop| (stop, action)));
     let mut command = metrics
         .world
         .command(&["victoria-metrics", "backup", INSTANCE]);
     command
         .arg("--set")
         .arg(format!("lifeboat.endpoint={}", gate.endpoint()));
-    {
-        let mut place = running.lock().unwrap();
-        *place = Some(Process::start(&mut command).unwrap());
-    }
-    loop {
-        let ended = {
-            let place = running.lock().unwrap();
-            match place.as_ref() {
-                None => return false,
-                Some(process) => process.ends_within(std::time::Duration::from_millis(5)),
-            }
-        };
-        if ended {
-            break;
-        }
-        // The action must be able to take it.
-        std::thread::yield_now();
-    }
-    let process = running.lock().unwrap().take();
-    match process {
-        None => false,
-        Some(process) => {
-            process.finish().unwrap().success().unwrap();
-            true
-        }
-    }
+    killed::runs_to_its_end(gate, stop, &mut command)
 }
 
 fn some_backup_restores_wherever_a_run_is_killed(metrics: &mut Metrics, version: &str) {
