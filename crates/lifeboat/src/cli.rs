@@ -125,7 +125,8 @@ pub(crate) enum SettingsCommand {
 }
 
 /// Makes ordinary arguments of what the platform's scripts pass: `-force` with one dash, and an empty last argument
-/// where it is not wanted.
+/// where it is not wanted. What says settings goes to the end, wherever it stood: of options that may be repeated the parser would forget those before the
+/// name of a command where others come after it.
 pub(crate) fn normalise(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();
     for argument in &mut arguments {
@@ -136,7 +137,23 @@ pub(crate) fn normalise(arguments: impl IntoIterator<Item = OsString>) -> Vec<Os
     if arguments.last().is_some_and(|last| last.is_empty()) {
         arguments.pop();
     }
-    arguments
+    let positional = arguments.iter().position(|argument| argument == "--");
+    let after = arguments.split_off(positional.unwrap_or(arguments.len()));
+    let mut settings = Vec::new();
+    let mut others = Vec::new();
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        let text = argument.to_string_lossy();
+        if matches!(&*text, "--set" | "--values" | "-f") {
+            settings.push(argument);
+            settings.extend(arguments.next());
+        } else if text.starts_with("--set=") || text.starts_with("--values=") {
+            settings.push(argument);
+        } else {
+            others.push(argument);
+        }
+    }
+    others.into_iter().chain(settings).chain(after).collect()
 }
 
 #[cfg(test)]
@@ -144,6 +161,28 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+
+    #[test]
+    fn settings_count_on_both_sides_of_a_command() {
+        let arguments = [
+            "lifeboat",
+            "-f",
+            "a",
+            "--set",
+            "b=1",
+            "settings",
+            "--set=c=2",
+            "show",
+            "-f",
+            "d",
+        ];
+        let cli = Cli::parse_from(normalise(arguments.map(OsString::from)));
+        assert_eq!(cli.global.set, ["b=1", "c=2"]);
+        let values: Vec<_> = cli.global.values.iter().map(|path| path.to_str()).collect();
+        assert_eq!(values, [Some("a"), Some("d")]);
+        let left = ["lifeboat", "x", "--", "--set", "y"].map(OsString::from);
+        assert_eq!(normalise(left.clone()), left);
+    }
 
     #[test]
     fn the_definition_is_consistent() {

@@ -92,10 +92,12 @@ fn backups_expiries_and_restores_that_were_killed_end_well_when_they_are_run_aga
         "--set",
         "backup.elasticsearch.scheduled.snapshotRetentionMaxCount=2",
     ];
+    let mut killed = 0;
     for request in 1..12 {
         for moment in [Moment::Before, Moment::After] {
             let mut command = through(&telemetry, &gate, &expire);
-            killed::runs_to_its_end(&gate, Some(Stop { request, moment }), &mut command);
+            let stop = Some(Stop { request, moment });
+            killed += u32::from(!killed::runs_to_its_end(&gate, stop, &mut command));
             let listed = telemetry.run_json(&["list"]);
             let left = listed["snapshots"].as_array().unwrap();
             assert!(left.len() >= 2, "{request} {moment:?}: {listed}");
@@ -103,6 +105,7 @@ fn backups_expiries_and_restores_that_were_killed_end_well_when_they_are_run_aga
             assert_eq!(last["name"], name.as_str(), "{request} {moment:?}");
         }
     }
+    assert!(killed > 3, "{killed}");
     let left = telemetry.run_json(&["list"]);
     assert_eq!(left["snapshots"].as_array().unwrap().len(), 2, "{left}");
 }
