@@ -123,17 +123,8 @@ async fn begin(
     plan: &Plan,
     options: &Options<'_>,
 ) -> Result<(), Error> {
-    let mut names = plan.indices.clone();
-    names.extend(plan.data_streams.iter().cloned());
-    let mut body = json!({
-        "indices": names,
-        "ignore_unavailable": false,
-        "include_global_state": false,
-        "metadata": {TAKEN_BY: options.program, POLICY: options.policy},
-    });
-    if repository.engine.has_slm() && repository.engine.version.minor_since(7, 12) {
-        body["feature_states"] = json!(["none"]);
-    }
+    let mut body = repository.body(&plan.indices, &plan.data_streams);
+    body["metadata"] = json!({TAKEN_BY: options.program, POLICY: options.policy});
     let doing = format!("take the snapshot `{}`", plan.name);
     let path = repository.path(&format!(
         "/{}?wait_for_completion=false",

@@ -1,5 +1,7 @@
 //! The snapshots of a repository.
 
+use serde_json::{Value, json};
+
 use crate::client::{Client, Request, segment};
 use crate::engine::Engine;
 use crate::error::Error;
@@ -26,6 +28,20 @@ pub struct Repository<'a> {
 impl Repository<'_> {
     pub(crate) fn path(&self, rest: &str) -> String {
         format!("_snapshot/{}{rest}", segment(self.name))
+    }
+
+    /// What requests to take a snapshot and to restore one have in common: exact names, and nothing of the state of the cluster.
+    pub(crate) fn body(&self, indices: &[String], data_streams: &[String]) -> Value {
+        let names: Vec<&String> = indices.iter().chain(data_streams).collect();
+        let mut body = json!({
+            "indices": names,
+            "ignore_unavailable": false,
+            "include_global_state": false,
+        });
+        if self.engine.has_feature_states() {
+            body["feature_states"] = json!(["none"]);
+        }
+        body
     }
 
     /// All snapshots, the oldest first. Those that the engine cannot read are left out rather than failing the list.

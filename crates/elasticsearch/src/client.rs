@@ -84,10 +84,6 @@ impl Request {
         Self::new(Method::GET, path, doing, Repeat::Safe)
     }
 
-    pub fn head(path: impl Into<String>, doing: impl Into<String>) -> Self {
-        Self::new(Method::HEAD, path, doing, Repeat::Safe)
-    }
-
     pub fn put(path: impl Into<String>, doing: impl Into<String>, repeat: Repeat) -> Self {
         Self::new(Method::PUT, path, doing, repeat)
     }

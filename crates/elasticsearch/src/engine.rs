@@ -93,6 +93,11 @@ impl Engine {
         self.family == Family::OpenSearch && self.version >= Version::new(2, 17, 0)
     }
 
+    /// Whether requests may say that no state of the engine's own features is meant.
+    pub fn has_feature_states(self) -> bool {
+        self.family == Family::Elasticsearch && self.version >= Version::new(7, 12, 0)
+    }
+
     /// The word of the engine for itself.
     pub fn name(self) -> &'static str {
         match self.family {
@@ -121,11 +126,6 @@ fn by_nodes(nodes: &Value) -> Option<Family> {
 }
 
 impl Version {
-    /// Whether it is this version or newer, whatever the patch.
-    pub fn minor_since(self, major: u32, minor: u32) -> bool {
-        (self.major, self.minor) >= (major, minor)
-    }
-
     pub const fn new(major: u32, minor: u32, patch: u32) -> Self {
         Self {
             major,

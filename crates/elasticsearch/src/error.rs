@@ -82,12 +82,6 @@ pub enum Error {
     Rename { pattern: String, reason: String },
     #[error("{}", failed_shards(failures))]
     ShardsFailed { failures: Vec<String> },
-    #[error("`{index}` has {found} documents after the restore, and {expected} were in its shards")]
-    Count {
-        index: String,
-        found: u64,
-        expected: u64,
-    },
     #[error("nothing is being restored")]
     NothingToAttach,
     #[error("stopped")]
@@ -158,10 +152,9 @@ impl Error {
             | Self::UnknownIndex(_)
             | Self::NothingToAttach => Kind::NotFound,
             Self::Exist { .. } => Kind::Conflict,
-            Self::Strange { .. }
-            | Self::NotWhole { .. }
-            | Self::ShardsFailed { .. }
-            | Self::Count { .. } => Kind::Damaged,
+            Self::Strange { .. } | Self::NotWhole { .. } | Self::ShardsFailed { .. } => {
+                Kind::Damaged
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::catalog::Repository;
-use crate::client::{Client, Repeat, Request, segment};
+use crate::client::{Client, Repeat, Request};
 use crate::engine::Engine;
 use crate::error::{Error, Undone};
 use crate::snapshot::Snapshot;
@@ -365,20 +365,6 @@ async fn nodes(client: &Client) -> Result<usize, Error> {
     let path = "_nodes/data:true,master:true?filter_path=nodes.*.name";
     let answer = client.ask(Request::get(path, "count its nodes")).await?;
     Ok(answer["nodes"].as_object().map_or(0, Map::len))
-}
-
-/// Which repositories there are.
-pub async fn names(client: &Client) -> Result<Vec<String>, Error> {
-    let answer = client
-        .ask(Request::get("_snapshot", "list its repositories"))
-        .await?;
-    let names = answer.as_object().map(|all| all.keys().cloned().collect());
-    Ok(names.unwrap_or_default())
-}
-
-/// The path of a repository for a log.
-pub fn shown(name: &str) -> String {
-    format!("_snapshot/{}", segment(name))
 }
 
 #[cfg(test)]

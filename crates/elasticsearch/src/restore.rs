@@ -110,21 +110,12 @@ async fn make_room(repository: Repository<'_>, plan: &Plan) -> Result<(), Error>
 }
 
 async fn begin(repository: Repository<'_>, plan: &Plan, wish: &Wish<'_>) -> Result<(), Error> {
-    let mut names = plan.indices.clone();
-    names.extend(plan.data_streams.iter().cloned());
-    let mut body = json!({
-        "indices": names,
-        "ignore_unavailable": false,
-        "include_global_state": false,
-        "include_aliases": true,
-        "partial": wish.partial == Partial::Allowed,
-    });
+    let mut body = repository.body(&plan.indices, &plan.data_streams);
+    body["include_aliases"] = json!(true);
+    body["partial"] = json!(wish.partial == Partial::Allowed);
     if let Some(rename) = wish.rename {
         body["rename_pattern"] = json!(rename.text);
         body["rename_replacement"] = json!(rename.replacement);
-    }
-    if repository.engine.has_slm() && repository.engine.version.minor_since(7, 12) {
-        body["feature_states"] = json!(["none"]);
     }
     let doing = format!("restore the snapshot `{}`", plan.snapshot);
     let path = repository.path(&format!(

@@ -1,7 +1,7 @@
 //! How far a restore is, and how it ended.
 //!
 //! Health reads yellow all through a restore, and the recoveries are an empty list at first; neither means that it is done. Done is an index whose every primary is counted
-//! active and has a recovery from this snapshot that has ended. A primary that failed vanishes from the recoveries, so what stays unassigned is asked about.
+//! active and has a recovery that has ended: from this snapshot, or, where the snapshot lacks it, of an empty shard. A primary that failed vanishes from the recoveries, so what stays unassigned is asked about.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Client, Repeat, Request, list};
 use crate::error::Error;
-use crate::indices::batches;
+use crate::indices::{self, batches};
 use crate::snapshot::number;
 
 const LOOK: Duration = Duration::from_millis(400);
@@ -24,7 +24,7 @@ struct Look {
     primaries: u64,
     active: u64,
     initializing: u64,
-    /// Primaries whose recovery from the snapshot has ended.
+    /// Primaries whose recovery has ended.
     recovered: u64,
     bytes: u64,
     bytes_total: u64,
@@ -75,9 +75,13 @@ pub(super) async fn until_done(
             0
         };
         if absent > PATIENT_LOOKS {
-            let gone = targets.iter().filter(|name| !looks.contains_key(*name));
-            let failures = gone.map(|name| format!("`{name}` is gone")).collect();
-            return Err(Error::ShardsFailed { failures });
+            let there = indices::left(client, targets).await?;
+            let gone = targets.iter().filter(|name| !there.contains(name));
+            let failures: Vec<String> = gone.map(|name| format!("`{name}` is gone")).collect();
+            if !failures.is_empty() {
+                return Err(Error::ShardsFailed { failures });
+            }
+            absent = 0;
         }
         stuck.retain(|name, _| looks.get(name).is_some_and(Look::is_stuck));
         let mut failures = Vec::new();
@@ -109,7 +113,7 @@ async fn look(
         );
         let health = match client.ask(Request::get(path, "tell its health")).await {
             Ok(health) => health,
-            // The time that it was given to become green.
+            // One of these indices is not there, and the engines wait for it to come.
             Err(Error::Refused { refusal, .. }) if refusal.status == 408 => continue,
             Err(error) => return Err(error),
         };
@@ -126,10 +130,12 @@ async fn look(
         for (name, index) in recoveries.as_object().into_iter().flatten() {
             let look = looks.entry(name.clone()).or_default();
             for shard in index["shards"].as_array().into_iter().flatten() {
-                let is_ours = shard["type"] == "SNAPSHOT"
-                    && shard["primary"] == true
-                    && shard["source"]["snapshot"] == snapshot;
-                if is_ours {
+                // A shard that the snapshot lacks is made anew, of nothing.
+                let is_ours = match shard["type"].as_str() {
+                    Some("SNAPSHOT") => shard["source"]["snapshot"] == snapshot,
+                    kind => kind == Some("EMPTY_STORE"),
+                };
+                if is_ours && shard["primary"] == true {
                     let size = &shard["index"]["size"];
                     look.recovered += u64::from(shard["stage"] == "DONE");
                     look.bytes +=
@@ -168,7 +174,9 @@ async fn explain(client: &Client, index: &str, primaries: u64) -> Result<Vec<Str
 
 /// What the engine says of it: first why it failed, then what keeps it from being tried again.
 fn reason(answer: &Value) -> String {
+    // Before anything failed they only say where it is restored from.
     let details = answer["unassigned_info"]["details"].as_str();
+    let details = details.filter(|details| !details.starts_with("restore_source"));
     let decisions = answer["node_allocation_decisions"].as_array();
     let deciders = decisions.into_iter().flatten().flat_map(|node| {
         let deciders = node["deciders"].as_array();

@@ -73,6 +73,52 @@ fn a_partial_snapshot_is_refused_unless_it_is_allowed(telemetry: &Telemetry) {
     assert!(seen.stderr.contains("PARTIAL"), "{}", seen.stderr);
     let restored = telemetry.run_json(&[&restore[..], &["--allow-partial"]].concat());
     assert_eq!(restored["documents"], 300);
+    // What the snapshot lacks finds no node again, and its explanation is told.
+    let arguments = [
+        "elasticsearch",
+        "restore",
+        "sts-partial",
+        "sts_lost",
+        "--allow-partial",
+    ];
+    let seen = telemetry.world.run(&arguments);
+    assert_eq!(seen.code, 6, "{}", seen.stderr);
+    assert!(
+        seen.stderr.contains("shard 0 of `sts_lost`"),
+        "{}",
+        seen.stderr
+    );
+    assert!(seen.stderr.contains("index setting"), "{}", seen.stderr);
+    telemetry.ok("DELETE", "/sts_lost", "");
+}
+
+/// Where nothing but the snapshot lacks it, it comes back empty.
+fn what_a_partial_snapshot_lacks_comes_back_empty(telemetry: &Telemetry) {
+    let allocation = |value: &str| {
+        let body = format!(r#"{{"transient":{{"cluster.routing.allocation.enable":{value}}}}}"#);
+        telemetry.ok("PUT", "/_cluster/settings", &body);
+    };
+    allocation("\"none\"");
+    let single = r#"{"settings":{"number_of_replicas":0}}"#;
+    telemetry.ok("PUT", "/sts_empty?wait_for_active_shards=0", single);
+    let body = r#"{"indices":"sts_events,sts_empty","partial":true,"include_global_state":false}"#;
+    let path = "/_snapshot/sts-backup/sts-lacking?wait_for_completion=true";
+    let taken = telemetry.ok("PUT", path, body);
+    assert_eq!(taken["snapshot"]["state"], "PARTIAL", "{taken}");
+    allocation("null");
+    telemetry.ok("DELETE", "/sts_empty", "");
+    let arguments = [
+        "restore",
+        "sts-lacking",
+        "--allow-partial",
+        "--delete-existing",
+        "--yes",
+    ];
+    let restored = telemetry.run_json(&arguments);
+    assert_eq!(restored["documents"], 300, "{restored}");
+    assert_eq!(restored["shards"]["total"], 2, "{restored}");
+    assert!(telemetry.documents("sts_empty").is_empty());
+    telemetry.ok("DELETE", "/sts_empty", "");
 }
 
 /// Slow enough to be watched.
@@ -154,5 +200,6 @@ fn streams_partial_snapshots_and_long_restores() {
     telemetry.index("sts_events", 300);
     streams_come_back_and_go_on(&telemetry);
     a_partial_snapshot_is_refused_unless_it_is_allowed(&telemetry);
+    what_a_partial_snapshot_lacks_comes_back_empty(&telemetry);
     a_restore_is_followed_again_and_given_up(&telemetry);
 }
