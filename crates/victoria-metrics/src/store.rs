@@ -81,13 +81,15 @@ impl Place<'_> {
         format!("{}-{LEASE}", self.prefix)
     }
 
-    /// Looks at everything below a version, and again where not all is there that the manifest names: a backup that ended between the listing and the reading
-    /// of the manifest had not stored it when the listing was made.
+    /// Looks at everything below a version, and again where listing and manifest do not fit: a backup that ended between the two had not stored all that the manifest
+    /// names when the listing was made, or not its manifest when that was read.
     pub async fn look(&self, version: &str) -> Result<Found, Error> {
         // Boxed: it asks much at once.
         let mut found = Box::pin(self.look_once(version)).await?;
         for _ in 0..LOOKS_MORE {
-            if found.manifest.is_none() || matches!(found.standing, Standing::Whole(_)) {
+            let has_manifest =
+                found.manifest.is_some() || found.stored.special.contains_key(MANIFEST);
+            if !has_manifest || matches!(found.standing, Standing::Whole(_)) {
                 break;
             }
             let before = found.manifest;
