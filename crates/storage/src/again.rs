@@ -32,7 +32,7 @@ pub(crate) async fn ask<T>(
 }
 
 /// Whether an answer had begun when its connection ended.
-pub(crate) fn broke_off(error: &object_store::Error) -> bool {
+fn broke_off(error: &object_store::Error) -> bool {
     let mut at = error.source();
     while let Some(source) = at {
         if let Some(error) = source.downcast_ref::<HttpError>() {

@@ -5,6 +5,7 @@
 //! pieces, in whatever order they arrive.
 
 mod buffers;
+mod chunks;
 
 use std::fs::File;
 use std::io;
@@ -23,10 +24,11 @@ use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutPayload};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use self::buffers::Buffers;
+use self::chunks::Chunks;
 use crate::again;
 use crate::bucket::Bucket;
 use crate::error::{Cause, Error};
@@ -278,7 +280,7 @@ impl Bucket {
         key: &str,
         piece: Range<u64>,
         file: &Arc<File>,
-        mut at: u64,
+        at: u64,
         lane: &Lane,
     ) -> Result<u64, TransferError> {
         let failed = |cause| self.failed(format!("read `{key}`"), cause);
@@ -302,54 +304,26 @@ impl Bucket {
         let found = found.map_err(|error| failed(Cause::of(&error)))?;
         // Where it breaks off the client goes on from there.
         let mut stream = found.into_stream();
-        let mut writing: Option<JoinHandle<io::Result<u64>>> = None;
-        let (mut sum, mut count) = (crc64(&[]), 0);
+        let mut chunks = Chunks::new(Arc::clone(file), at);
         let mut buffer = lane.chunks.take();
-        loop {
-            let next = stream.try_next().await;
-            let next = next.map_err(|error| failed(Cause::of(&error)))?;
-            let is_end = next.is_none();
-            let mut bytes = next.unwrap_or_default();
-            loop {
+        while let Some(mut bytes) = stream
+            .try_next()
+            .await
+            .map_err(|error| failed(Cause::of(&error)))?
+        {
+            while !bytes.is_empty() {
                 let taken = buffer.extend(&bytes);
                 bytes.advance(taken);
-                let filled = buffer.as_ref().len() as u64;
-                if buffer.is_full() || (is_end && filled > 0) {
-                    if let Some(writing) = writing.take() {
-                        let (piece, length) = (writing.await.map_err(io::Error::other)??, CHUNK);
-                        sum = crc64_of_both(sum, piece, length);
-                    }
-                    let full = std::mem::replace(&mut buffer, lane.chunks.take());
-                    let file = Arc::clone(file);
-                    let to = at;
-                    let write = move || {
-                        file.write_all_at(full.as_ref(), to)
-                            .map(|()| crc64(full.as_ref()))
-                    };
-                    (at, count) = (at + filled, count + filled);
-                    writing = Some(spawn_blocking(write));
-                    if is_end {
-                        break;
-                    }
+                if buffer.is_full() {
+                    chunks.write(buffer).await?;
+                    buffer = lane.chunks.take();
                 }
-                if bytes.is_empty() {
-                    break;
-                }
-            }
-            if is_end {
-                break;
             }
         }
+        chunks.write(buffer).await?;
+        let (sum, count) = chunks.finish().await?;
         if count != length {
             return Err(failed(wrong_size(count)).into());
-        }
-        if let Some(writing) = writing.take() {
-            // All but the last were whole.
-            let last = match count % CHUNK {
-                0 => CHUNK,
-                rest => rest,
-            };
-            sum = crc64_of_both(sum, writing.await.map_err(io::Error::other)??, last);
         }
         Ok(sum)
     }

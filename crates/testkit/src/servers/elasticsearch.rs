@@ -9,12 +9,11 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::opensearch::{adapt_options, as_nobody, has_a_state, make_executable};
-use super::{KEYS, Launch, Server, data, temporary};
+use super::opensearch::{adapt_options, as_nobody, has_a_state, make_executable, node_settings};
+use super::{KEYS, Launch, Server, temporary};
 use crate::cache::Cache;
 use crate::java;
 use crate::maven::Artifact;
-use crate::port;
 use crate::process::run;
 
 /// Both were made for Java 17; newer kits than this they refuse.
@@ -115,23 +114,8 @@ fn configure(tree: &Path, work: &Path, address: SocketAddr) -> Result<()> {
         }
     }
     let settings = format!(
-        "cluster.name: tests\n\
-         node.name: node\n\
-         discovery.type: single-node\n\
-         network.host: {host}\n\
-         http.port: {port}\n\
-         transport.port: {transport}\n\
-         path.data: {data}\n\
-         path.logs: {logs}\n\
-         path.repo: [\"{repositories}\"]\n\
-         xpack.security.enabled: false\n\
-         # A disk that is nearly full is no reason to refuse a few documents.\n\
-         cluster.routing.allocation.disk.threshold_enabled: false\n",
-        host = address.ip(),
-        port = address.port(),
-        transport = port::free()?.port(),
-        data = data(work).display(),
-        logs = work.join("logs").display(),
+        "{node}path.repo: [\"{repositories}\"]\nxpack.security.enabled: false\n",
+        node = node_settings(work, address)?,
         repositories = repositories(work).display(),
     );
     fs::write(config.join("elasticsearch.yml"), settings)?;

@@ -75,6 +75,20 @@ fn configure(
     }
     let endpoint = repositories.endpoint.trim_start_matches("http://");
     let settings = format!(
+        "{node}\
+         s3.client.default.endpoint: {endpoint}\n\
+         s3.client.default.protocol: http\n\
+         s3.client.default.region: us-east-1\n\
+         s3.client.default.path_style_access: true\n",
+        node = node_settings(work, address)?,
+    );
+    fs::write(config.join("opensearch.yml"), settings)?;
+    Ok(())
+}
+
+/// What every node of one needs, of either engine.
+pub(super) fn node_settings(work: &Path, address: SocketAddr) -> Result<String> {
+    Ok(format!(
         "cluster.name: tests\n\
          node.name: node\n\
          discovery.type: single-node\n\
@@ -84,19 +98,13 @@ fn configure(
          path.data: {data}\n\
          path.logs: {logs}\n\
          # A disk that is nearly full is no reason to refuse a few documents.\n\
-         cluster.routing.allocation.disk.threshold_enabled: false\n\
-         s3.client.default.endpoint: {endpoint}\n\
-         s3.client.default.protocol: http\n\
-         s3.client.default.region: us-east-1\n\
-         s3.client.default.path_style_access: true\n",
+         cluster.routing.allocation.disk.threshold_enabled: false\n",
         host = address.ip(),
         port = address.port(),
         transport = port::free()?.port(),
         data = data(work).display(),
         logs = work.join("logs").display(),
-    );
-    fs::write(config.join("opensearch.yml"), settings)?;
-    Ok(())
+    ))
 }
 
 /// Puts the key pair into the node's keystore: its settings may not hold it.

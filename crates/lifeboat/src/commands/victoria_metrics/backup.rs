@@ -6,8 +6,10 @@ use clap::Args;
 use jiff::Timestamp;
 use lifeboat_core::progress::Progress;
 use lifeboat_core::size::ByteSize;
-use lifeboat_victoria_metrics::backup::{self, Forecast, Outcome, Shrinking};
+use lifeboat_victoria_metrics::backup::{self, Forecast, Options, Outcome, Shrinking};
 use lifeboat_victoria_metrics::generation::{Decision, Why};
+use lifeboat_victoria_metrics::server::Server;
+use lifeboat_victoria_metrics::store::Place;
 use serde::Serialize;
 
 use super::{instance, limit, options, place, server};
@@ -83,29 +85,40 @@ pub(crate) async fn run(ctx: &Context, args: &BackupArgs) -> Result<Exit, Failur
     if args.allow_shrinking {
         options.shrinking = Shrinking::Allowed;
     }
-    let progress = Arc::new(Progress::default());
     if args.dry_run {
+        let progress = Progress::default();
         let forecast = backup::forecast(&server, place, &options, &progress);
         let forecast = ctx.interruptible(&progress, forecast).await?;
         ctx.out.show(&PlanView::from(forecast))?;
         return Ok(Exit::Success);
     }
-    let bar = ctx.bar_by(Measure::Bytes, "backup", &progress);
     let watch = Stopwatch::start();
-    let done = ctx
-        .interruptible(&progress, backup::run(&server, place, &options, &progress))
-        .await;
-    drop(bar);
-    let done = done?;
+    let done = back_up(ctx, &server, place, &options).await?;
     let took = watch.stop(done.manifest.rows.unwrap_or(0));
-    if let Some(note) = why_new(&done.decision) {
-        ctx.note(&format!("`{}` begins: {note}", done.version))?;
-    }
     ctx.out.show(&BackupView::new(&args.instance, done, took))?;
     Ok(Exit::Success)
 }
 
-pub(super) fn why_new(decision: &Decision) -> Option<&'static str> {
+/// Makes the backup, shows how far it is, and says why a version begins where one does.
+pub(super) async fn back_up(
+    ctx: &Context,
+    server: &Server,
+    place: Place<'_>,
+    options: &Options<'_>,
+) -> Result<Outcome, Failure> {
+    let progress = Arc::new(Progress::default());
+    let bar = ctx.bar_by(Measure::Bytes, "backup", &progress);
+    let work = backup::run(server, place, options, &progress);
+    let done = ctx.interruptible(&progress, work).await;
+    drop(bar);
+    let done = done?;
+    if let Some(note) = why_new(&done.decision) {
+        ctx.note(&format!("`{}` begins: {note}", done.version))?;
+    }
+    Ok(done)
+}
+
+fn why_new(decision: &Decision) -> Option<&'static str> {
     match decision {
         Decision::Continue(_) => None,
         Decision::Begin { why, .. } => Some(reason(*why)),

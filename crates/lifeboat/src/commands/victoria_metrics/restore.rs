@@ -7,7 +7,6 @@ use clap::Args;
 use lifeboat_core::progress::Progress;
 use lifeboat_core::settings::VictoriaMetrics;
 use lifeboat_core::size::ByteSize;
-use lifeboat_victoria_metrics::backup;
 use lifeboat_victoria_metrics::era::Version;
 use lifeboat_victoria_metrics::restore::{
     self, CheckedBy, Options, Plan, Prepared, Replaces, RoomWish,
@@ -16,7 +15,7 @@ use lifeboat_victoria_metrics::target::Room;
 use lifeboat_victoria_metrics::vmagent::{self, Buffer};
 use serde::Serialize;
 
-use super::backup::why_new;
+use super::backup::back_up;
 use super::{instance, limit, options, place, server};
 use crate::bar::Measure;
 use crate::context::{Context, confirm};
@@ -201,15 +200,7 @@ async fn back_up_and_wait(
     let clock = || ctx.clock.now();
     let mut options = options(ctx, settings, "restore", &clock);
     options.spared = Some(&plan.source.version);
-    let progress = Arc::new(Progress::default());
-    let bar = ctx.bar_by(Measure::Bytes, "backup", &progress);
-    let work = backup::run(&server, place, &options, &progress);
-    let done = ctx.interruptible(&progress, work).await;
-    drop(bar);
-    let done = done?;
-    if let Some(note) = why_new(&done.decision) {
-        ctx.note(&format!("`{}` begins: {note}", done.version))?;
-    }
+    let done = back_up(ctx, &server, place, &options).await?;
     ctx.note(&format!(
         "backed up {} samples to `{}`; now stop the server: the restore goes on when it has closed its data",
         done.manifest.rows.unwrap_or(0),

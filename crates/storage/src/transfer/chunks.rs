@@ -1,0 +1,60 @@
+//! Chunks on their way into a file: each is written while the next one is filled.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::buffers::Buffer;
+use super::{crc64, crc64_of_both};
+
+pub(super) struct Chunks {
+    file: Arc<File>,
+    at: u64,
+    /// CRC-64/NVME of what is written, and how much that is.
+    sum: u64,
+    written: u64,
+    writing: Option<JoinHandle<io::Result<(u64, u64)>>>,
+}
+
+impl Chunks {
+    /// They go into the file from `at` on.
+    pub(super) fn new(file: Arc<File>, at: u64) -> Self {
+        Self {
+            file,
+            at,
+            sum: crc64(&[]),
+            written: 0,
+            writing: None,
+        }
+    }
+
+    /// Begins to write a chunk, once the one before is written.
+    pub(super) async fn write(&mut self, chunk: Buffer) -> io::Result<()> {
+        self.settle().await?;
+        let (file, at) = (Arc::clone(&self.file), self.at + self.written);
+        self.writing = Some(spawn_blocking(move || {
+            let bytes = chunk.as_ref();
+            file.write_all_at(bytes, at)?;
+            Ok((crc64(bytes), bytes.len() as u64))
+        }));
+        Ok(())
+    }
+
+    /// Returns checksum and number of all bytes, once they are written.
+    pub(super) async fn finish(mut self) -> io::Result<(u64, u64)> {
+        self.settle().await?;
+        Ok((self.sum, self.written))
+    }
+
+    async fn settle(&mut self) -> io::Result<()> {
+        if let Some(writing) = self.writing.take() {
+            let (sum, length) = writing.await.map_err(io::Error::other)??;
+            self.sum = crc64_of_both(self.sum, sum, length);
+            self.written += length;
+        }
+        Ok(())
+    }
+}
