@@ -2,12 +2,13 @@
 //!
 //! The steps in the bucket, and why in this order, are in [`plan`](crate::plan). What a SIGKILL leaves:
 //!
-//! - before the completion mark is taken away: the backup before, for every tool, and beside it objects that the next run
-//!   continues with;
-//! - until the manifest is written: the backup before, by its manifest (one of vmbackup got a manifest first);
-//! - after: the new backup, by its manifest; vmrestore wants to see the mark, which the next run puts back.
+//! - before the completion mark is taken away and the manifest written: the backup before, for every tool, and beside it objects that
+//!   the next run continues with;
+//! - between these two, which are under way at once: the backup before, by its manifest (one of vmbackup got a manifest first), or, where the new
+//!   manifest came first, by the mark and the objects, all of which are there;
+//! - after both: the new backup, by its manifest; vmrestore wants to see the mark, which the next run puts back.
 //!
-//! A snapshot is left on the server as well; the lease knows its name, and the next run deletes it.
+//! A snapshot is left on the server as well; the lease knows its name, or when it was asked for, and the next run deletes it.
 
 mod outcome;
 mod send;

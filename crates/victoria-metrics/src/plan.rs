@@ -4,9 +4,9 @@
 //!
 //! 1. an empty list for each table that is new, then what is new in all tables: a server that opens the backup before
 //!    passes over parts that no list names;
-//! 2. the manifest: from here the new backup counts for us;
-//! 3. vmbackup's completion mark goes, the lists are replaced, what is no longer wanted is deleted, the mark comes back: from
-//!    here the new backup counts for vmrestore too.
+//! 2. vmbackup's completion mark goes and the manifest is written, in either order: from here the new backup counts for us;
+//! 3. the lists are replaced, what is no longer wanted is deleted, the mark comes back: from here the new backup counts for
+//!    vmrestore too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
