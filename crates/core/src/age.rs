@@ -123,6 +123,20 @@ impl Age {
             now: now.clone(),
         })
     }
+
+    /// The same length where every day has 24 hours, as in UTC. Nothing where it has months, which differ.
+    pub fn exact(&self) -> Option<SignedDuration> {
+        let Length {
+            months: 0,
+            days,
+            nanos,
+        } = self.length
+        else {
+            return None;
+        };
+        let days = SignedDuration::from_hours(days.checked_mul(24)?);
+        days.checked_add(SignedDuration::from_nanos_i128(nanos))
+    }
 }
 
 impl FromStr for Age {

@@ -14,6 +14,7 @@ mod error;
 mod every;
 mod item;
 mod kubernetes;
+mod unix;
 
 use std::fmt;
 
@@ -22,6 +23,7 @@ use jiff::{SignedDuration, Zoned};
 use clock::{Changes, Clock};
 pub use error::{Field, ParseError, Problem};
 use item::Source;
+pub use unix::Unsayable;
 
 /// Whose cron a schedule is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -242,6 +242,10 @@ proptest! {
         let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
         let now = jiff::Timestamp::from_second(second).unwrap().to_zoned(zone);
         prop_assert!(age.cutoff(&now).unwrap() < now);
+        let utc = now.with_time_zone(TimeZone::UTC);
+        let back = utc.duration_since(&age.cutoff(&utc).unwrap());
+        prop_assert!(age.exact().is_none_or(|exact| exact == back), "{:?}", back);
+        prop_assert_eq!(age.exact().is_none(), text.contains("month") || text.contains("year"));
         prop_assert_eq!(age.to_string().parse(), Ok(age));
     }
 }
