@@ -11,11 +11,12 @@ use serde_json::{Value, json};
 
 use crate::catalog::{Details, Repository};
 use crate::client::{Repeat, Request, segment};
+use crate::counts::Counts;
 use crate::error::Error;
 use crate::indices;
 use crate::name::Template;
 use crate::pattern::Patterns;
-use crate::snapshot::{POLICY, Snapshot, State, TAKEN_BY, number};
+use crate::snapshot::{DOCUMENTS, POLICY, Snapshot, State, TAKEN_BY, number};
 
 /// How often a snapshot that is being taken is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -39,6 +40,8 @@ pub struct Plan {
     pub data_streams: Vec<String>,
     /// Bytes of all copies of the indices, where the cluster tells.
     pub size: u64,
+    /// What the indices hold now.
+    pub counts: Counts,
 }
 
 /// Finds out what a snapshot would hold. An error where that is nothing.
@@ -66,15 +69,17 @@ pub async fn plan(repository: Repository<'_>, options: &Options<'_>) -> Result<P
     };
     let mut size = 0;
     let mut names = Vec::new();
-    for index in all {
+    let mut counts = Vec::new();
+    for index in &all {
         let is_meant = match behind(&index.name) {
             Some(stream) => data_streams.contains(&stream.name),
             None => patterns.matches(&index.name),
         };
         if is_meant {
             size += index.size.unwrap_or(0);
+            counts.push((index.name.as_str(), index.documents));
             if behind(&index.name).is_none() {
-                names.push(index.name);
+                names.push(index.name.clone());
             }
         }
     }
@@ -93,6 +98,7 @@ pub async fn plan(repository: Repository<'_>, options: &Options<'_>) -> Result<P
         indices: names,
         data_streams,
         size,
+        counts: Counts::new(counts),
     })
 }
 
@@ -124,7 +130,11 @@ async fn begin(
     options: &Options<'_>,
 ) -> Result<(), Error> {
     let mut body = repository.body(&plan.indices, &plan.data_streams);
-    body["metadata"] = json!({TAKEN_BY: options.program, POLICY: options.policy});
+    body["metadata"] = json!({
+        TAKEN_BY: options.program,
+        POLICY: options.policy,
+        DOCUMENTS: plan.counts.as_str(),
+    });
     let doing = format!("take the snapshot `{}`", plan.name);
     let path = repository.path(&format!(
         "/{}?wait_for_completion=false",

@@ -3,6 +3,7 @@
 use lifeboat_core::error::Kind;
 
 use crate::answer::Refusal;
+use crate::native::{Manager, Untranslatable};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -50,6 +51,27 @@ pub enum Error {
         nodes: usize,
     },
 
+    #[error("the repository `{repository}` has lost what it held: {}", lost(*found, *expected))]
+    RepositoryLost {
+        repository: String,
+        /// The newest state in the bucket.
+        found: Option<u64>,
+        /// The one that the cluster remembers.
+        expected: u64,
+    },
+
+    #[error("{engine} has no {manager}")]
+    NoManager { engine: String, manager: Manager },
+    #[error("{0}")]
+    Untranslatable(#[from] Untranslatable),
+    #[error("no policy `{0}`")]
+    UnknownPolicy(String),
+    #[error("what takes snapshots by itself was stopped for the restore, and does not start again")]
+    StillStopped {
+        #[source]
+        source: Box<Error>,
+    },
+
     #[error("no snapshot `{name}` in repository `{repository}`")]
     UnknownSnapshot {
         name: String,
@@ -82,6 +104,8 @@ pub enum Error {
     Rename { pattern: String, reason: String },
     #[error("{}", failed_shards(failures))]
     ShardsFailed { failures: Vec<String> },
+    #[error("{found} documents came back, and the snapshot holds at least {counted}")]
+    TooFewDocuments { found: u64, counted: u64 },
     #[error("nothing is being restored")]
     NothingToAttach,
     #[error("stopped")]
@@ -97,6 +121,17 @@ pub enum Undone {
     Reset,
     /// It is registered as it was asked for, for its removal was refused.
     Left,
+}
+
+fn lost(found: Option<u64>, expected: u64) -> String {
+    match found {
+        None => format!("the cluster remembers state {expected} of it, and the bucket holds none"),
+        Some(found) => {
+            format!(
+                "the cluster remembers state {expected} of it, and the bucket holds state {found}"
+            )
+        }
+    }
 }
 
 fn count(count: usize, one: &str, many: &str) -> String {
@@ -136,7 +171,10 @@ impl Error {
                 400..=499 if refusal.status != 429 => Kind::Invalid,
                 _ => Kind::Unavailable,
             },
+            Self::StillStopped { source } => source.kind(),
             Self::Credentials
+            | Self::NoManager { .. }
+            | Self::Untranslatable(_)
             | Self::Unauthorized { .. }
             | Self::NoS3 { .. }
             | Self::Unverified { .. }
@@ -150,11 +188,14 @@ impl Error {
             | Self::UnknownSnapshot { .. }
             | Self::NotInSnapshot { .. }
             | Self::UnknownIndex(_)
+            | Self::UnknownPolicy(_)
             | Self::NothingToAttach => Kind::NotFound,
             Self::Exist { .. } => Kind::Conflict,
-            Self::Strange { .. } | Self::NotWhole { .. } | Self::ShardsFailed { .. } => {
-                Kind::Damaged
-            }
+            Self::Strange { .. }
+            | Self::NotWhole { .. }
+            | Self::ShardsFailed { .. }
+            | Self::RepositoryLost { .. }
+            | Self::TooFewDocuments { .. } => Kind::Damaged,
         }
     }
 }

@@ -27,7 +27,25 @@ enum Part {
         steps: Vec<Step>,
         format: Vec<Field>,
         zone: TimeZone,
+        written: Written,
     },
+}
+
+/// A date as it was written, for engines that make names themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Written {
+    format: String,
+    zone: Option<String>,
+}
+
+/// A template that is a text, `-`, and the date of now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dated<'a> {
+    pub prefix: &'a str,
+    /// In the letters of Java's `DateTimeFormatter`.
+    pub format: &'a str,
+    /// UTC without it.
+    pub zone: Option<&'a str>,
 }
 
 /// A step from now.
@@ -107,6 +125,19 @@ impl Template {
         format!("{}-{end}", self.resolve(at))
     }
 
+    /// Takes the template apart, where it is no more than a text and the date of now.
+    pub fn dated(&self) -> Option<Dated<'_>> {
+        let [Part::Text(prefix), Part::Date { steps, written, .. }] = &self.parts[..] else {
+            return None;
+        };
+        let prefix = prefix.strip_suffix('-').filter(|_| steps.is_empty())?;
+        Some(Dated {
+            prefix,
+            format: &written.format,
+            zone: written.zone.as_deref(),
+        })
+    }
+
     fn resolve(&self, at: Timestamp) -> String {
         let mut name = String::new();
         for part in &self.parts {
@@ -116,6 +147,7 @@ impl Template {
                     steps,
                     format,
                     zone,
+                    ..
                 } => {
                     let mut moment = at.to_zoned(TimeZone::UTC);
                     for step in steps {
@@ -193,9 +225,14 @@ fn date(text: &str) -> Result<Part, Problem> {
         None => (text, FORMAT),
         Some((math, rest)) => (math, rest.strip_suffix('}').ok_or(Problem::Open)?),
     };
-    let (format, zone) = match format.split_once('|') {
-        None => (format, TimeZone::UTC),
-        Some((format, zone)) => (format, self::zone(zone)?),
+    let (format, written) = match format.split_once('|') {
+        None => (format, None),
+        Some((format, zone)) => (format, Some(zone)),
+    };
+    let zone = written.map_or(Ok(TimeZone::UTC), zone)?;
+    let written = Written {
+        format: format.to_owned(),
+        zone: written.map(str::to_owned),
     };
     let steps = math
         .strip_prefix("now")
@@ -204,6 +241,7 @@ fn date(text: &str) -> Result<Part, Problem> {
         steps: self::steps(steps)?,
         format: fields(format)?,
         zone,
+        written,
     })
 }
 
@@ -373,6 +411,32 @@ mod tests {
         assert_eq!(name, "sts-backup-20210219-0300--_v7-_v7-_v7-_v7-_v7-w");
         assert_eq!(name.len(), "sts-backup-20210219-0300-".len() + 22);
         assert_eq!(refusal(&name), None);
+    }
+
+    #[test]
+    fn a_template_of_a_text_and_a_date_can_be_taken_apart() {
+        let template = |text: &str| Template::parse(text).unwrap();
+        let dated = template("<sts-backup-{now{yyyyMMdd-HHmm}}>");
+        let expected = Dated {
+            prefix: "sts-backup",
+            format: "yyyyMMdd-HHmm",
+            zone: None,
+        };
+        assert_eq!(dated.dated(), Some(expected));
+        let zoned = template("<a-{now{yyyy|Europe/Amsterdam}}>");
+        assert_eq!(
+            zoned.dated().and_then(|dated| dated.zone),
+            Some("Europe/Amsterdam")
+        );
+        for other in [
+            "plain",
+            "<a{now}>",
+            "<a-{now-1d}>",
+            "<a-{now}-b>",
+            "<{now}>",
+        ] {
+            assert_eq!(template(other).dated(), None, "{other}");
+        }
     }
 
     #[test]

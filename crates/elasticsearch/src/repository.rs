@@ -2,11 +2,11 @@
 //!
 //! A repository whose verification fails stays registered, so what was there before is put back. Nothing in the bucket is ever changed.
 
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::catalog::Repository;
 use crate::client::{Client, Repeat, Request};
+use crate::drift::{self, Change, text};
 use crate::engine::Engine;
 use crate::error::{Error, Undone};
 use crate::snapshot::Snapshot;
@@ -55,20 +55,20 @@ pub struct Registered {
     pub settings: Map<String, Value>,
 }
 
-/// A setting that is not as it should be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Drift {
-    pub setting: String,
-    pub found: Option<String>,
-    pub wanted: Option<String>,
+/// Which states of the repository are known. Each change of it makes the next one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct States {
+    /// To the cluster, where it is registered and was ever written to. To be asked for before the bucket is looked at.
+    pub remembered: Option<u64>,
+    /// In the bucket, the newest.
+    pub stored: Option<u64>,
 }
 
-/// What has to be done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    Register,
-    Correct(Vec<Drift>),
-    Nothing,
+/// Whether a repository may be begun anew where the bucket lost what the cluster remembers of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    Refused,
+    Accepted,
 }
 
 /// What was done.
@@ -108,6 +108,19 @@ impl Wanted {
     }
 }
 
+impl States {
+    /// The newest state among the names of objects directly below the base path.
+    pub fn newest<'a>(names: impl Iterator<Item = &'a str>) -> Option<u64> {
+        let number = |name: &str| name.strip_prefix("index-")?.parse().ok();
+        names.filter_map(number).max()
+    }
+
+    fn lost(self) -> Option<u64> {
+        let remembered = self.remembered?;
+        (self.stored < Some(remembered)).then_some(remembered)
+    }
+}
+
 impl Registered {
     fn read(answer: &Value, name: &str) -> Option<Self> {
         let found = answer[name].as_object()?;
@@ -134,21 +147,12 @@ pub fn compare(found: Option<&Registered>, wanted: &Map<String, Value>) -> Chang
         return Change::Register;
     };
     let mut drifts = Vec::new();
-    let mut note = |setting: &str, found: Option<String>, wanted: Option<String>| {
-        if found != wanted {
-            let setting = setting.to_owned();
-            drifts.push(Drift {
-                setting,
-                found,
-                wanted,
-            });
-        }
-    };
-    note("type", Some(found.kind.clone()), Some(TYPE.to_owned()));
+    let kind = Some(found.kind.clone());
+    drift::note(&mut drifts, "type", kind, Some(TYPE.to_owned()));
     for (setting, value) in wanted {
         if !SECRETS.contains(&setting.as_str()) {
             let there = found.settings.get(setting).map(text);
-            note(setting, there, Some(text(value)));
+            drift::note(&mut drifts, setting, there, Some(text(value)));
         }
     }
     for setting in ["base_path", "readonly"] {
@@ -156,21 +160,10 @@ pub fn compare(found: Option<&Registered>, wanted: &Map<String, Value>) -> Chang
             && let Some(value) = found.settings.get(setting)
             && !matches!(&text(value)[..], "" | "false")
         {
-            note(setting, Some(text(value)), None);
+            drift::note(&mut drifts, setting, Some(text(value)), None);
         }
     }
-    if drifts.is_empty() {
-        Change::Nothing
-    } else {
-        Change::Correct(drifts)
-    }
-}
-
-fn text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
+    Change::by(drifts)
 }
 
 impl Repository<'_> {
@@ -196,15 +189,52 @@ impl Repository<'_> {
         }
     }
 
+    /// The state that the cluster expects the bucket to be in. Nothing where the repository is not registered, or was never read or written.
+    pub async fn remembered(&self) -> Result<Option<u64>, Error> {
+        let path = "_cluster/state/metadata?filter_path=metadata.repositories";
+        let asked = Request::get(path, "tell its state");
+        match self.client.ask(asked).await {
+            Ok(state) => Ok(state["metadata"]["repositories"][self.name]["generation"].as_u64()),
+            // Who may not read it may still use a repository.
+            Err(error @ Error::Unauthorized { .. }) => {
+                tracing::debug!(%error, "what the cluster remembers is not known");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// What would have to be done.
-    pub async fn foresee(&self, wanted: &Wanted) -> Result<Change, Error> {
+    pub async fn foresee(
+        &self,
+        wanted: &Wanted,
+        states: States,
+        loss: Loss,
+    ) -> Result<Change, Error> {
         let found = self.registered().await?;
-        Ok(compare(found.as_ref(), &wanted.settings(self.engine)))
+        match (states.lost(), loss) {
+            (None, _) => Ok(compare(found.as_ref(), &wanted.settings(self.engine))),
+            (Some(_), Loss::Accepted) => Ok(Change::Register),
+            (Some(expected), Loss::Refused) => Err(Error::RepositoryLost {
+                repository: self.name.to_owned(),
+                found: states.stored,
+                expected,
+            }),
+        }
     }
 
     /// Makes the repository what it should be and proves that all nodes can use it. May be done again and again. On an error what was there before is
-    /// there again, or the error says that it is not.
-    pub async fn configure(&self, wanted: &Wanted) -> Result<Configured, Error> {
+    /// there again, or the error says that it is not. A loss that is accepted is forgotten first, and stays so.
+    pub async fn configure(
+        &self,
+        wanted: &Wanted,
+        states: States,
+        loss: Loss,
+    ) -> Result<Configured, Error> {
+        self.foresee(wanted, states, loss).await?;
+        if states.lost().is_some() {
+            self.unregister().await?;
+        }
         let before = self.registered().await?;
         let mut settings = wanted.settings(self.engine);
         let change = compare(before.as_ref(), &settings);
@@ -401,6 +431,25 @@ mod tests {
         assert!(!settings.contains_key("shard_path_type"));
         assert_eq!(Version::new(2, 17, 0).to_string(), "2.17.0");
         assert_eq!(format!("{:?}", wanted().keys), "InSettings(***)");
+    }
+
+    #[test]
+    fn a_repository_that_lost_its_volume_is_told_from_one_that_never_was() {
+        let states = |remembered, stored| States { remembered, stored };
+        assert_eq!(states(None, None).lost(), None, "never made");
+        assert_eq!(states(None, Some(3)).lost(), None, "the cluster lost it");
+        assert_eq!(states(Some(3), Some(3)).lost(), None);
+        assert_eq!(states(Some(3), Some(4)).lost(), None, "written meanwhile");
+        assert_eq!(states(Some(3), None).lost(), Some(3));
+        assert_eq!(states(Some(3), Some(2)).lost(), Some(3), "an older copy");
+        let names = [
+            "index.latest",
+            "index-9",
+            "index-10",
+            "index-x",
+            "snap-11.dat",
+        ];
+        assert_eq!(States::newest(names.into_iter()), Some(10));
     }
 
     #[test]

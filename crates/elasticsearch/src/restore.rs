@@ -7,15 +7,17 @@
 mod follow;
 mod plan;
 
+use jiff::Timestamp;
 use lifeboat_core::progress::Progress;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::catalog::{Details, Repository};
-use crate::client::{Repeat, Request, segment};
+use crate::client::{Client, Repeat, Request, segment};
 use crate::error::Error;
 use crate::indices;
-use crate::snapshot::{Shards, Snapshot};
+use crate::native::{self, Paused};
+use crate::snapshot::{Shards, Snapshot, State};
 
 pub use self::follow::{Known, known};
 pub use self::plan::{Existing, Partial, Plan, Rename, Wish};
@@ -25,6 +27,8 @@ pub use self::plan::{Existing, Partial, Plan, Rename, Wish};
 pub struct Planned {
     pub plan: Plan,
     pub snapshot: Snapshot,
+    /// What takes snapshots by itself, and is stopped meanwhile, for people.
+    pub stops: Vec<String>,
 }
 
 /// What came back.
@@ -34,6 +38,8 @@ pub struct Restored {
     pub indices: Vec<String>,
     pub shards: Shards,
     pub documents: u64,
+    /// That they had at least when the snapshot was begun, where that is known.
+    pub documents_when_taken: Option<u64>,
 }
 
 /// Finds out what a restore would do. Changes nothing.
@@ -46,11 +52,66 @@ pub async fn plan(
     let there = indices::all(repository.client).await?;
     let streams = indices::streams(repository.client).await?;
     let plan = plan::make(&snapshot, wish, repository.engine, &there, &streams)?;
-    Ok(Planned { plan, snapshot })
+    let stops = native::running(repository.client, repository.engine).await?;
+    Ok(Planned {
+        plan,
+        snapshot,
+        stops,
+    })
 }
 
-/// Carries a plan out and waits until all of it is back. When `progress` asks to stop, a restore that has begun goes on in the cluster.
+/// Carries a plan out and waits until all of it is back. When `progress` asks to stop, a restore that has begun goes on in the cluster. What takes snapshots by
+/// itself is stopped meanwhile, and started again however this ends; after a SIGKILL, whatever is done next starts it.
 pub async fn run(
+    repository: Repository<'_>,
+    plan: &Plan,
+    wish: &Wish<'_>,
+    progress: &Progress,
+    now: Timestamp,
+) -> Result<Restored, Error> {
+    let (client, engine) = (repository.client, repository.engine);
+    let restored = match native::pause(client, engine, &plan.snapshot, now).await {
+        Ok(stopped) => {
+            for what in stopped {
+                tracing::info!(what, "stopped");
+            }
+            Box::pin(restore(repository, plan, wish, progress)).await
+        }
+        Err(error) => Err(error),
+    };
+    start_again(client, restored).await
+}
+
+/// Starts what was stopped for restores; an error only where there is none yet.
+async fn start_again<T>(client: &Client, result: Result<T, Error>) -> Result<T, Error> {
+    let still_stopped = |error| Error::StillStopped {
+        source: Box::new(error),
+    };
+    match (native::resume(client).await, result) {
+        (Ok(_), result) => result,
+        (Err(error), Ok(_)) => Err(still_stopped(error)),
+        (Err(error), Err(first)) => {
+            let reason = error.to_string();
+            tracing::error!(reason, "{}", still_stopped(error));
+            Err(first)
+        }
+    }
+}
+
+/// Starts what a restore that was killed stopped, unless one is still under way.
+pub async fn start_what_was_stopped(repository: Repository<'_>) -> Result<Option<Paused>, Error> {
+    let client = repository.client;
+    if native::noted(client).await?.is_none() {
+        return Ok(None);
+    }
+    let known = known(client, repository.name).await?;
+    if known.iter().any(|restore| restore.is_active) {
+        return Ok(None);
+    }
+    native::resume(client).await
+}
+
+async fn restore(
     repository: Repository<'_>,
     plan: &Plan,
     wish: &Wish<'_>,
@@ -61,7 +122,8 @@ pub async fn run(
         return Err(Error::Stopped);
     }
     begin(repository, plan, wish).await?;
-    wait(repository, &plan.snapshot, &plan.targets, progress).await
+    let least = plan.documents;
+    wait(repository, &plan.snapshot, &plan.targets, least, progress).await
 }
 
 /// Follows a restore that was begun before, or has ended meanwhile.
@@ -70,7 +132,21 @@ pub async fn attach(
     restore: &Known,
     progress: &Progress,
 ) -> Result<Restored, Error> {
-    wait(repository, &restore.snapshot, &restore.indices, progress).await
+    let snapshot = repository.get(&restore.snapshot, Details::Without).await?;
+    let snapshot = snapshot.filter(|snapshot| snapshot.state == State::Success);
+    let least = snapshot.and_then(|snapshot| {
+        let counts = snapshot.counts?;
+        counts.least(&snapshot.indices, &restore.indices)
+    });
+    let restored = wait(
+        repository,
+        &restore.snapshot,
+        &restore.indices,
+        least,
+        progress,
+    );
+    let restored = restored.await;
+    start_again(repository.client, restored).await
 }
 
 /// Gives a restore up: deletes the indices that it makes.
@@ -84,7 +160,8 @@ pub async fn cancel(repository: Repository<'_>, restore: &Known) -> Result<(), E
         }
     }
     let left = indices::left(repository.client, &restore.indices).await?;
-    indices::delete(repository.client, &left, |_| {}).await
+    let deleted = indices::delete(repository.client, &left, |_| {}).await;
+    start_again(repository.client, deleted).await
 }
 
 /// Deletes what is in the way, and proves that it is gone.
@@ -143,6 +220,7 @@ async fn wait(
     repository: Repository<'_>,
     snapshot: &str,
     targets: &[String],
+    least: Option<u64>,
     progress: &Progress,
 ) -> Result<Restored, Error> {
     follow::until_done(repository.client, snapshot, targets, progress).await?;
@@ -150,6 +228,12 @@ async fn wait(
     let restored = there.iter().filter(|index| targets.contains(&index.name));
     let total: u64 = restored.clone().map(|index| index.primaries).sum();
     let documents = restored.filter_map(|index| index.documents).sum();
+    if let Some(counted) = least.filter(|least| documents < *least) {
+        return Err(Error::TooFewDocuments {
+            found: documents,
+            counted,
+        });
+    }
     let mut indices = targets.to_vec();
     indices.sort();
     Ok(Restored {
@@ -161,6 +245,7 @@ async fn wait(
             successful: total,
         },
         documents,
+        documents_when_taken: least,
     })
 }
 

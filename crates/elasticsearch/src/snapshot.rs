@@ -6,10 +6,14 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use crate::counts::Counts;
+
 /// The word in the metadata of a snapshot for the program that took it.
 pub const TAKEN_BY: &str = "taken_by";
 /// The word for the policy that it belongs to. Lifecycle management uses the same.
 pub const POLICY: &str = "policy";
+/// The word for how many documents its indices had.
+pub const DOCUMENTS: &str = "documents";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
@@ -27,6 +31,7 @@ pub struct Snapshot {
     pub version: Option<String>,
     pub taken_by: Option<String>,
     pub policy: Option<String>,
+    pub counts: Option<Counts>,
     /// Bytes, where the server was asked for details.
     pub size: Option<u64>,
 }
@@ -94,6 +99,7 @@ impl Snapshot {
             version: value["version"].as_str().map(str::to_owned),
             taken_by: metadata(TAKEN_BY),
             policy: metadata(POLICY),
+            counts: metadata(DOCUMENTS).map(|text| Counts::from_metadata(&text)),
             size,
             name,
         })

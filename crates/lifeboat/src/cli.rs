@@ -114,6 +114,7 @@ pub(crate) enum ElasticsearchCommand {
     Describe(commands::elasticsearch::describe::DescribeArgs),
     Restore(commands::elasticsearch::restore::RestoreArgs),
     Expire(commands::elasticsearch::expire::ExpireArgs),
+    Policy(commands::elasticsearch::policy::PolicyArgs),
     ListIndices(commands::elasticsearch::list_indices::ListIndicesArgs),
     DeleteIndices(commands::elasticsearch::delete_indices::DeleteIndicesArgs),
 }

@@ -246,6 +246,23 @@ impl From<lifeboat_elasticsearch::error::Error> for Failure {
             Telemetry::NoRepository { .. } => Some(
                 "`lifeboat elasticsearch configure` registers it; what the bucket holds is there again then".to_owned(),
             ),
+            Telemetry::RepositoryLost { .. } => Some(
+                "nothing was changed; put the volume back that has it, or begin anew without those snapshots: \
+                 `lifeboat elasticsearch configure --accept-loss`"
+                    .to_owned(),
+            ),
+            Telemetry::NoManager { .. } => Some(
+                "`backup.elasticsearch.scheduled.mode: lifeboat` takes snapshots without it".to_owned(),
+            ),
+            Telemetry::UnknownPolicy(_) => Some(
+                "`lifeboat elasticsearch configure` installs it where `backup.elasticsearch.scheduled.mode` is `native`".to_owned(),
+            ),
+            Telemetry::StillStopped { .. } => Some(
+                "`lifeboat elasticsearch policy start` starts it".to_owned(),
+            ),
+            Telemetry::TooFewDocuments { .. } => Some(
+                "what came back is there; restore an older snapshot beside it with `--rename` and compare".to_owned(),
+            ),
             Telemetry::NoS3 { .. } => Some(
                 "install the plugin `repository-s3` on every node and restart it; Elasticsearch has it from version 8 on".to_owned(),
             ),

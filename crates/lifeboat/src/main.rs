@@ -113,7 +113,7 @@ async fn victoria_metrics(
 
 async fn elasticsearch(ctx: &Context, command: &ElasticsearchCommand) -> Result<Exit, Failure> {
     use commands::elasticsearch::{
-        backup, configure, delete_indices, describe, expire, list, list_indices, restore,
+        backup, configure, delete_indices, describe, expire, list, list_indices, policy, restore,
     };
     match command {
         ElasticsearchCommand::Configure(args) => configure::run(ctx, args).await,
@@ -122,6 +122,7 @@ async fn elasticsearch(ctx: &Context, command: &ElasticsearchCommand) -> Result<
         ElasticsearchCommand::Describe(args) => describe::run(ctx, args).await,
         ElasticsearchCommand::Restore(args) => restore::run(ctx, args).await,
         ElasticsearchCommand::Expire(args) => expire::run(ctx, args).await,
+        ElasticsearchCommand::Policy(args) => policy::run(ctx, args).await,
         ElasticsearchCommand::ListIndices(args) => list_indices::run(ctx, args).await,
         ElasticsearchCommand::DeleteIndices(args) => delete_indices::run(ctx, args).await,
     }

@@ -18,6 +18,7 @@ pub mod process;
 mod progress;
 pub mod python;
 pub mod random;
+pub mod scheduler;
 pub mod scratch;
 pub mod servers;
 pub mod sightings;

@@ -212,7 +212,7 @@ impl Shared {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Body {
+pub(crate) enum Body {
     None,
     OfRequest,
     OfAnswer,
@@ -234,7 +234,7 @@ fn take_expectation(head: &mut Vec<u8>) -> bool {
 }
 
 /// One whole message of HTTP/1.1, none at the end of the connection. `on_head` may change its head before the body is read.
-fn message(
+pub(crate) fn message(
     source: &mut impl BufRead,
     body: Body,
     on_head: &mut impl FnMut(&mut Vec<u8>) -> io::Result<()>,

@@ -58,6 +58,8 @@ pub struct Plan {
     /// Names in the snapshot, to be asked for.
     pub indices: Vec<String>,
     pub data_streams: Vec<String>,
+    /// Documents that they had at least when the snapshot was begun, where that is known.
+    pub documents: Option<u64>,
     /// Names in the cluster after the restore, of the indices behind data streams too.
     pub targets: Vec<String>,
     /// In the way: to be deleted by name.
@@ -133,7 +135,14 @@ pub(super) fn make(
         let of = |stream: &String| is_behind(index, stream);
         plan.data_streams.iter().any(of)
     });
-    let behind: Vec<String> = behind.map(|index| target(index)).collect();
+    let behind: Vec<String> = behind.cloned().collect();
+    let counts = snapshot.counts.as_ref();
+    let counts = counts.filter(|_| snapshot.state == State::Success);
+    plan.documents = counts.and_then(|counts| {
+        let chosen = [&plan.indices[..], &behind[..]].concat();
+        counts.least(&snapshot.indices, &chosen)
+    });
+    let behind: Vec<String> = behind.iter().map(|index| target(index)).collect();
     let mut conflicts = BTreeSet::new();
     for name in &plan.data_streams {
         let name = target(name);
@@ -232,6 +241,7 @@ fn select(snapshot: &Snapshot, patterns: &Patterns) -> Result<Plan, Error> {
         snapshot: snapshot.name.clone(),
         indices,
         data_streams,
+        documents: None,
         targets: Vec::new(),
         delete_indices: Vec::new(),
         delete_streams: Vec::new(),

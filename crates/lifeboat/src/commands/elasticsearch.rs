@@ -7,6 +7,7 @@ pub(crate) mod describe;
 pub(crate) mod expire;
 pub(crate) mod list;
 pub(crate) mod list_indices;
+pub(crate) mod policy;
 pub(crate) mod restore;
 
 use std::fs;
@@ -19,6 +20,7 @@ use lifeboat_elasticsearch::client::Client;
 use lifeboat_elasticsearch::engine::Engine;
 use lifeboat_elasticsearch::pattern::Patterns;
 use lifeboat_elasticsearch::repository::{Keys, Wanted};
+use lifeboat_elasticsearch::restore as restore_of_engine;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -110,6 +112,19 @@ fn wanted(ctx: &Context) -> Result<Wanted, Failure> {
 /// The indices of the settings.
 fn patterns(ctx: &Context) -> Patterns {
     Patterns::new(ctx.settings.elasticsearch.indices.clone())
+}
+
+/// A restore that was killed left the engine's own scheduler stopped: starts it again, and says so.
+async fn start_what_was_stopped(ctx: &Context, cluster: &Cluster) -> Result<(), Failure> {
+    let started = restore_of_engine::start_what_was_stopped(cluster.repository()).await?;
+    match started {
+        None => Ok(()),
+        Some(started) => ctx.note(&format!(
+            "started {} again, which a restore of `{}` had stopped and never started",
+            started.words().join(", "),
+            started.snapshot
+        )),
+    }
 }
 
 /// The first line of what the platform's scripts print about a repository.

@@ -3,6 +3,7 @@
 mod bad_input;
 mod elasticsearch;
 mod kill;
+mod native;
 mod round;
 mod streams;
 

@@ -99,7 +99,7 @@ const ELASTICSEARCH: &[Key] = &[
     Key::new("backup.elasticsearch.scheduled.snapshotRetentionExpireAfter", Both, Age, "30d", "How long a snapshot is kept."),
     Key::new("backup.elasticsearch.scheduled.snapshotRetentionMinCount", Both, Count, "5", "Snapshots kept whatever their age."),
     Key::new("backup.elasticsearch.scheduled.snapshotRetentionMaxCount", Both, Count, "30", "Snapshots kept at most."),
-    Key::new("backup.elasticsearch.scheduled.mode", Lifeboat, Choice(&["lifeboat", "native"]), "lifeboat", "Who takes the snapshots and lets them expire: Lifeboat, or the lifecycle management of the engine itself (`native`), which is not installed by Lifeboat yet: then `elasticsearch backup` only refuses."),
+    Key::new("backup.elasticsearch.scheduled.mode", Lifeboat, Choice(&["lifeboat", "native"]), "lifeboat", "Who takes the snapshots and lets them expire: Lifeboat, or (`native`) the engine itself, by a policy of snapshot lifecycle management or Snapshot Management that `elasticsearch configure` installs."),
     opaque("backup.elasticsearch.securityContext", Both, "Pods of the platform's own jobs."),
 ];
 

@@ -13,7 +13,7 @@ use lifeboat_elasticsearch::snapshot::Snapshot;
 use serde::Serialize;
 
 use super::list::SnapshotView;
-use super::{Cluster, patterns};
+use super::{Cluster, patterns, start_what_was_stopped};
 use crate::bar::Measure;
 use crate::context::{Context, random_uuid};
 use crate::exit::Exit;
@@ -62,6 +62,9 @@ pub(crate) async fn run(ctx: &Context, args: &BackupArgs) -> Result<Exit, Failur
         .map_err(lifeboat_elasticsearch::error::Error::from)?;
     let patterns = patterns(ctx);
     let cluster = Cluster::reach(ctx).await?;
+    if !args.dry_run {
+        start_what_was_stopped(ctx, &cluster).await?;
+    }
     let options = Options {
         template: &template,
         patterns: &patterns,

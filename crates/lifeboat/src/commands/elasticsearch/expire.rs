@@ -11,7 +11,7 @@ use lifeboat_elasticsearch::expire::{self, Judged};
 use lifeboat_elasticsearch::retention::{Policy, Verdict};
 use serde::Serialize;
 
-use super::Cluster;
+use super::{Cluster, start_what_was_stopped};
 use crate::bar::Measure;
 use crate::context::{Context, confirm};
 use crate::exit::Exit;
@@ -53,6 +53,9 @@ pub(crate) async fn run(ctx: &Context, args: &ExpireArgs) -> Result<Exit, Failur
     let now = ctx.clock.now();
     let policy = policy(settings, now)?;
     let cluster = Cluster::reach(ctx).await?;
+    if !args.dry_run {
+        start_what_was_stopped(ctx, &cluster).await?;
+    }
     let repository = cluster.repository();
     let judged = expire::judge(repository, &settings.policy_name, &policy, now).await?;
     let mut view = ExpireView {

@@ -102,6 +102,8 @@ struct PlanView {
     replaces_closed: Vec<String>,
     left_out: Vec<String>,
     missing_shards: u64,
+    /// What takes snapshots by itself, and is started again afterwards.
+    stops: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -110,6 +112,8 @@ struct RestoreView {
     indices: Vec<String>,
     shards: Shards,
     documents: u64,
+    /// That they had at least when the snapshot was begun, where that is known.
+    documents_when_taken: Option<u64>,
     #[serde(flatten)]
     pace: Pace,
     #[serde(skip)]
@@ -171,7 +175,7 @@ async fn restore(ctx: &Context, cluster: &Cluster, args: &RestoreArgs) -> Result
     let progress = Arc::new(Progress::default());
     let bar = ctx.bar_by(Measure::Count("shards"), "restore", &progress);
     let watch = Stopwatch::start();
-    let work = restore::run(repository, &planned.plan, &wish, &progress);
+    let work = restore::run(repository, &planned.plan, &wish, &progress, ctx.clock.now());
     let restored = ctx.interruptible(&progress, work).await;
     drop(bar);
     let restored = restored.map_err(|failure| goes_on(failure, &progress))?;
@@ -241,6 +245,7 @@ fn show(ctx: &Context, restored: Restored, watch: &Stopwatch) -> Result<Exit, Fa
         indices: restored.indices,
         shards: restored.shards,
         documents: restored.documents,
+        documents_when_taken: restored.documents_when_taken,
         pace: took,
         script,
     })?;
@@ -275,6 +280,7 @@ impl PlanView {
             replaces_closed: plan.over_closed.clone(),
             left_out: plan.left_out.clone(),
             missing_shards: plan.missing_shards,
+            stops: planned.stops.clone(),
         }
     }
 
@@ -309,6 +315,9 @@ impl View for PlanView {
                 "{} shards are missing in the snapshot, and would come back empty",
                 self.missing_shards
             ));
+        }
+        for what in &self.stops {
+            text.line(format_args!("would stop {what}, and start it again"));
         }
         for name in &self.rolls_over {
             text.line(format_args!("would roll the data stream `{name}` over"));

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::Telemetry;
 use crate::world::World;
 
-fn started(release: Release) -> Option<Telemetry> {
+pub(super) fn started(release: Release) -> Option<Telemetry> {
     let world = World::without_gateway();
     let work = world.path("elasticsearch");
     fs::create_dir_all(&work).unwrap();

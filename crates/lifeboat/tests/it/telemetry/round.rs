@@ -1,5 +1,7 @@
 //! From the first configuration to documents that are there again, through each kind of storage.
 
+use std::fs;
+
 use super::{REPOSITORY, Telemetry};
 use crate::world::storage::Storage;
 
@@ -9,6 +11,7 @@ fn what_was_taken_comes_back(telemetry: &Telemetry) {
     let configured = telemetry.run_json(&["configure"]);
     assert_eq!(configured["nodes"], 1, "{configured}");
     assert_eq!(telemetry.run_json(&["configure"])["change"], "nothing");
+    assert_eq!(configured["found_in_bucket"], false, "{configured}");
 
     telemetry.index("sts_events", 300);
     telemetry.index("sts_metrics-2026.11", 120);
@@ -43,6 +46,7 @@ fn what_was_taken_comes_back(telemetry: &Telemetry) {
     );
     let beside = telemetry.run_json(&["restore", &name, "--rename", "sts_(.+)=restored_$1"]);
     assert_eq!(beside["documents"], 420, "{beside}");
+    assert_eq!(beside["documents_when_taken"], 420, "{beside}");
     assert_eq!(telemetry.documents("restored_events"), before[0]);
 
     let deleted = telemetry.run_json(&["delete-indices", "sts*", "--yes"]);
@@ -101,6 +105,49 @@ fn what_drifted_is_corrected(telemetry: &Telemetry) {
         (&again["change"], again["snapshots"].as_u64()),
         (&"register".into(), Some(there))
     );
+    assert_eq!(again["found_in_bucket"], true, "{again}");
+}
+
+/// A volume that is lost is told from a repository that never was, and is begun anew on demand only.
+fn a_lost_volume_is_told(telemetry: &Telemetry) {
+    let bucket = telemetry.world.volume().join("sts-elasticsearch-backup");
+    let aside = telemetry.world.path("aside");
+    // Of a repository that was registered and not written to since, the cluster remembers nothing.
+    telemetry.back_up();
+    fs::rename(&bucket, &aside).unwrap();
+    fs::create_dir(&bucket).unwrap();
+    for arguments in [&["configure"][..], &["configure", "--dry-run"]] {
+        let seen = telemetry
+            .world
+            .run(&[&["elasticsearch"], arguments].concat());
+        assert_eq!(seen.code, 6, "{}", seen.stderr);
+        assert!(
+            seen.stderr.contains("has lost what it held"),
+            "{}",
+            seen.stderr
+        );
+    }
+    // The volume comes back, and nothing has happened.
+    fs::remove_dir_all(&bucket).unwrap();
+    fs::rename(&aside, &bucket).unwrap();
+    let found = telemetry.run_json(&["configure"]);
+    assert_eq!(found["change"], "nothing", "{found}");
+    assert_eq!(found["found_in_bucket"], true, "{found}");
+    let there = found["snapshots"].as_u64().unwrap();
+    assert!(there > 0, "{found}");
+
+    fs::rename(&bucket, &aside).unwrap();
+    fs::create_dir(&bucket).unwrap();
+    let begun = telemetry.run_json(&["configure", "--accept-loss"]);
+    assert_eq!(begun["change"], "register", "{begun}");
+    assert_eq!(begun["snapshots"], 0, "{begun}");
+    assert_eq!(begun["found_in_bucket"], false, "{begun}");
+    telemetry.back_up();
+    // An older volume, of which the cluster remembers less: whatever it holds is there.
+    fs::remove_dir_all(&bucket).unwrap();
+    fs::rename(&aside, &bucket).unwrap();
+    telemetry.ok("DELETE", "/_snapshot/sts-backup", "");
+    assert_eq!(telemetry.run_json(&["configure"])["snapshots"], there);
 }
 
 /// The rules are tested by themselves; here, that only what is ours goes.
@@ -143,6 +190,7 @@ fn what_was_taken_comes_back_from_a_volume() {
     };
     what_was_taken_comes_back(&telemetry);
     what_drifted_is_corrected(&telemetry);
+    a_lost_volume_is_told(&telemetry);
     only_our_own_expire(&telemetry);
 }
 
