@@ -36,6 +36,9 @@ pub(crate) struct RestoreArgs {
     /// Indices and data streams, separated by commas; those of the settings without it
     #[arg(value_name = "INDICES")]
     indices: Option<String>,
+    /// The same as an option
+    #[arg(long = "indices", value_name = "INDICES", conflicts_with = "indices")]
+    chosen: Option<String>,
     /// Show what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -68,7 +71,7 @@ struct InTheWay {
 #[derive(Debug, Args)]
 struct Following {
     /// Follow a restore that was begun before
-    #[arg(long, conflicts_with_all = ["indices", "delete_existing", "over_closed", "rename", "allow_partial", "dry_run"])]
+    #[arg(long, conflicts_with_all = ["indices", "chosen", "delete_existing", "over_closed", "rename", "allow_partial", "dry_run"])]
     attach: bool,
 }
 
@@ -91,6 +94,8 @@ struct CancelArgs {
 #[derive(Debug, Serialize)]
 struct PlanView {
     snapshot: String,
+    /// Of the engine that took it.
+    version: Option<String>,
     indices: Vec<String>,
     data_streams: Vec<String>,
     /// What they will be called.
@@ -138,7 +143,7 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
 
 async fn restore(ctx: &Context, cluster: &Cluster, args: &RestoreArgs) -> Result<Exit, Failure> {
     let repository = cluster.repository();
-    let patterns = match &args.indices {
+    let patterns = match args.indices.as_ref().or(args.chosen.as_ref()) {
         Some(given) => Patterns::parse(given),
         None => patterns(ctx),
     };
@@ -270,6 +275,7 @@ impl PlanView {
         let plan = &planned.plan;
         Self {
             snapshot: plan.snapshot.clone(),
+            version: planned.snapshot.version.clone(),
             indices: plan.indices.clone(),
             data_streams: plan.data_streams.clone(),
             targets: plan.targets.clone(),
@@ -301,8 +307,12 @@ impl View for PlanView {
         let size = self
             .bytes
             .map_or_else(String::new, |bytes| format!(", {}", ByteSize(bytes)));
+        let taken = match &self.version {
+            None => String::new(),
+            Some(version) => format!(", taken by version {version}"),
+        };
         text.line(format_args!(
-            "would restore {} indices and {} data streams of `{}`{size}:",
+            "would restore {} indices and {} data streams of `{}`{size}{taken}:",
             self.indices.len(),
             self.data_streams.len(),
             self.snapshot

@@ -66,7 +66,14 @@ fn what_was_taken_comes_back(telemetry: &Telemetry) {
     assert_eq!(after, before);
     // One of them, over itself, deleted first; the other stays as it is.
     telemetry.ok("DELETE", "/sts_events/_doc/7?refresh=true", "");
-    let arguments = ["restore", &name, "sts_events", "--delete-existing", "--yes"];
+    let arguments = [
+        "restore",
+        &name,
+        "--indices",
+        "sts_events",
+        "--delete-existing",
+        "--yes",
+    ];
     let restored = telemetry.run_json(&arguments);
     assert_eq!(restored["documents"], 300);
     assert_eq!(telemetry.documents("sts_events"), before[0]);
