@@ -74,7 +74,7 @@ pub struct Answer {
 pub struct Client {
     access: Access,
     http: reqwest::Client,
-    /// The node that answered last.
+    /// The node that is asked next.
     current: AtomicUsize,
 }
 
@@ -163,7 +163,7 @@ impl Client {
         })
     }
 
-    /// The node that is asked next.
+    /// Where the next request goes.
     pub fn url(&self) -> &str {
         let urls = &self.access.urls;
         let at = self.current.load(Ordering::Relaxed) % urls.len().max(1);
@@ -173,20 +173,26 @@ impl Client {
     /// Sends a request, and again where that is safe.
     pub async fn send(&self, request: Request) -> Result<Answer, Error> {
         let mut waits = WAITS.iter();
+        // Nodes that may still be waited for in vain: each of them once.
+        let mut silent = self.access.urls.len();
         loop {
             let failed = match self.once(&request).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            if !may_try_again(&request, &failed) {
+            if passes(&failed) {
+                // Also where this is not asked again: the next question goes to another node.
+                self.current.fetch_add(1, Ordering::Relaxed);
+            }
+            if is_timeout(&failed) {
+                silent = silent.saturating_sub(1);
+            }
+            if silent == 0 || !may_try_again(&request, &failed) {
                 return Err(failed);
             }
             let Some(wait) = waits.next() else {
                 return Err(failed);
             };
-            if matches!(failed, Error::Unreachable { .. }) {
-                self.current.fetch_add(1, Ordering::Relaxed);
-            }
             tracing::debug!(error = %failed, "asking again");
             tokio::time::sleep(*wait).await;
         }
@@ -247,13 +253,30 @@ impl Client {
 }
 
 fn may_try_again(request: &Request, failed: &Error) -> bool {
-    match failed {
+    if let Error::Unreachable { source, .. } = failed
+        && source.is_connect()
+    {
         // Nobody was there to hear it.
-        Error::Unreachable { source, .. } if source.is_connect() => true,
-        Error::Unreachable { source, .. } => {
-            request.repeat == Repeat::Safe && !source.is_timeout() && !source.is_builder()
-        }
-        Error::Refused { refusal, .. } => request.repeat == Repeat::Safe && refusal.is_passing(),
+        return true;
+    }
+    // Who was given its time is not given it again.
+    let has_waited = is_timeout(failed) && request.patience == Patience::Work;
+    request.repeat == Repeat::Safe && passes(failed) && !has_waited
+}
+
+/// Whether another node, or the same one in a moment, may answer.
+fn passes(failed: &Error) -> bool {
+    match failed {
+        Error::Unreachable { source, .. } => !source.is_builder(),
+        Error::Refused { refusal, .. } => refusal.is_passing(),
+        _ => false,
+    }
+}
+
+/// Whether a node took the request and did not answer in time.
+fn is_timeout(failed: &Error) -> bool {
+    match failed {
+        Error::Unreachable { source, .. } => source.is_timeout() && !source.is_connect(),
         _ => false,
     }
 }
