@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use reqwest::{Method, StatusCode};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
+use reqwest::{Method, StatusCode, redirect};
 use serde_json::Value;
 
 use crate::access::{Access, Credentials};
@@ -148,6 +148,8 @@ impl Client {
         }
         let mut builder = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(5))
+            // Elsewhere a `PUT` would arrive as a `GET`, and with credentials that were not meant for it.
+            .redirect(redirect::Policy::none())
             .default_headers(headers);
         if !access.certificates.is_empty() {
             let certificates = reqwest::Certificate::from_pem_bundle(&access.certificates);
@@ -229,6 +231,12 @@ impl Client {
         let text = answer.text().await.map_err(unreachable)?;
         if !status.is_success() {
             let doing = request.doing.clone();
+            if status.is_redirection() {
+                let to = headers.get(LOCATION).and_then(|to| to.to_str().ok());
+                let to = to.and_then(|to| to.split('?').next());
+                let to = short(to.unwrap_or_default()).to_owned();
+                return Err(Error::Redirected { url, doing, to });
+            }
             if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
                 let reply = Refusal::read(status.as_u16(), &text).to_string();
                 return Err(Error::Unauthorized { url, doing, reply });

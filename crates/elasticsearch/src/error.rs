@@ -22,6 +22,12 @@ pub enum Error {
         doing: String,
         reply: String,
     },
+    #[error("the cluster at {url} sends elsewhere when asked to {doing}: to `{to}`")]
+    Redirected {
+        url: String,
+        doing: String,
+        to: String,
+    },
     #[error("the cluster refused to {doing}: {refusal}")]
     Refused {
         doing: String,
@@ -176,6 +182,7 @@ impl Error {
             | Self::NoManager { .. }
             | Self::Untranslatable(_)
             | Self::Unauthorized { .. }
+            | Self::Redirected { .. }
             | Self::NoS3 { .. }
             | Self::Unverified { .. }
             | Self::ReadOnly { .. }

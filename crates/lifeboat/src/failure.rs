@@ -240,6 +240,9 @@ impl From<lifeboat_elasticsearch::error::Error> for Failure {
             Telemetry::Unreachable { .. } => Some(
                 "is the cluster running? `lifeboat.elasticsearch.url` says where it is".to_owned(),
             ),
+            Telemetry::Redirected { .. } => Some(
+                "`lifeboat.elasticsearch.url` has to say where the cluster itself is: nobody is followed elsewhere".to_owned(),
+            ),
             Telemetry::Unauthorized { .. } | Telemetry::Credentials => Some(
                 "they are `lifeboat.elasticsearch.user` and `.password`, or `.apiKey`, or `.token`".to_owned(),
             ),
