@@ -237,11 +237,14 @@ impl Client {
                 let to = short(to.unwrap_or_default()).to_owned();
                 return Err(Error::Redirected { url, doing, to });
             }
-            if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
-                let reply = Refusal::read(status.as_u16(), &text).to_string();
+            let refusal = Refusal::read(status.as_u16(), &text);
+            let is_denied = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+            // Whoever asks, an index or a cluster may be closed to writes.
+            if is_denied && !refusal.is("cluster_block_exception") {
+                let reply = refusal.to_string();
                 return Err(Error::Unauthorized { url, doing, reply });
             }
-            let refusal = Box::new(Refusal::read(status.as_u16(), &text));
+            let refusal = Box::new(refusal);
             return Err(Error::Refused { doing, refusal });
         }
         if text.is_empty() {
