@@ -152,8 +152,12 @@ impl Client {
             .redirect(redirect::Policy::none())
             .default_headers(headers);
         if !access.certificates.is_empty() {
-            let certificates = reqwest::Certificate::from_pem_bundle(&access.certificates);
-            for certificate in certificates.map_err(|source| wrong(&first, source))? {
+            let certificates = reqwest::Certificate::from_pem_bundle(&access.certificates)
+                .map_err(|source| wrong(&first, source))?;
+            if certificates.is_empty() {
+                return Err(Error::NoCertificate);
+            }
+            for certificate in certificates {
                 builder = builder.add_root_certificate(certificate);
             }
         }

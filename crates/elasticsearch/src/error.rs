@@ -16,6 +16,8 @@ pub enum Error {
     },
     #[error("the credentials of the cluster hold what no header can")]
     Credentials,
+    #[error("what should be certificates of the cluster holds none in PEM")]
+    NoCertificate,
     #[error("the cluster at {url} did not accept the credentials to {doing}: {reply}")]
     Unauthorized {
         url: String,
@@ -181,6 +183,7 @@ impl Error {
             Self::Credentials
             | Self::NoManager { .. }
             | Self::Untranslatable(_)
+            | Self::NoCertificate
             | Self::Unauthorized { .. }
             | Self::Redirected { .. }
             | Self::NoS3 { .. }

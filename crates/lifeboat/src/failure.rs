@@ -246,6 +246,9 @@ impl From<lifeboat_elasticsearch::error::Error> for Failure {
             Telemetry::Unauthorized { .. } | Telemetry::Credentials => Some(
                 "they are `lifeboat.elasticsearch.user` and `.password`, or `.apiKey`, or `.token`".to_owned(),
             ),
+            Telemetry::NoCertificate => Some(
+                "`lifeboat.elasticsearch.certificates` names a file that begins with `-----BEGIN CERTIFICATE-----`".to_owned(),
+            ),
             Telemetry::NoRepository { .. } => Some(
                 "`lifeboat elasticsearch configure` registers it; what the bucket holds is there again then".to_owned(),
             ),
