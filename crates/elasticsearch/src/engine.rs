@@ -10,6 +10,7 @@ use reqwest::header::HeaderMap;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use crate::answer::short;
 use crate::client::{Client, Request};
 use crate::error::Error;
 
@@ -40,25 +41,23 @@ impl Engine {
         let doing = "tell its version";
         let path = "_nodes/_local?filter_path=nodes.*.version,nodes.*.build_flavor";
         let nodes = client.send(Request::get(path, doing)).await?;
+        let strange = || Error::Strange {
+            doing: doing.to_owned(),
+            reply: short(&nodes.body.to_string()).to_owned(),
+        };
         let family = match Self::by_headers(&nodes.headers) {
             Some(family) => family,
-            // Some test builds refuse this with 405, which says nothing.
+            // Some test builds refuse this with 405, not everybody may ask it, and a proxy may have a page of its own there.
             None => match client.ask(Request::get("", doing)).await {
                 Ok(body) => Self::by_banner(&body).or_else(|| by_nodes(&nodes.body)),
-                Err(Error::Refused { .. }) => by_nodes(&nodes.body),
-                Err(error) => return Err(error),
+                Err(error @ Error::Unreachable { .. }) => return Err(error),
+                Err(_) => by_nodes(&nodes.body),
             }
-            .ok_or_else(|| Error::Strange {
-                doing: doing.to_owned(),
-                reply: nodes.body.to_string(),
-            })?,
+            .ok_or_else(strange)?,
         };
         let version = first_node(&nodes.body)
             .and_then(|node| node["version"].as_str()?.parse().ok())
-            .ok_or_else(|| Error::Strange {
-                doing: doing.to_owned(),
-                reply: nodes.body.to_string(),
-            })?;
+            .ok_or_else(strange)?;
         Ok(Self { family, version })
     }
 

@@ -179,7 +179,7 @@ impl Repository<'_> {
                 Some(found) => Ok(Some(found)),
                 None => Err(Error::Strange {
                     doing,
-                    reply: answer.to_string(),
+                    reply: crate::answer::short(&answer.to_string()).to_owned(),
                 }),
             },
             Err(Error::Refused { refusal, .. }) if refusal.is("repository_missing_exception") => {
