@@ -37,14 +37,19 @@ impl Refusal {
             cause: None,
         };
         match error {
-            Value::Object(_) => Self {
-                status,
-                kind: text(&error["type"]),
-                reason: text(&error["reason"]),
-                cause: innermost(error),
-            },
+            Value::Object(_) => Self::of(status, error),
             Value::String(reason) => fallback(reason),
             _ => fallback(body),
+        }
+    }
+
+    /// Reads what stands in an answer as `error`.
+    pub(crate) fn of(status: u16, error: &Value) -> Self {
+        Self {
+            status,
+            kind: text(&error["type"]),
+            reason: text(&error["reason"]),
+            cause: innermost(error),
         }
     }
 

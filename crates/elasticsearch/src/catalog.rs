@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::answer::Refusal;
 use crate::client::{Client, Request, segment};
 use crate::engine::Engine;
 use crate::error::Error;
@@ -55,10 +56,7 @@ impl Repository<'_> {
             .client
             .ask(Request::get(path, doing.clone()).patiently());
         let answer = answer.await.map_err(|error| self.explain(error))?;
-        // Elasticsearch 7.17 answers so, and not with a refusal.
-        if answer["failures"][self.name].is_object() {
-            return Err(self.missing());
-        }
+        self.succeeded(&answer, &doing)?;
         let mut snapshots = Snapshot::read_list(&answer).ok_or_else(|| Error::Strange {
             doing,
             reply: crate::answer::short(&answer.to_string()).to_owned(),
@@ -74,8 +72,10 @@ impl Repository<'_> {
             path.push_str("?index_details=true");
         }
         let doing = format!("describe the snapshot `{name}`");
-        match self.client.ask(Request::get(path, doing).patiently()).await {
+        let asked = Request::get(path, doing.clone()).patiently();
+        match self.client.ask(asked).await {
             Ok(answer) => {
+                self.succeeded(&answer, &doing)?;
                 Ok(Snapshot::read_list(&answer).and_then(|found| found.into_iter().next()))
             }
             Err(Error::Refused { refusal, .. }) if refusal.is("snapshot_missing_exception") => {
@@ -119,6 +119,20 @@ impl Repository<'_> {
                 .map(|(_, name)| name)
                 .collect(),
         })
+    }
+
+    /// Whether an answer of success is one. Elasticsearch 7.16 and 7.17 say of a repository that is missing only in there that it is; some builds before them, of
+    /// one that failed.
+    fn succeeded(&self, answer: &Value, doing: &str) -> Result<(), Error> {
+        let responses = answer["responses"].as_array().into_iter().flatten();
+        let failures = responses.map(|response| &response["error"]);
+        let mut failures = failures.chain([&answer["failures"][self.name]]);
+        let Some(failure) = failures.find(|failure| failure.is_object()) else {
+            return Ok(());
+        };
+        let refusal = Box::new(Refusal::of(500, failure));
+        let doing = doing.to_owned();
+        Err(self.explain(Error::Refused { doing, refusal }))
     }
 
     pub(crate) fn missing(&self) -> Error {
