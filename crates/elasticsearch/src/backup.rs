@@ -144,7 +144,7 @@ async fn begin(
     match repository.client.ask(request.patiently()).await {
         Ok(_) => Ok(()),
         // Its answer may have been lost on the way: then it is there.
-        Err(error @ Error::Unreachable { .. }) => {
+        Err(error) if error.is_lost_answer() => {
             match repository.get(&plan.name, Details::Without).await {
                 Ok(Some(_)) => Ok(()),
                 _ => Err(error),

@@ -167,6 +167,18 @@ fn failed_shards(failures: &[String]) -> String {
 }
 
 impl Error {
+    /// Whether the cluster may have done what it was asked for, and its answer was lost on the way: by the network, or by a proxy that answered itself.
+    pub(crate) fn is_lost_answer(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            // An engine would name a type.
+            Self::Refused { refusal, .. } => {
+                refusal.kind.is_empty() && matches!(refusal.status, 502..=504)
+            }
+            _ => false,
+        }
+    }
+
     pub fn kind(&self) -> Kind {
         match self {
             Self::Unreachable { source, .. } if source.is_builder() => Kind::Invalid,

@@ -203,7 +203,7 @@ async fn begin(repository: Repository<'_>, plan: &Plan, wish: &Wish<'_>) -> Resu
     match repository.client.ask(request.patiently()).await {
         Ok(_) => Ok(()),
         // Its answer may have been lost on the way: then the indices are there.
-        Err(error @ Error::Unreachable { .. }) => {
+        Err(error) if error.is_lost_answer() => {
             let there = indices::left(repository.client, &plan.targets).await;
             match there {
                 Ok(there) if there.len() == plan.targets.len() && plan.over_closed.is_empty() => {
