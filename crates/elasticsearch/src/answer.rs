@@ -66,7 +66,9 @@ impl Refusal {
 
     /// Whether the same request may succeed in a moment, with nothing corrected.
     pub fn is_passing(&self) -> bool {
-        matches!(self.status, 429 | 502 | 503 | 504)
+        // Another snapshot or restore is in the way: 503 of Elasticsearch, 409 of OpenSearch.
+        let is_busy = self.is("concurrent_snapshot_execution_exception");
+        is_busy || matches!(self.status, 429 | 502 | 503 | 504)
     }
 }
 

@@ -185,10 +185,21 @@ impl Error {
             Self::Unreachable { .. } | Self::RepositoryInUse { .. } | Self::Stopped => {
                 Kind::Unavailable
             }
+            Self::Refused { refusal, .. } if refusal.is_passing() => Kind::Unavailable,
+            // 500, whatever it is.
+            Self::Refused { refusal, .. } if refusal.is("snapshot_restore_exception") => {
+                if refusal.mentions("same name already exists") {
+                    Kind::Conflict
+                } else if refusal.mentions("does not exist") {
+                    Kind::NotFound
+                } else {
+                    Kind::Invalid
+                }
+            }
             Self::Refused { refusal, .. } => match refusal.status {
                 404 => Kind::NotFound,
                 409 => Kind::Conflict,
-                400..=499 if refusal.status != 429 => Kind::Invalid,
+                400..=499 => Kind::Invalid,
                 _ => Kind::Unavailable,
             },
             Self::StillStopped { source } => source.kind(),
