@@ -3,9 +3,13 @@
 //! The usual error is an object with a type, a reason and nested causes; for a route that it does not know it is only a text. Decisions go by type and
 //! status; the reason is for people.
 
+mod cause;
+
 use std::fmt;
 
 use serde_json::Value;
+
+pub use self::cause::Cause;
 
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,13 +20,6 @@ pub struct Refusal {
     pub reason: String,
     /// What lies at the bottom of its causes, where that is something else than the reason.
     pub cause: Option<Cause>,
-}
-
-/// The innermost cause.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cause {
-    pub kind: String,
-    pub reason: String,
 }
 
 impl Refusal {
@@ -49,7 +46,7 @@ impl Refusal {
             status,
             kind: text(&error["type"]),
             reason: text(&error["reason"]),
-            cause: innermost(error),
+            cause: Cause::innermost(error),
         }
     }
 
@@ -79,71 +76,16 @@ impl fmt::Display for Refusal {
         } else {
             &self.reason
         };
-        write!(f, "{reason}")?;
-        match &self.cause {
-            Some(cause) => write!(f, ": {}", cause.plain()),
-            None => Ok(()),
+        if let Some(cause) = &self.cause {
+            return write!(f, "{reason}: {}", cause.plain());
+        }
+        // What nodes say to each other comes as one text.
+        let is_about_storage = self.kind.starts_with("repository_");
+        match cause::plain("", reason).filter(|_| is_about_storage) {
+            Some(plain) => write!(f, "{plain} ({reason})"),
+            None => write!(f, "{reason}"),
         }
     }
-}
-
-impl Cause {
-    /// What the S3 client of the engine calls it, in plain words where they are known.
-    fn plain(&self) -> String {
-        let known = [
-            (
-                "NoSuchBucket",
-                "no_such_bucket",
-                "the bucket does not exist",
-            ),
-            (
-                "InvalidAccessKeyId",
-                "invalid_access_key",
-                "the gateway does not know the access key",
-            ),
-            (
-                "SignatureDoesNotMatch",
-                "signature_does_not_match",
-                "the secret key is not the one of the gateway",
-            ),
-            ("AccessDenied", "access_denied", "the gateway denies it"),
-            (
-                "Connection refused",
-                "http_host_connect",
-                "nobody listens at the endpoint of the repository",
-            ),
-            (
-                "UnknownHost",
-                "unknown_host",
-                "the host of the endpoint has no address",
-            ),
-        ];
-        let found = known
-            .iter()
-            .find(|(word, kind, _)| self.reason.contains(word) || self.kind.contains(kind));
-        match found {
-            Some((_, _, plain)) => format!("{plain} ({})", short(&self.reason)),
-            None => short(&self.reason).to_owned(),
-        }
-    }
-}
-
-/// The last of a chain of causes that has a reason of its own.
-fn innermost(error: &Value) -> Option<Cause> {
-    let outer = text(&error["reason"]);
-    let mut found = None;
-    let mut at = &error["caused_by"];
-    while at.is_object() {
-        let reason = text(&at["reason"]);
-        if !reason.is_empty() && reason != "null" && reason != outer {
-            found = Some(Cause {
-                kind: text(&at["type"]),
-                reason,
-            });
-        }
-        at = &at["caused_by"];
-    }
-    found
 }
 
 fn text(value: &Value) -> String {
@@ -170,6 +112,20 @@ mod tests {
         let refusal = Refusal::read(500, body);
         assert!(refusal.is("repository_verification_exception"));
         insta::assert_snapshot!(refusal, @"[r] path  is not accessible on cluster-manager node: the bucket does not exist (The specified bucket does not exist (Service: S3, Status Code: 404))");
+    }
+
+    #[test]
+    fn what_other_nodes_said_is_told_in_plain_words_too() {
+        let reason = "[r] [[n, 'RemoteTransportException[[vm][127.0.0.1:9300]]; nested: S3Exception[(Service: S3, Status Code: 507)]; ']]";
+        let refusal =
+            |kind: &str| Refusal::of(500, &serde_json::json!({"type": kind, "reason": reason}));
+        let told = refusal("repository_verification_exception").to_string();
+        assert_eq!(
+            told,
+            format!("there is no space left behind the gateway ({reason})")
+        );
+        // Not of what has nothing to do with storage.
+        assert_eq!(refusal("illegal_argument_exception").to_string(), reason);
     }
 
     #[test]

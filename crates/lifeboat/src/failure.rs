@@ -232,6 +232,8 @@ impl From<lifeboat_victoria_metrics::error::Error> for Failure {
     }
 }
 
+const ALLOW_KEYS: &str = "start the nodes with `-Des.allow_insecure_settings=true` (OpenSearch: `-Dopensearch.allow_insecure_settings=true`), or put the keys into their keystores and set `lifeboat.elasticsearch.keys` to `keystore`";
+
 impl From<lifeboat_elasticsearch::error::Error> for Failure {
     fn from(error: lifeboat_elasticsearch::error::Error) -> Self {
         use lifeboat_elasticsearch::error::{Error as Telemetry, Undone};
@@ -240,6 +242,9 @@ impl From<lifeboat_elasticsearch::error::Error> for Failure {
             Telemetry::Unreachable { .. } => Some(
                 "is the cluster running? `lifeboat.elasticsearch.url` says where it is".to_owned(),
             ),
+            Telemetry::Refused { refusal, .. } if refusal.mentions("allow_insecure_settings") => {
+                Some(ALLOW_KEYS.to_owned())
+            }
             Telemetry::Redirected { .. } => Some(
                 "`lifeboat.elasticsearch.url` has to say where the cluster itself is: nobody is followed elsewhere".to_owned(),
             ),
@@ -272,14 +277,18 @@ impl From<lifeboat_elasticsearch::error::Error> for Failure {
             Telemetry::NoS3 { .. } => Some(
                 "install the plugin `repository-s3` on every node and restart it; Elasticsearch has it from version 8 on".to_owned(),
             ),
-            Telemetry::Unverified { undone, .. } => Some(
-                match undone {
+            Telemetry::Unverified { undone, reason, .. } => {
+                let undone = match undone {
                     Undone::Removed => "nothing is registered, as before",
                     Undone::Reset => "the repository has the settings that it had before",
                     Undone::Left => "the repository stays registered as it is; correct what is wrong and run `lifeboat elasticsearch configure` again",
-                }
-                .to_owned(),
-            ),
+                };
+                Some(if reason.contains("allow_insecure_settings") {
+                    format!("{undone}; {ALLOW_KEYS}")
+                } else {
+                    undone.to_owned()
+                })
+            }
             Telemetry::RepositoryInUse { .. } => {
                 Some("wait until the snapshot or the restore has ended, then run the same command again".to_owned())
             }
