@@ -103,6 +103,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::odd;
 
     #[test]
     fn the_cause_of_a_repository_that_cannot_be_verified_is_dug_out() {
@@ -144,6 +145,11 @@ mod tests {
         #[test]
         fn no_body_panics(status in any::<u16>(), body in "\\PC*") {
             Refusal::read(status, &body).to_string();
+        }
+
+        #[test]
+        fn no_refusal_panics(error in odd::answer(&serde_json::json!({"type": "repository_exception", "reason": "r", "caused_by": {"type": "a", "reason": "b", "caused_by": {"type": "c", "reason": "d"}}}))) {
+            Refusal::of(500, &error).to_string();
         }
     }
 }

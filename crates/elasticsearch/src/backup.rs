@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::indices;
 use crate::name::Template;
 use crate::pattern::Patterns;
-use crate::snapshot::{DOCUMENTS, POLICY, Snapshot, State, TAKEN_BY, number};
+use crate::snapshot::{DOCUMENTS, POLICY, Snapshot, State, TAKEN_BY, number, sum};
 
 /// How often a snapshot that is being taken is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -76,7 +76,7 @@ pub async fn plan(repository: Repository<'_>, options: &Options<'_>) -> Result<P
             None => patterns.matches(&index.name),
         };
         if is_meant {
-            size += index.size.unwrap_or(0);
+            size = sum([size, index.size.unwrap_or(0)]);
             counts.push((index.name.as_str(), index.documents));
             if behind(&index.name).is_none() {
                 names.push(index.name.clone());
@@ -201,7 +201,7 @@ fn report(snapshot: &Value, progress: &Progress, told: &mut (u64, u64)) -> bool 
         Value::Null => &sizes["incremental"],
         processed => processed,
     };
-    let finished = number(&shards["done"]) + number(&shards["failed"]);
+    let finished = sum([number(&shards["done"]), number(&shards["failed"])]);
     let bytes = number(&processed["size_in_bytes"]);
     let expected = number(&sizes["incremental"]["size_in_bytes"]);
     progress.expect(number(&shards["total"]), expected.max(told.1));
@@ -256,3 +256,6 @@ pub(crate) fn not_whole(snapshot: &Snapshot) -> Error {
         reason,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -173,9 +173,30 @@ impl fmt::Display for Engine {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
+    use crate::odd;
+
+    proptest! {
+        #[test]
+        fn no_banner_and_no_node_panics(
+            banner in odd::answer(&json!({"version": {"number": "7.10.2", "distribution": "opensearch"}, "tagline": "You Know, for Search"})),
+            nodes in odd::answer(&json!({"nodes": {"a": {"version": "8.19.9-8.19.21", "build_flavor": "default"}}})),
+        ) {
+            Engine::by_banner(&banner);
+            by_nodes(&nodes);
+        }
+
+        #[test]
+        fn no_text_of_a_version_panics(text in "[0-9.-]{0,30}|\\PC*") {
+            let read = text.parse::<Version>();
+            if let Ok(version) = read {
+                prop_assert_eq!(version.to_string().parse(), Ok(version));
+            }
+        }
+    }
 
     #[test]
     fn an_opensearch_that_calls_itself_7_10_2_is_known_by_its_nodes() {
@@ -195,6 +216,11 @@ mod tests {
         assert_eq!(version("8.19.9-8.19.21"), Version::new(8, 19, 21));
         assert_eq!(version("3.6.0-SNAPSHOT"), Version::new(3, 6, 0));
         assert_eq!(version("9.0"), Version::new(9, 0, 0));
+        // Of a format that the server has no release for yet.
+        assert_eq!(
+            version("8.19.22-snapshot[8537001]"),
+            Version::new(8, 19, 22)
+        );
         assert!("".parse::<Version>().is_err());
         assert!(version("7.9.3") < version("7.10.0"));
     }

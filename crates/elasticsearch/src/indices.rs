@@ -69,9 +69,13 @@ pub async fn all(client: &Client) -> Result<Vec<Index>, Error> {
             reply: crate::answer::short(&answer.to_string()).to_owned(),
         });
     };
+    Ok(read_all(found))
+}
+
+fn read_all(found: &[Value]) -> Vec<Index> {
     let mut indices: Vec<Index> = found.iter().filter_map(Index::read).collect();
     indices.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(indices)
+    indices
 }
 
 /// All data streams. None where the server has no such thing.
@@ -85,8 +89,12 @@ pub async fn streams(client: &Client) -> Result<Vec<Stream>, Error> {
         }
         Err(error) => return Err(error),
     };
-    let all = answer["data_streams"].as_array().cloned();
-    let streams = all.unwrap_or_default().into_iter().filter_map(|stream| {
+    Ok(read_streams(&answer))
+}
+
+fn read_streams(answer: &Value) -> Vec<Stream> {
+    let all = answer["data_streams"].as_array();
+    let streams = all.into_iter().flatten().filter_map(|stream| {
         let indices = stream["indices"].as_array()?;
         let names = indices
             .iter()
@@ -96,7 +104,7 @@ pub async fn streams(client: &Client) -> Result<Vec<Stream>, Error> {
             indices: names.map(str::to_owned).collect(),
         })
     });
-    Ok(streams.collect())
+    streams.collect()
 }
 
 /// Begins a new index behind a data stream, so that the one before is not written to any more.
@@ -167,10 +175,21 @@ pub(crate) fn batches(names: &[String]) -> Vec<&[String]> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
+    use crate::odd;
 
     proptest! {
+        #[test]
+        fn no_answer_panics(
+            cat in odd::answer(&json!([{"index": "a", "status": "open", "health": "green", "pri": "1", "docs.count": "5", "store.size": "7"}])),
+            streams in odd::answer(&json!({"data_streams": [{"name": "s", "indices": [{"index_name": ".ds-s-000001"}]}]})),
+        ) {
+            read_all(cat.as_array().map(Vec::as_slice).unwrap_or_default());
+            read_streams(&streams);
+        }
+
         #[test]
         fn batches_hold_all_names_in_order_and_fit(names in prop::collection::vec("[a-z.%é]{1,200}", 0..200)) {
             let batches = batches(&names);

@@ -13,6 +13,8 @@ pub mod expire;
 pub mod indices;
 pub mod name;
 pub mod native;
+#[cfg(test)]
+mod odd;
 pub mod pattern;
 pub mod repository;
 pub mod restore;

@@ -399,8 +399,11 @@ async fn nodes(client: &Client) -> Result<usize, Error> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::engine::{Family, Version};
+    use crate::odd;
 
     fn wanted() -> Wanted {
         Wanted {
@@ -431,6 +434,17 @@ mod tests {
         assert!(!settings.contains_key("shard_path_type"));
         assert_eq!(Version::new(2, 17, 0).to_string(), "2.17.0");
         assert_eq!(format!("{:?}", wanted().keys), "InSettings(***)");
+    }
+
+    proptest! {
+        #[test]
+        fn no_repository_panics(answer in odd::answer(&json!({"r": {"type": "s3", "settings": {"bucket": "b", "base_path": "p", "readonly": "true"}}}))) {
+            let settings = wanted().settings(engine(Family::OpenSearch, "3.6.0"));
+            if let Some(found) = Registered::read(&answer, "r") {
+                found.is_read_only();
+                compare(Some(&found), &settings);
+            }
+        }
     }
 
     #[test]

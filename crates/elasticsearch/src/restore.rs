@@ -17,7 +17,7 @@ use crate::client::{Client, Repeat, Request, segment};
 use crate::error::Error;
 use crate::indices;
 use crate::native::{self, Paused};
-use crate::snapshot::{Shards, Snapshot, State};
+use crate::snapshot::{Shards, Snapshot, State, sum};
 
 pub use self::follow::{Known, known};
 pub use self::plan::{Existing, Partial, Plan, Rename, Wish};
@@ -226,8 +226,8 @@ async fn wait(
     follow::until_done(repository.client, snapshot, targets, progress).await?;
     let there = indices::all(repository.client).await?;
     let restored = there.iter().filter(|index| targets.contains(&index.name));
-    let total: u64 = restored.clone().map(|index| index.primaries).sum();
-    let documents = restored.filter_map(|index| index.documents).sum();
+    let total = sum(restored.clone().map(|index| index.primaries));
+    let documents = sum(restored.filter_map(|index| index.documents));
     if let Some(counted) = least.filter(|least| documents < *least) {
         return Err(Error::TooFewDocuments {
             found: documents,

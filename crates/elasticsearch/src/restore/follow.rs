@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::client::{Client, Repeat, Request, list};
 use crate::error::Error;
 use crate::indices::{self, batches};
-use crate::snapshot::number;
+use crate::snapshot::{number, sum};
 
 const LOOK: Duration = Duration::from_millis(400);
 /// Looks at a primary that is neither being restored nor there, before it is asked about.
@@ -36,7 +36,7 @@ impl Look {
     }
 
     fn is_stuck(&self) -> bool {
-        self.primaries > 0 && self.active + self.initializing < self.primaries
+        self.primaries > 0 && sum([self.active, self.initializing]) < self.primaries
     }
 }
 
@@ -55,10 +55,10 @@ pub(super) async fn until_done(
             return Err(Error::Stopped);
         }
         let looks = look(client, snapshot, targets).await?;
-        let shards: u64 = looks.values().map(|look| look.primaries).sum();
-        let recovered: u64 = looks.values().map(|look| look.recovered).sum();
-        let bytes: u64 = looks.values().map(|look| look.bytes).sum();
-        let total: u64 = looks.values().map(|look| look.bytes_total).sum();
+        let shards = sum(looks.values().map(|look| look.primaries));
+        let recovered = sum(looks.values().map(|look| look.recovered));
+        let bytes = sum(looks.values().map(|look| look.bytes));
+        let total = sum(looks.values().map(|look| look.bytes_total));
         progress.expect(shards, total.max(told.1));
         progress.add(
             recovered.saturating_sub(told.0),
@@ -117,36 +117,45 @@ async fn look(
             Err(Error::Refused { refusal, .. }) if refusal.status == 408 => continue,
             Err(error) => return Err(error),
         };
-        for (name, index) in health["indices"].as_object().into_iter().flatten() {
-            let look: &mut Look = looks.entry(name.clone()).or_default();
-            look.primaries = number(&index["number_of_shards"]);
-            look.active = number(&index["active_primary_shards"]);
-            look.initializing = number(&index["initializing_shards"]);
-        }
+        note_health(&mut looks, &health);
         let path = format!("{names}/_recovery?ignore_unavailable=true&expand_wildcards=all");
         let recoveries = client
             .ask(Request::get(path, "tell its recoveries"))
             .await?;
-        for (name, index) in recoveries.as_object().into_iter().flatten() {
-            let look = looks.entry(name.clone()).or_default();
-            for shard in index["shards"].as_array().into_iter().flatten() {
-                // A shard that the snapshot lacks is made anew, of nothing.
-                let is_ours = match shard["type"].as_str() {
-                    Some("SNAPSHOT") => shard["source"]["snapshot"] == snapshot,
-                    kind => kind == Some("EMPTY_STORE"),
-                };
-                if is_ours && shard["primary"] == true {
-                    let size = &shard["index"]["size"];
-                    look.recovered += u64::from(shard["stage"] == "DONE");
-                    look.bytes +=
-                        number(&size["recovered_in_bytes"]) + number(&size["reused_in_bytes"]);
-                    look.bytes_total += number(&size["total_in_bytes"]);
-                }
-            }
-        }
+        note_recoveries(&mut looks, &recoveries, snapshot);
     }
     looks.retain(|name, _| targets.contains(name));
     Ok(looks)
+}
+
+fn note_health(looks: &mut BTreeMap<String, Look>, health: &Value) {
+    for (name, index) in health["indices"].as_object().into_iter().flatten() {
+        let look = looks.entry(name.clone()).or_default();
+        look.primaries = number(&index["number_of_shards"]);
+        look.active = number(&index["active_primary_shards"]);
+        look.initializing = number(&index["initializing_shards"]);
+    }
+}
+
+fn note_recoveries(looks: &mut BTreeMap<String, Look>, recoveries: &Value, snapshot: &str) {
+    for (name, index) in recoveries.as_object().into_iter().flatten() {
+        let look = looks.entry(name.clone()).or_default();
+        for shard in index["shards"].as_array().into_iter().flatten() {
+            // A shard that the snapshot lacks is made anew, of nothing.
+            let is_ours = match shard["type"].as_str() {
+                Some("SNAPSHOT") => shard["source"]["snapshot"] == snapshot,
+                kind => kind == Some("EMPTY_STORE"),
+            };
+            if is_ours && shard["primary"] == true {
+                let size = &shard["index"]["size"];
+                let here =
+                    ["recovered_in_bytes", "reused_in_bytes"].map(|name| number(&size[name]));
+                look.recovered += u64::from(shard["stage"] == "DONE");
+                look.bytes = sum([look.bytes, sum(here)]);
+                look.bytes_total = sum([look.bytes_total, number(&size["total_in_bytes"])]);
+            }
+        }
+    }
 }
 
 /// Why primaries of an index are not assigned, those that will not be by themselves.
@@ -210,6 +219,10 @@ pub async fn known(client: &Client, repository: &str) -> Result<Vec<Known>, Erro
     let recoveries = client
         .ask(Request::get("_recovery?expand_wildcards=all", "tell its recoveries").patiently())
         .await?;
+    Ok(read_known(&recoveries, repository))
+}
+
+fn read_known(recoveries: &Value, repository: &str) -> Vec<Known> {
     let mut found: BTreeMap<String, Known> = BTreeMap::new();
     for (index, recovery) in recoveries.as_object().into_iter().flatten() {
         for shard in recovery["shards"].as_array().into_iter().flatten() {
@@ -231,5 +244,8 @@ pub async fn known(client: &Client, repository: &str) -> Result<Vec<Known>, Erro
             known.is_active |= shard["stage"] != "DONE";
         }
     }
-    Ok(found.into_values().collect())
+    found.into_values().collect()
 }
+
+#[cfg(test)]
+mod tests;

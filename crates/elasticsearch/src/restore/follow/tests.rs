@@ -1,0 +1,79 @@
+//! What health and recoveries tell.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::odd;
+
+fn health(active: u64, initializing: u64) -> Value {
+    json!({"status": "yellow", "indices": {"i": {"number_of_shards": 2, "active_primary_shards": active, "initializing_shards": initializing}}})
+}
+
+fn shard(kind: &str, snapshot: &str, stage: &str) -> Value {
+    let size = json!({"total_in_bytes": 10, "reused_in_bytes": 3, "recovered_in_bytes": 4});
+    json!({"type": kind, "stage": stage, "primary": true, "source": {"repository": "r", "snapshot": snapshot}, "index": {"size": size}})
+}
+
+fn seen(health: &Value, shards: &[Value]) -> Look {
+    let mut looks = BTreeMap::new();
+    note_health(&mut looks, health);
+    note_recoveries(&mut looks, &json!({"i": {"shards": shards}}), "s");
+    looks["i"]
+}
+
+#[test]
+fn an_index_is_done_when_all_its_primaries_are_active_and_recovered() {
+    let ours = shard("SNAPSHOT", "s", "DONE");
+    let empty = shard("EMPTY_STORE", "", "DONE");
+    let look = seen(&health(2, 0), &[ours.clone(), empty]);
+    assert!(look.is_done());
+    assert_eq!((look.bytes, look.bytes_total), (14, 20));
+    for (health, shards) in [
+        (health(2, 0), vec![]),
+        (health(2, 0), vec![ours.clone()]),
+        (health(1, 1), vec![ours.clone(), ours.clone()]),
+        (
+            health(2, 0),
+            vec![ours.clone(), shard("SNAPSHOT", "s", "INDEX")],
+        ),
+        // Of another snapshot, and of a copy.
+        (
+            health(2, 0),
+            vec![ours.clone(), shard("SNAPSHOT", "t", "DONE")],
+        ),
+        (health(2, 0), vec![ours.clone(), shard("PEER", "s", "DONE")]),
+        (json!({}), vec![ours.clone(), ours]),
+    ] {
+        assert!(!seen(&health, &shards).is_done(), "{health} {shards:?}");
+    }
+}
+
+#[test]
+fn an_index_is_stuck_when_a_primary_is_neither_active_nor_coming() {
+    assert!(seen(&health(1, 0), &[]).is_stuck());
+    assert!(!seen(&health(1, 1), &[]).is_stuck());
+    assert!(!seen(&health(2, 0), &[]).is_stuck());
+    assert!(!seen(&json!({}), &[]).is_stuck());
+}
+
+proptest! {
+    #[test]
+    fn no_look_panics(
+        health in odd::answer(&health(1, 1)),
+        recoveries in odd::answer(&json!({"i": {"shards": [shard("SNAPSHOT", "s", "DONE"), shard("SNAPSHOT", "s", "INDEX")]}})),
+        explained in odd::answer(&json!({
+            "unassigned_info": {"details": "failed"}, "allocate_explanation": "no",
+            "node_allocation_decisions": [{"deciders": [{"decision": "NO", "explanation": "x"}]}]
+        })),
+    ) {
+        let mut looks = BTreeMap::new();
+        note_health(&mut looks, &health);
+        note_recoveries(&mut looks, &recoveries, "s");
+        for look in looks.values() {
+            look.is_done();
+            look.is_stuck();
+        }
+        read_known(&recoveries, "r");
+        reason(&explained);
+    }
+}
