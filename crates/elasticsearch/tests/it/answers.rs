@@ -1,0 +1,7 @@
+//! What is made of the answers of four engines.
+
+mod catalog;
+mod indices;
+mod refusals;
+mod repository;
+mod restore;
