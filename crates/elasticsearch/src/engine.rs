@@ -97,6 +97,17 @@ impl Engine {
         self.family == Family::Elasticsearch && self.version >= Version::new(7, 12, 0)
     }
 
+    /// Whether the engine may read a snapshot that this version took, of itself or of what it came from.
+    pub(crate) fn reads(self, taken: Version) -> bool {
+        let minor = |version: Version| (version.major, version.minor);
+        // OpenSearch left Elasticsearch at 7.10 and began again at 1, which is what 7 was: it reads one major version back.
+        let is_inherited = self.family == Family::OpenSearch
+            && taken.major >= 5 + self.version.major
+            && minor(taken) <= (7, 10);
+        // Of a range, which is one of formats, it is the end.
+        is_inherited || minor(taken) <= minor(self.version)
+    }
+
     /// The word of the engine for itself.
     pub fn name(self) -> &'static str {
         match self.family {
@@ -208,6 +219,30 @@ mod tests {
         assert_eq!(by_nodes(&nodes), Some(Family::Elasticsearch));
         assert_eq!(Engine::by_banner(&json!({})), None);
         assert_eq!(by_nodes(&json!({})), None);
+    }
+
+    #[test]
+    fn an_engine_reads_what_is_not_newer_and_what_it_inherited() {
+        let engine = |family, version: &str| Engine {
+            family,
+            version: version.parse().unwrap(),
+        };
+        for (family, version, taken, expected) in [
+            (Family::Elasticsearch, "8.19.21", "8.19.9-8.19.21", true),
+            (Family::Elasticsearch, "8.19.9", "8.19.9-8.19.21", true),
+            (Family::Elasticsearch, "8.18.4", "8.19.9-8.19.21", false),
+            (Family::Elasticsearch, "7.9.3", "7.10.2", false),
+            (Family::OpenSearch, "2.19.1", "2.19.6", true),
+            (Family::OpenSearch, "2.19.1", "3.0.0", false),
+            (Family::OpenSearch, "1.3.20", "6.8.23", true),
+            (Family::OpenSearch, "2.19.1", "6.8.23", false),
+            (Family::OpenSearch, "2.19.1", "7.10.2", true),
+            (Family::OpenSearch, "2.19.1", "7.11.0", false),
+            (Family::OpenSearch, "3.6.0", "7.10.2", false),
+        ] {
+            let found = engine(family, version).reads(taken.parse().unwrap());
+            assert_eq!(found, expected, "{family:?} {version} of {taken}");
+        }
     }
 
     #[test]

@@ -188,10 +188,7 @@ fn check(snapshot: &Snapshot, partial: Partial, engine: Engine) -> Result<(), Er
         _ => return Err(crate::backup::not_whole(snapshot)),
     }
     let taken: Option<Version> = snapshot.version.as_ref().and_then(|text| text.parse().ok());
-    // Ranges are of index formats, which a server of the same range reads.
-    if let Some(taken) = taken
-        && (taken.major, taken.minor) > (engine.version.major, engine.version.minor)
-    {
+    if taken.is_some_and(|taken| !engine.reads(taken)) {
         return Err(Error::TooNew {
             snapshot: snapshot.name.clone(),
             taken: snapshot.version.clone().unwrap_or_default(),
