@@ -2,6 +2,8 @@
 //!
 //! A repository whose verification fails stays registered, so what was there before is put back. Nothing in the bucket is ever changed.
 
+mod states;
+
 use serde_json::{Map, Value, json};
 
 use crate::catalog::Repository;
@@ -10,6 +12,9 @@ use crate::drift::{self, Change, text};
 use crate::engine::Engine;
 use crate::error::{Error, Undone};
 use crate::snapshot::Snapshot;
+
+use self::states::Standing;
+pub use self::states::{Loss, States};
 
 /// The type of repositories in S3.
 const TYPE: &str = "s3";
@@ -55,22 +60,6 @@ pub struct Registered {
     pub settings: Map<String, Value>,
 }
 
-/// Which states of the repository are known. Each change of it makes the next one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct States {
-    /// To the cluster, where it is registered and was ever written to. To be asked for before the bucket is looked at.
-    pub remembered: Option<u64>,
-    /// In the bucket, the newest.
-    pub stored: Option<u64>,
-}
-
-/// Whether a repository may be begun anew where the bucket lost what the cluster remembers of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Loss {
-    Refused,
-    Accepted,
-}
-
 /// What was done.
 #[derive(Debug)]
 pub struct Configured {
@@ -105,19 +94,6 @@ impl Wanted {
             set(name, value);
         }
         settings
-    }
-}
-
-impl States {
-    /// The newest state among the names of objects directly below the base path.
-    pub fn newest<'a>(names: impl Iterator<Item = &'a str>) -> Option<u64> {
-        let number = |name: &str| name.strip_prefix("index-")?.parse().ok();
-        names.filter_map(number).max()
-    }
-
-    fn lost(self) -> Option<u64> {
-        let remembered = self.remembered?;
-        (self.stored < Some(remembered)).then_some(remembered)
     }
 }
 
@@ -189,21 +165,6 @@ impl Repository<'_> {
         }
     }
 
-    /// The state that the cluster expects the bucket to be in. Nothing where the repository is not registered, or was never read or written.
-    pub async fn remembered(&self) -> Result<Option<u64>, Error> {
-        let path = "_cluster/state/metadata?filter_path=metadata.repositories";
-        let asked = Request::get(path, "tell its state");
-        match self.client.ask(asked).await {
-            Ok(state) => Ok(state["metadata"]["repositories"][self.name]["generation"].as_u64()),
-            // Who may not read it may still use a repository.
-            Err(error @ Error::Unauthorized { .. }) => {
-                tracing::debug!(%error, "what the cluster remembers is not known");
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
     /// What would have to be done.
     pub async fn foresee(
         &self,
@@ -211,16 +172,11 @@ impl Repository<'_> {
         states: States,
         loss: Loss,
     ) -> Result<Change, Error> {
-        let found = self.registered().await?;
-        match (states.lost(), loss) {
-            (None, _) => Ok(compare(found.as_ref(), &wanted.settings(self.engine))),
-            (Some(_), Loss::Accepted) => Ok(Change::Register),
-            (Some(expected), Loss::Refused) => Err(Error::RepositoryLost {
-                repository: self.name.to_owned(),
-                found: states.stored,
-                expected,
-            }),
-        }
+        let found = match self.permit(states, loss)? {
+            Standing::Kept => self.registered().await?,
+            Standing::Lost => None,
+        };
+        Ok(compare(found.as_ref(), &wanted.settings(self.engine)))
     }
 
     /// Makes the repository what it should be and proves that all nodes can use it. May be done again and again. On an error what was there before is
@@ -231,8 +187,7 @@ impl Repository<'_> {
         states: States,
         loss: Loss,
     ) -> Result<Configured, Error> {
-        self.foresee(wanted, states, loss).await?;
-        if states.lost().is_some() {
+        if self.permit(states, loss)? == Standing::Lost {
             self.unregister().await?;
         }
         let before = self.registered().await?;
@@ -445,25 +400,6 @@ mod tests {
                 compare(Some(&found), &settings);
             }
         }
-    }
-
-    #[test]
-    fn a_repository_that_lost_its_volume_is_told_from_one_that_never_was() {
-        let states = |remembered, stored| States { remembered, stored };
-        assert_eq!(states(None, None).lost(), None, "never made");
-        assert_eq!(states(None, Some(3)).lost(), None, "the cluster lost it");
-        assert_eq!(states(Some(3), Some(3)).lost(), None);
-        assert_eq!(states(Some(3), Some(4)).lost(), None, "written meanwhile");
-        assert_eq!(states(Some(3), None).lost(), Some(3));
-        assert_eq!(states(Some(3), Some(2)).lost(), Some(3), "an older copy");
-        let names = [
-            "index.latest",
-            "index-9",
-            "index-10",
-            "index-x",
-            "snap-11.dat",
-        ];
-        assert_eq!(States::newest(names.into_iter()), Some(10));
     }
 
     #[test]

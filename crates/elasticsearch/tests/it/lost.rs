@@ -5,6 +5,7 @@ use lifeboat_core::progress::{Progress, Reading};
 use lifeboat_elasticsearch::backup::{self, Options, Plan};
 use lifeboat_elasticsearch::catalog::Repository;
 use lifeboat_elasticsearch::client::Client;
+use lifeboat_elasticsearch::counts::Counts;
 use lifeboat_elasticsearch::engine::Engine;
 use lifeboat_elasticsearch::error::Error;
 use lifeboat_elasticsearch::name::Template;
@@ -39,6 +40,7 @@ async fn back_up(client: &Client, engine: Engine, progress: &Progress) -> Result
         indices: vec!["sts_internal_events-2022.09.20".to_owned()],
         data_streams: Vec::new(),
         size: 0,
+        counts: Counts::new(Vec::new()),
     };
     let options = Options {
         template: &Template::parse("<sts-backup-{now{yyyyMMdd-HHmm}}>").unwrap(),

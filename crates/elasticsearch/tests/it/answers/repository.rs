@@ -2,9 +2,10 @@
 
 use lifeboat_elasticsearch::catalog::Repository;
 use lifeboat_elasticsearch::client::Client;
+use lifeboat_elasticsearch::drift::Change;
 use lifeboat_elasticsearch::engine::Engine;
 use lifeboat_elasticsearch::error::{Error, Undone};
-use lifeboat_elasticsearch::repository::{Change, Keys, Wanted};
+use lifeboat_elasticsearch::repository::{Keys, Loss, States, Wanted};
 
 use crate::exchanges;
 use crate::server::{Reply, Server};
@@ -58,7 +59,10 @@ async fn a_repository_that_is_not_registered_is_nothing() {
         let client = server.client();
         let repository = repository(&client, recorded.engine);
         assert_eq!(repository.registered().await.unwrap(), None);
-        let change = repository.foresee(&wanted(Keys::Keystore)).await.unwrap();
+        let change = repository
+            .foresee(&wanted(Keys::Keystore), States::default(), Loss::Refused)
+            .await
+            .unwrap();
         assert_eq!(change, Change::Register);
     }
 }
@@ -72,7 +76,10 @@ async fn settings_are_read_as_they_are_told() {
     assert_eq!(found.kind, "s3");
     assert_eq!(found.settings["bucket"], "b");
     assert!(!found.is_read_only());
-    let change = repository.foresee(&wanted(Keys::Keystore)).await.unwrap();
+    let change = repository
+        .foresee(&wanted(Keys::Keystore), States::default(), Loss::Refused)
+        .await
+        .unwrap();
     assert_eq!(change, Change::Nothing);
 }
 
@@ -91,7 +98,10 @@ async fn a_repository_is_registered_and_every_node_proves_it() {
     .await;
     let client = server.client();
     let repository = repository(&client, recorded.engine);
-    let configured = repository.configure(&wanted(Keys::Keystore)).await.unwrap();
+    let configured = repository
+        .configure(&wanted(Keys::Keystore), States::default(), Loss::Refused)
+        .await
+        .unwrap();
     assert_eq!(configured.nodes, 1);
     assert_eq!(configured.snapshots.len(), 2);
     assert_eq!(server.asked(), [GET, RELOAD, PUT, VERIFY, NODES, LIST]);
@@ -111,7 +121,9 @@ async fn an_engine_without_repositories_in_s3_is_told_as_such() {
         .await;
         let client = server.client();
         let repository = repository(&client, recorded.engine);
-        let error = repository.configure(&wanted(in_settings())).await;
+        let error = repository
+            .configure(&wanted(in_settings()), States::default(), Loss::Refused)
+            .await;
         let text = error.unwrap_err().to_string();
         assert_eq!(
             text,
@@ -136,7 +148,7 @@ async fn a_repository_that_cannot_be_used_says_why_and_is_taken_away_again() {
         let client = server.client();
         let repository = repository(&client, recorded.engine);
         let error = repository
-            .configure(&wanted(in_settings()))
+            .configure(&wanted(in_settings()), States::default(), Loss::Refused)
             .await
             .unwrap_err();
         assert!(
@@ -177,7 +189,7 @@ async fn a_repository_that_is_in_use_keeps_what_it_has() {
         let client = server.client();
         let repository = repository(&client, engine);
         let error = repository
-            .configure(&wanted(in_settings()))
+            .configure(&wanted(in_settings()), States::default(), Loss::Refused)
             .await
             .unwrap_err();
         assert!(matches!(error, Error::RepositoryInUse { .. }), "{error:?}");

@@ -1,5 +1,6 @@
 //! Restores: begun, followed, and those that the cluster remembers.
 
+use jiff::Timestamp;
 use lifeboat_core::error::Kind;
 use lifeboat_core::progress::{Progress, Reading};
 use lifeboat_elasticsearch::catalog::Repository;
@@ -30,6 +31,7 @@ async fn run(client: &Client, engine: Engine, progress: &Progress) -> Result<Res
         snapshot: SNAPSHOT.to_owned(),
         indices: vec![INDEX.to_owned()],
         data_streams: Vec::new(),
+        documents: None,
         targets: vec![INDEX.to_owned()],
         delete_indices: Vec::new(),
         delete_streams: Vec::new(),
@@ -44,7 +46,8 @@ async fn run(client: &Client, engine: Engine, progress: &Progress) -> Result<Res
         partial: Partial::Refused,
         existing: Existing::Refused,
     };
-    restore::run(repository(client, engine), &plan, &wish, progress).await
+    let now = Timestamp::UNIX_EPOCH;
+    restore::run(repository(client, engine), &plan, &wish, progress, now).await
 }
 
 /// Yellow all along.
@@ -52,6 +55,22 @@ fn health() -> String {
     format!(
         r#"{{"indices":{{"{INDEX}":{{"status":"yellow","number_of_shards":1,"active_primary_shards":1}}}}}}"#
     )
+}
+
+/// What a cluster says that takes no snapshots by itself.
+fn unscheduled(asked: &str) -> Reply {
+    match asked {
+        "GET /_cluster/settings" => Reply::good(r#"{"persistent":{},"transient":{}}"#),
+        "GET /_slm/status" => Reply::status(
+            405,
+            r#"{"error":"Incorrect HTTP method for uri [/_slm/status] and method [GET], allowed: [POST]","status":405}"#,
+        ),
+        "GET /_plugins/_sm/policies" => Reply::status(
+            400,
+            r#"{"error":"no handler found for uri [/_plugins/_sm/policies] and method [GET]"}"#,
+        ),
+        asked => panic!("{asked}"),
+    }
 }
 
 /// A cluster that restores the snapshot of a recording, and says this when it is asked to.
@@ -68,7 +87,7 @@ async fn cluster(recorded: &Recorded, begun: Reply) -> Server {
             1 => recoveries[0].clone(),
             _ => recoveries.pop().unwrap(),
         },
-        asked => panic!("{asked}"),
+        asked => unscheduled(asked),
     })
     .await
 }
@@ -118,7 +137,9 @@ async fn an_open_index_in_the_way_is_a_conflict_and_is_not_asked_about_again() {
             error.to_string().contains("open index with same name"),
             "{error}"
         );
-        assert_eq!(server.asked(), [CAT, RESTORE]);
+        let asked = server.asked();
+        let asked: Vec<_> = asked.iter().filter(|one| one.as_str() == RESTORE).collect();
+        assert_eq!(asked.len(), 1);
     }
 }
 
