@@ -38,6 +38,31 @@ impl Look {
     fn is_stuck(&self) -> bool {
         self.primaries > 0 && sum([self.active, self.initializing]) < self.primaries
     }
+
+    /// Counts what the recoveries of an index say.
+    fn recover(&mut self, index: &Value, snapshot: &str) {
+        let mut recovered = BTreeSet::new();
+        for shard in index["shards"].as_array().into_iter().flatten() {
+            let is_ours = match shard["type"].as_str() {
+                Some("SNAPSHOT") => shard["source"]["snapshot"] == snapshot,
+                // A shard that the snapshot lacks is made anew, of nothing. One that was restored may have moved to another node since, or been opened again.
+                Some("EMPTY_STORE" | "PEER" | "EXISTING_STORE") => true,
+                _ => false,
+            };
+            if is_ours && shard["primary"] == true {
+                let size = &shard["index"]["size"];
+                if shard["stage"] == "DONE" {
+                    // While it moves, it is there twice.
+                    recovered.insert(number(&shard["id"]));
+                }
+                let here =
+                    ["recovered_in_bytes", "reused_in_bytes"].map(|name| number(&size[name]));
+                self.bytes = sum([self.bytes, sum(here)]);
+                self.bytes_total = sum([self.bytes_total, number(&size["total_in_bytes"])]);
+            }
+        }
+        self.recovered = recovered.len() as u64;
+    }
 }
 
 /// Waits until all these indices are restored from a snapshot. When `progress` asks to stop, the restore goes on in the cluster.
@@ -140,21 +165,7 @@ fn note_health(looks: &mut BTreeMap<String, Look>, health: &Value) {
 fn note_recoveries(looks: &mut BTreeMap<String, Look>, recoveries: &Value, snapshot: &str) {
     for (name, index) in recoveries.as_object().into_iter().flatten() {
         let look = looks.entry(name.clone()).or_default();
-        for shard in index["shards"].as_array().into_iter().flatten() {
-            // A shard that the snapshot lacks is made anew, of nothing.
-            let is_ours = match shard["type"].as_str() {
-                Some("SNAPSHOT") => shard["source"]["snapshot"] == snapshot,
-                kind => kind == Some("EMPTY_STORE"),
-            };
-            if is_ours && shard["primary"] == true {
-                let size = &shard["index"]["size"];
-                let here =
-                    ["recovered_in_bytes", "reused_in_bytes"].map(|name| number(&size[name]));
-                look.recovered += u64::from(shard["stage"] == "DONE");
-                look.bytes = sum([look.bytes, sum(here)]);
-                look.bytes_total = sum([look.bytes_total, number(&size["total_in_bytes"])]);
-            }
-        }
+        look.recover(index, snapshot);
     }
 }
 

@@ -9,9 +9,9 @@ fn health(active: u64, initializing: u64) -> Value {
     json!({"status": "yellow", "indices": {"i": {"number_of_shards": 2, "active_primary_shards": active, "initializing_shards": initializing}}})
 }
 
-fn shard(kind: &str, snapshot: &str, stage: &str) -> Value {
+fn shard(id: u64, kind: &str, snapshot: &str, stage: &str) -> Value {
     let size = json!({"total_in_bytes": 10, "reused_in_bytes": 3, "recovered_in_bytes": 4});
-    json!({"type": kind, "stage": stage, "primary": true, "source": {"repository": "r", "snapshot": snapshot}, "index": {"size": size}})
+    json!({"id": id, "type": kind, "stage": stage, "primary": true, "source": {"repository": "r", "snapshot": snapshot}, "index": {"size": size}})
 }
 
 fn seen(health: &Value, shards: &[Value]) -> Look {
@@ -23,25 +23,27 @@ fn seen(health: &Value, shards: &[Value]) -> Look {
 
 #[test]
 fn an_index_is_done_when_all_its_primaries_are_active_and_recovered() {
-    let ours = shard("SNAPSHOT", "s", "DONE");
-    let empty = shard("EMPTY_STORE", "", "DONE");
-    let look = seen(&health(2, 0), &[ours.clone(), empty]);
+    let ours = shard(0, "SNAPSHOT", "s", "DONE");
+    let empty = shard(1, "EMPTY_STORE", "", "DONE");
+    let look = seen(&health(2, 0), &[ours.clone(), empty.clone()]);
     assert!(look.is_done());
     assert_eq!((look.bytes, look.bytes_total), (14, 20));
+    let mut copy = shard(1, "PEER", "s", "DONE");
+    copy["primary"] = json!(false);
     for (health, shards) in [
         (health(2, 0), vec![]),
         (health(2, 0), vec![ours.clone()]),
-        (health(1, 1), vec![ours.clone(), ours.clone()]),
+        (health(1, 1), vec![ours.clone(), empty]),
         (
             health(2, 0),
-            vec![ours.clone(), shard("SNAPSHOT", "s", "INDEX")],
+            vec![ours.clone(), shard(1, "SNAPSHOT", "s", "INDEX")],
         ),
         // Of another snapshot, and of a copy.
         (
             health(2, 0),
-            vec![ours.clone(), shard("SNAPSHOT", "t", "DONE")],
+            vec![ours.clone(), shard(1, "SNAPSHOT", "t", "DONE")],
         ),
-        (health(2, 0), vec![ours.clone(), shard("PEER", "s", "DONE")]),
+        (health(2, 0), vec![ours.clone(), copy]),
         (json!({}), vec![ours.clone(), ours]),
     ] {
         assert!(!seen(&health, &shards).is_done(), "{health} {shards:?}");
@@ -60,7 +62,7 @@ proptest! {
     #[test]
     fn no_look_panics(
         health in odd::answer(&health(1, 1)),
-        recoveries in odd::answer(&json!({"i": {"shards": [shard("SNAPSHOT", "s", "DONE"), shard("SNAPSHOT", "s", "INDEX")]}})),
+        recoveries in odd::answer(&json!({"i": {"shards": [shard("SNAPSHOT", "s", "DONE"), shard(1, "SNAPSHOT", "s", "INDEX")]}})),
         explained in odd::answer(&json!({
             "unassigned_info": {"details": "failed"}, "allocate_explanation": "no",
             "node_allocation_decisions": [{"deciders": [{"decision": "NO", "explanation": "x"}]}]
@@ -76,4 +78,33 @@ proptest! {
         read_known(&recoveries, "r");
         reason(&explained);
     }
+}
+
+#[test]
+fn a_primary_that_moved_after_its_restore_is_recovered_once() {
+    let moved = |id: u64, kind: &str, stage: &str, snapshot: &str| json!({"id": id, "type": kind, "stage": stage, "primary": true, "source": {"snapshot": snapshot}});
+    let looked = |shards: &[Value]| {
+        let mut look = Look {
+            primaries: 2,
+            active: 2,
+            ..Look::default()
+        };
+        look.recover(&json!({"shards": shards}), "s");
+        look.is_done()
+    };
+    let stays = moved(0, "SNAPSHOT", "DONE", "s");
+    let on_its_way = [
+        moved(1, "SNAPSHOT", "DONE", "s"),
+        moved(1, "PEER", "INDEX", ""),
+    ];
+    let there = [
+        moved(1, "SNAPSHOT", "DONE", "s"),
+        moved(1, "PEER", "DONE", ""),
+    ];
+    for shards in [&on_its_way[..], &there[..], &there[1..]] {
+        let both: Vec<Value> = shards.iter().chain([&stays]).cloned().collect();
+        assert!(looked(&both), "{shards:?}");
+        assert!(!looked(shards), "{shards:?}");
+    }
+    assert!(!looked(&[stays, moved(1, "SNAPSHOT", "DONE", "another")]));
 }
