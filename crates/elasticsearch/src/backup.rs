@@ -180,15 +180,36 @@ async fn follow(
                 }
             }
             Err(Error::Refused { refusal, .. }) if refusal.is("snapshot_missing_exception") => {
-                return Err(Error::NotWhole {
-                    snapshot: name.to_owned(),
-                    state: "gone".to_owned(),
-                    reason: "somebody deleted it while it was being taken".to_owned(),
-                });
+                return Err(given_up(repository, name).await);
             }
+            // A store that cannot be read ends no snapshot: the cluster tries again by itself, and says whether it still does.
+            Err(Error::Refused { refusal, .. })
+                if refusal.status >= 500 && is_running(repository, name).await? => {}
             Err(error) => return Err(repository.explain(error)),
         }
         tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Whether the cluster is still taking a snapshot, of which it asks its store nothing.
+async fn is_running(repository: Repository<'_>, name: &str) -> Result<bool, Error> {
+    let request = Request::get("_snapshot/_status", "tell which snapshots it is taking");
+    let answer = repository.client.ask(request).await?;
+    let running = answer["snapshots"].as_array().into_iter().flatten();
+    let mut ours = running.filter(|one| one["repository"] == repository.name);
+    Ok(ours.any(|one| one["snapshot"] == name))
+}
+
+/// Why a snapshot is not there any more. The engine keeps no word of it; its store may say it again.
+async fn given_up(repository: Repository<'_>, name: &str) -> Error {
+    let reason = match repository.verify().await {
+        Err(Error::Unverified { reason, .. }) => reason,
+        _ => "somebody deleted it, or its end could not be written; the log of the cluster says which"
+            .to_owned(),
+    };
+    Error::GivenUp {
+        snapshot: name.to_owned(),
+        reason,
     }
 }
 

@@ -98,6 +98,8 @@ pub enum Error {
         state: String,
         reason: String,
     },
+    #[error("the cluster gave up the snapshot `{snapshot}`, and nothing of it is left: {reason}")]
+    GivenUp { snapshot: String, reason: String },
     #[error("the snapshot `{snapshot}` was taken by {taken}, and the cluster is {server}")]
     TooNew {
         snapshot: String,
@@ -182,9 +184,10 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Unreachable { source, .. } if source.is_builder() => Kind::Invalid,
-            Self::Unreachable { .. } | Self::RepositoryInUse { .. } | Self::Stopped => {
-                Kind::Unavailable
-            }
+            Self::Unreachable { .. }
+            | Self::RepositoryInUse { .. }
+            | Self::GivenUp { .. }
+            | Self::Stopped => Kind::Unavailable,
             Self::Refused { refusal, .. } if refusal.is_passing() => Kind::Unavailable,
             // 500, whatever it is.
             Self::Refused { refusal, .. } if refusal.is("snapshot_restore_exception") => {

@@ -313,6 +313,9 @@ impl From<lifeboat_elasticsearch::error::Error> for Failure {
             Telemetry::NotWhole { state, .. } if state == "PARTIAL" => Some(
                 "a restore takes it with `--allow-partial`; what it lacks comes back empty".to_owned(),
             ),
+            Telemetry::GivenUp { .. } => Some(
+                "the earlier snapshots are as they were; put right what the store says, then take another".to_owned(),
+            ),
             Telemetry::TooNew { .. } => {
                 Some("nothing was changed; restore it into a cluster of that version or a newer one".to_owned())
             }

@@ -62,7 +62,7 @@ proptest! {
     #[test]
     fn no_look_panics(
         health in odd::answer(&health(1, 1)),
-        recoveries in odd::answer(&json!({"i": {"shards": [shard("SNAPSHOT", "s", "DONE"), shard(1, "SNAPSHOT", "s", "INDEX")]}})),
+        recoveries in odd::answer(&json!({"i": {"shards": [shard(0, "SNAPSHOT", "s", "DONE"), shard(1, "SNAPSHOT", "s", "INDEX")]}})),
         explained in odd::answer(&json!({
             "unassigned_info": {"details": "failed"}, "allocate_explanation": "no",
             "node_allocation_decisions": [{"deciders": [{"decision": "NO", "explanation": "x"}]}]
