@@ -8,7 +8,7 @@ use crate::world::{BUCKET, World};
 
 /// A file system of a few MiB. Making one needs the right to mount.
 pub(crate) struct SmallDisk {
-    path: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 impl SmallDisk {
@@ -87,7 +87,7 @@ fn a_restore_onto_a_full_disk_leaves_the_old_store() {
 }
 
 /// Writes until nothing more fits.
-fn fill(path: &Path) {
+pub(crate) fn fill(path: &Path) {
     use std::io::Write;
     let mut file = fs::File::create(path).unwrap();
     for size in [64 * 1024, 512] {

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod elasticsearch;
+mod faults;
 mod kill;
 mod native;
 mod round;

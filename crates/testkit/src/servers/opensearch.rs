@@ -34,15 +34,33 @@ pub struct Repositories<'a> {
 
 /// Starts a cluster of one node, in half a minute. Needs Java 21; as root also `setpriv`.
 pub fn start(work: &Path, repositories: Repositories<'_>) -> Result<Server> {
+    start_at(work, None, has_a_state, repositories)
+}
+
+/// Starts the node again that had this folder, where others know it. What it had not finished may stay red, so it is only waited for until it answers.
+pub fn start_again(
+    work: &Path,
+    address: SocketAddr,
+    repositories: Repositories<'_>,
+) -> Result<Server> {
+    start_at(work, Some(address), answers, repositories)
+}
+
+fn start_at(
+    work: &Path,
+    known: Option<SocketAddr>,
+    ready: fn(SocketAddr) -> bool,
+    repositories: Repositories<'_>,
+) -> Result<Server> {
     let tree = tree()?;
     let java = java::home(JAVA)?;
     let launch = Launch {
         name: "opensearch",
         work,
         keys: repositories.keys,
-        ready: has_a_state,
+        ready,
     };
-    launch.start(|address| {
+    launch.start_at(known, |address| {
         configure(&tree, work, address, repositories)?;
         let in_node = |mut command: Command| {
             command
@@ -142,4 +160,8 @@ pub(super) fn as_nobody(program: &Path, work: &Path) -> Command {
 pub(super) fn has_a_state(address: SocketAddr) -> bool {
     http::get(address, "/_cluster/health?wait_for_status=yellow")
         .is_ok_and(|answer| answer.status == 200)
+}
+
+fn answers(address: SocketAddr) -> bool {
+    http::get(address, "/_cluster/health").is_ok_and(|answer| answer.status == 200)
 }
