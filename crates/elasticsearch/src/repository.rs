@@ -244,7 +244,7 @@ impl Repository<'_> {
                         reason: refusal.to_string(),
                     });
                 }
-                if refusal.is("repository_exception") && refusal.mentions("does not exist") {
+                if refusal.is("repository_exception") && refusal.mentions("repository type") {
                     return Err(Error::NoS3 {
                         engine: self.engine.to_string(),
                     });

@@ -87,9 +87,12 @@ impl KeyRing {
 #[async_trait::async_trait]
 impl S3Auth for KeyRing {
     async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
-        let user = self
-            .find(access_key)
-            .ok_or_else(|| s3_error!(InvalidAccessKeyId))?;
+        let user = self.find(access_key).ok_or_else(|| {
+            s3_error!(
+                InvalidAccessKeyId,
+                "the access key does not exist in our records"
+            )
+        })?;
         Ok(SecretKey::from(user.credentials.secret_key.as_str()))
     }
 }

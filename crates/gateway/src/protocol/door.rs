@@ -32,10 +32,12 @@ impl Door {
     pub(super) fn open(&self, credentials: Option<&Credentials>) -> S3Result<Guarded> {
         let credentials =
             credentials.ok_or_else(|| s3_error!(AccessDenied, "a signature is required"))?;
-        let user = self
-            .keys
-            .find(&credentials.access_key)
-            .ok_or_else(|| s3_error!(InvalidAccessKeyId))?;
+        let user = self.keys.find(&credentials.access_key).ok_or_else(|| {
+            s3_error!(
+                InvalidAccessKeyId,
+                "the access key does not exist in our records"
+            )
+        })?;
         Ok(Guarded::new(Arc::clone(&self.backend), user))
     }
 
