@@ -143,7 +143,7 @@ fn wrong_keys_are_told_with_what_the_server_said() {
     --- stdout
     --- stderr
     error: cannot list the objects in bucket `sts-stackgraph-backup` at [ENDPOINT]
-      caused by: the server refused the key pair: InvalidAccessKeyId
+      caused by: the server refused the key pair: InvalidAccessKeyId: the access key does not exist in our records
     hint: the key pair is `minio.accessKey` and `minio.secretKey` of the values, or LIFEBOAT_ACCESS_KEY and LIFEBOAT_SECRET_KEY of the environment
     ");
 }
