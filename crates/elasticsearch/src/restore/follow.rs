@@ -17,6 +17,8 @@ use crate::snapshot::{number, sum};
 const LOOK: Duration = Duration::from_millis(400);
 /// Looks at a primary that is neither being restored nor there, before it is asked about.
 const PATIENT_LOOKS: u32 = 5;
+/// Indices that are asked about at one look, while none has failed: a node restores a few at once, and all others wait.
+const QUESTIONS: usize = 4;
 
 /// One index at one look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -110,11 +112,14 @@ pub(super) async fn until_done(
         }
         stuck.retain(|name, _| looks.get(name).is_some_and(Look::is_stuck));
         let mut failures = Vec::new();
+        let mut waiting = 0;
         for (name, look) in looks.iter().filter(|(_, look)| look.is_stuck()) {
             let seen = stuck.entry(name.clone()).or_default();
             *seen += 1;
-            if *seen > PATIENT_LOOKS {
-                failures.extend(explain(client, name, look.primaries).await?);
+            if *seen > PATIENT_LOOKS && waiting < QUESTIONS {
+                let found = explain(client, name, look.primaries).await?;
+                waiting += usize::from(found.is_empty());
+                failures.extend(found);
                 *seen = 0;
             }
         }
@@ -185,11 +190,20 @@ async fn explain(client: &Client, index: &str, primaries: u64) -> Result<Vec<Str
             Err(Error::Refused { refusal, .. }) if refusal.status == 400 => continue,
             Err(error) => return Err(error),
         };
-        if answer["current_state"] == "unassigned" && answer["can_allocate"] != "awaiting_info" {
+        if has_failed(&answer) {
             failures.push(format!("shard {shard} of `{index}`: {}", reason(&answer)));
         }
     }
     Ok(failures)
+}
+
+/// Whether it stays without a node. Until a node has a hand free for it, it could have one, or is held back.
+fn has_failed(answer: &Value) -> bool {
+    let is_refused = matches!(
+        answer["can_allocate"].as_str(),
+        Some("no" | "no_valid_shard_copy")
+    );
+    answer["current_state"] == "unassigned" && is_refused
 }
 
 /// What the engine says of it: first why it failed, then what keeps it from being tried again.

@@ -108,3 +108,22 @@ fn a_primary_that_moved_after_its_restore_is_recovered_once() {
     }
     assert!(!looked(&[stays, moved(1, "SNAPSHOT", "DONE", "another")]));
 }
+
+#[test]
+fn a_shard_that_waits_for_its_turn_has_not_failed() {
+    let explained =
+        |state: &str, can: &str| has_failed(&json!({"current_state": state, "can_allocate": can}));
+    assert!(explained("unassigned", "no"));
+    assert!(explained("unassigned", "no_valid_shard_copy"));
+    let waits = [
+        "yes",
+        "throttled",
+        "awaiting_info",
+        "allocation_delayed",
+        "no_attempt",
+    ];
+    for can in waits {
+        assert!(!explained("unassigned", can), "{can}");
+    }
+    assert!(!explained("initializing", "no"));
+}
