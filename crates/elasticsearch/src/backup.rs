@@ -10,7 +10,7 @@ use lifeboat_core::progress::Progress;
 use serde_json::{Value, json};
 
 use crate::catalog::{Details, Repository};
-use crate::client::{Repeat, Request, segment};
+use crate::client::{Repeat, Request, list, segment};
 use crate::counts::Counts;
 use crate::error::Error;
 use crate::indices;
@@ -237,20 +237,40 @@ fn report(snapshot: &Value, progress: &Progress, told: &mut (u64, u64)) -> bool 
 
 /// Gives up a snapshot that is being taken; its deletion ends it.
 async fn abort(repository: Repository<'_>, name: &str) -> Result<(), Error> {
-    delete(repository, &[name.to_owned()]).await
+    delete(repository, name).await
 }
 
-/// Deletes snapshots by their exact names. One that is not there is no failure.
-pub async fn delete(repository: Repository<'_>, names: &[String]) -> Result<(), Error> {
-    for name in names {
-        let doing = format!("delete the snapshot `{name}`");
-        let path = repository.path(&format!("/{}", segment(name)));
+/// Deletes a snapshot by its exact name. One that is not there is no failure.
+async fn delete(repository: Repository<'_>, name: &str) -> Result<(), Error> {
+    let doing = format!("delete the snapshot `{name}`");
+    let path = repository.path(&format!("/{}", segment(name)));
+    let request = Request::delete(path, doing, Repeat::Safe);
+    match repository.client.ask(request.patiently()).await {
+        Ok(_) => Ok(()),
+        Err(Error::Refused { refusal, .. }) if refusal.is("snapshot_missing_exception") => Ok(()),
+        Err(error) => Err(repository.explain(error)),
+    }
+}
+
+/// Deletes snapshots by their exact names, which have to fit into one request. One that is not there is no failure.
+///
+/// The cluster deletes those of a request together. For each request it writes anew what the repository holds, which one by one takes sixty times as long.
+pub(crate) async fn delete_all(repository: Repository<'_>, names: &[String]) -> Result<(), Error> {
+    // After another name, one that begins so would mean what is to stay.
+    let are_plain = names.iter().all(|name| !name.starts_with('-'));
+    if names.len() > 1 && are_plain && repository.engine.deletes_many() {
+        let doing = format!("delete {} snapshots, first `{}`", names.len(), names[0]);
+        let path = repository.path(&format!("/{}", list(names)));
         let request = Request::delete(path, doing, Repeat::Safe);
         match repository.client.ask(request.patiently()).await {
-            Ok(_) => {}
+            Ok(_) => return Ok(()),
+            // One of them is gone, and so none of the others was deleted; or all were, and the answer was lost.
             Err(Error::Refused { refusal, .. }) if refusal.is("snapshot_missing_exception") => {}
             Err(error) => return Err(repository.explain(error)),
         }
+    }
+    for name in names {
+        delete(repository, name).await?;
     }
     Ok(())
 }

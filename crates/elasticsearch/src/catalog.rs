@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::answer::Refusal;
-use crate::client::{Client, Request, segment};
+use crate::client::{Client, Request, list, segment};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::snapshot::{Snapshot, State};
@@ -81,6 +81,20 @@ impl Repository<'_> {
             Err(Error::Refused { refusal, .. }) if refusal.is("snapshot_missing_exception") => {
                 Ok(None)
             }
+            Err(error) => Err(self.explain(error)),
+        }
+    }
+
+    /// Those of these names that are there, in no order. They have to fit into one request.
+    pub(crate) async fn get_all(&self, names: &[String]) -> Result<Vec<Snapshot>, Error> {
+        let path = self.path(&format!("/{}?ignore_unavailable=true", list(names)));
+        let doing = format!("describe {} snapshots of `{}`", names.len(), self.name);
+        let asked = Request::get(path, doing.clone()).patiently();
+        match self.client.ask(asked).await {
+            Ok(answer) => Snapshot::read_list(&answer).ok_or_else(|| Error::Strange {
+                doing,
+                reply: crate::answer::short(&answer.to_string()).to_owned(),
+            }),
             Err(error) => Err(self.explain(error)),
         }
     }

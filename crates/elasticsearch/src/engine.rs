@@ -92,6 +92,11 @@ impl Engine {
         self.family == Family::OpenSearch && self.version >= Version::new(2, 17, 0)
     }
 
+    /// Whether one request may delete several snapshots.
+    pub fn deletes_many(self) -> bool {
+        self.family == Family::OpenSearch || self.version >= Version::new(7, 8, 0)
+    }
+
     /// Whether requests may say that no state of the engine's own features is meant.
     pub fn has_feature_states(self) -> bool {
         self.family == Family::Elasticsearch && self.version >= Version::new(7, 12, 0)

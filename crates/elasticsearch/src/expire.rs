@@ -1,10 +1,17 @@
 //! Expiry of the snapshots that we took, and of no others.
+//!
+//! What a SIGKILL leaves: the snapshots of each request that the cluster heard are gone, or go by themselves, all of a request or none; the others are there, whole, and the next
+//! run judges them again.
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use lifeboat_core::progress::Progress;
 
 use crate::backup;
 use crate::catalog::{Details, Repository};
 use crate::error::Error;
+use crate::indices::batches;
 use crate::retention::{Candidate, Policy, Verdict};
 use crate::snapshot::Snapshot;
 
@@ -60,14 +67,36 @@ fn judge_all(
     snapshots.into_iter().map(judge).collect()
 }
 
-/// Deletes one snapshot that was judged to expire, if it still is the one that was judged.
-pub async fn delete(repository: Repository<'_>, judged: &Judged) -> Result<(), Error> {
-    let name = &judged.snapshot.name;
-    let found = repository.get(name, Details::Without).await?;
-    if found.is_none_or(|found| found.uuid != judged.snapshot.uuid) {
-        return Ok(());
+/// Deletes the snapshots that were judged to expire, as many at once as one request names, each if it still is the one that was judged.
+pub async fn delete(
+    repository: Repository<'_>,
+    judged: &[Judged],
+    progress: &Progress,
+) -> Result<(), Error> {
+    let expired = judged
+        .iter()
+        .filter(|one| one.verdict.is_some_and(Verdict::expires));
+    let (names, uuids): (Vec<String>, Vec<&str>) = expired
+        .map(|one| (one.snapshot.name.clone(), one.snapshot.uuid.as_str()))
+        .unzip();
+    progress.expect(names.len() as u64, 0);
+    let uuid_of: BTreeMap<&str, &str> = names.iter().map(String::as_str).zip(uuids).collect();
+    for batch in batches(&names) {
+        if progress.is_stopped() {
+            return Err(Error::Stopped);
+        }
+        let there = repository.get_all(batch).await?;
+        let is_judged =
+            |found: &Snapshot| uuid_of.get(found.name.as_str()) == Some(&found.uuid.as_str());
+        let still: Vec<String> = there
+            .into_iter()
+            .filter(is_judged)
+            .map(|found| found.name)
+            .collect();
+        backup::delete_all(repository, &still).await?;
+        progress.add(batch.len() as u64, 0);
     }
-    backup::delete(repository, std::slice::from_ref(name)).await
+    Ok(())
 }
 
 #[cfg(test)]

@@ -66,26 +66,13 @@ pub(crate) async fn run(ctx: &Context, args: &ExpireArgs) -> Result<Exit, Failur
         ctx.out.show(&view)?;
         return Ok(Exit::Success);
     }
-    let expired: Vec<&Judged> = judged
-        .iter()
-        .filter(|one| one.verdict.is_some_and(Verdict::expires))
-        .collect();
-    if !expired.is_empty() && !args.yes && !confirm(&view.table())? {
+    let expires = |one: &Judged| one.verdict.is_some_and(Verdict::expires);
+    if judged.iter().any(expires) && !args.yes && !confirm(&view.table())? {
         return Err(Failure::interrupted().hint("nothing was deleted"));
     }
     let progress = Arc::new(Progress::default());
     let bar = ctx.bar_by(Measure::Count("snapshots"), "expire", &progress);
-    progress.expect(expired.len() as u64, 0);
-    let work = async {
-        for one in expired {
-            if progress.is_stopped() {
-                return Err(Failure::interrupted());
-            }
-            expire::delete(repository, one).await?;
-            progress.add(1, 0);
-        }
-        Ok::<_, Failure>(())
-    };
+    let work = expire::delete(repository, &judged, &progress);
     let done = ctx.interruptible(&progress, work).await;
     drop(bar);
     done?;
