@@ -44,7 +44,7 @@ pub struct Peer {
 }
 
 /// All that the tests of the workspace start, what is quickly there first.
-pub const PEERS: [Peer; 19] = [
+pub const PEERS: [Peer; 20] = [
     Peer {
         name: "Azurite",
         get: || azurite::PACKAGE.folder(),
@@ -92,6 +92,10 @@ pub const PEERS: [Peer; 19] = [
     Peer {
         name: "OpenSearch",
         get: opensearch::tree,
+    },
+    Peer {
+        name: "OpenSearch 2.19",
+        get: opensearch::older::tree,
     },
     Peer {
         name: "Elasticsearch 7.17",

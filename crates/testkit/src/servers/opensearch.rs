@@ -3,11 +3,12 @@
 //! No whole distribution is published as an artifact: the server is, and the plugin as a library. They are put together
 //! here, once. One tree serves any number of nodes, each with its own settings, keys and data.
 
+pub mod older;
 mod tree;
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
@@ -86,11 +87,7 @@ fn configure(
     address: SocketAddr,
     repositories: Repositories<'_>,
 ) -> Result<()> {
-    let config = work.join("config");
-    fs::create_dir_all(&config)?;
-    for file in ["jvm.options", "log4j2.properties"] {
-        fs::copy(tree.join("config").join(file), config.join(file))?;
-    }
+    let config = copy_config(tree, work)?;
     let endpoint = repositories.endpoint.trim_start_matches("http://");
     let settings = format!(
         "{node}\
@@ -102,6 +99,16 @@ fn configure(
     );
     fs::write(config.join("opensearch.yml"), settings)?;
     Ok(())
+}
+
+/// The settings of a node's machine and its log. Returns the folder with them.
+fn copy_config(tree: &Path, work: &Path) -> Result<PathBuf> {
+    let config = work.join("config");
+    fs::create_dir_all(&config)?;
+    for file in ["jvm.options", "log4j2.properties"] {
+        fs::copy(tree.join("config").join(file), config.join(file))?;
+    }
+    Ok(config)
 }
 
 /// What every node of one needs, of either engine.

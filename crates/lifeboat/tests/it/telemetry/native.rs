@@ -8,7 +8,8 @@ use lifeboat_testkit::servers::elasticsearch::Release;
 use lifeboat_testkit::turnstile::{Moment, Stop, Turnstile};
 use serde_json::{Value, json};
 
-use super::{Telemetry, elasticsearch};
+use super::Telemetry;
+use super::elasticsearch::{self, Engine};
 use crate::killed;
 use crate::world::Seen;
 
@@ -248,7 +249,7 @@ fn what_is_told_of_a_policy(telemetry: &Telemetry, native: &Native<'_>, schedule
 
 #[test]
 fn lifecycle_management_is_reported_and_stopped_around_a_restore() {
-    let Some(telemetry) = elasticsearch::started(Release::V8_19) else {
+    let Some(telemetry) = elasticsearch::started(Engine::Elasticsearch(Release::V8_19)) else {
         return;
     };
     let scheduler = Scheduler::start(Kind::Lifecycle, telemetry.cluster.address()).unwrap();
