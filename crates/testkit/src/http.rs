@@ -31,11 +31,24 @@ pub fn send(
     content_type: &str,
     body: &str,
 ) -> Result<Answer> {
-    exchange(address, method, path, content_type, body)
+    send_within(PATIENCE, address, method, path, content_type, body)
+}
+
+/// Like [`send`], to a server that may be silent for so long: it works before it answers.
+pub fn send_within(
+    patience: Duration,
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    content_type: &str,
+    body: &str,
+) -> Result<Answer> {
+    exchange(patience, address, method, path, content_type, body)
         .with_context(|| format!("no answer to `{method} {path}` from {address}"))
 }
 
 fn exchange(
+    patience: Duration,
     address: SocketAddr,
     method: &str,
     path: &str,
@@ -43,8 +56,8 @@ fn exchange(
     body: &str,
 ) -> Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
     // 1.0: the body ends with the connection and never comes in chunks.
     let head = format!(
         "{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: {content_type}\r\n\

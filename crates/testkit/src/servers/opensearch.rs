@@ -1,4 +1,4 @@
-//! OpenSearch with repositories in S3.
+//! OpenSearch with repositories in S3 and on the file system.
 //!
 //! No whole distribution is published as an artifact: the server is, and the plugin as a library. They are put together
 //! here, once. One tree serves any number of nodes, each with its own settings, keys and data.
@@ -33,9 +33,37 @@ pub struct Repositories<'a> {
     pub keys: Keys,
 }
 
+/// What the Java machine is told.
+#[derive(Debug, Clone, Copy)]
+enum Tuning {
+    /// It compiles less well, and starts in half the time.
+    QuickStart,
+    /// The heap that the engine ships with, and its compilers.
+    AsShipped,
+}
+
+impl Tuning {
+    fn options(self) -> &'static str {
+        match self {
+            Self::QuickStart => "-Xms512m -Xmx512m -XX:TieredStopAtLevel=1",
+            Self::AsShipped => "-Xms1g -Xmx1g",
+        }
+    }
+}
+
+/// Where a node may keep repositories on the file system.
+pub fn repositories(work: &Path) -> PathBuf {
+    work.join("repositories")
+}
+
 /// Starts a cluster of one node, in half a minute. Needs Java 21; as root also `setpriv`.
 pub fn start(work: &Path, repositories: Repositories<'_>) -> Result<Server> {
-    start_at(work, None, has_a_state, repositories)
+    start_at(work, None, has_a_state, repositories, Tuning::QuickStart)
+}
+
+/// The same, as fast as it is shipped: for measuring.
+pub fn start_as_shipped(work: &Path, repositories: Repositories<'_>) -> Result<Server> {
+    start_at(work, None, has_a_state, repositories, Tuning::AsShipped)
 }
 
 /// Starts the node again that had this folder, where others know it. What it had not finished may stay red, so it is only waited for until it answers.
@@ -44,7 +72,8 @@ pub fn start_again(
     address: SocketAddr,
     repositories: Repositories<'_>,
 ) -> Result<Server> {
-    start_at(work, Some(address), answers, repositories)
+    let tuning = Tuning::QuickStart;
+    start_at(work, Some(address), answers, repositories, tuning)
 }
 
 fn start_at(
@@ -52,6 +81,7 @@ fn start_at(
     known: Option<SocketAddr>,
     ready: fn(SocketAddr) -> bool,
     repositories: Repositories<'_>,
+    tuning: Tuning,
 ) -> Result<Server> {
     let tree = tree()?;
     let java = java::home(JAVA)?;
@@ -72,11 +102,7 @@ fn start_at(
         };
         store_keys(in_node(command("sh", work)), &tree, work, repositories.keys)?;
         let mut node = in_node(as_nobody(&tree.join("bin/opensearch"), work));
-        // It compiles less well, and starts in half the time.
-        node.env(
-            "OPENSEARCH_JAVA_OPTS",
-            "-Xms512m -Xmx512m -XX:TieredStopAtLevel=1",
-        );
+        node.env("OPENSEARCH_JAVA_OPTS", tuning.options());
         Ok(node)
     })
 }
@@ -88,14 +114,18 @@ fn configure(
     repositories: Repositories<'_>,
 ) -> Result<()> {
     let config = copy_config(tree, work)?;
+    let folder = self::repositories(work);
+    fs::create_dir_all(&folder)?;
     let endpoint = repositories.endpoint.trim_start_matches("http://");
     let settings = format!(
         "{node}\
+         path.repo: [\"{folder}\"]\n\
          s3.client.default.endpoint: {endpoint}\n\
          s3.client.default.protocol: http\n\
          s3.client.default.region: us-east-1\n\
          s3.client.default.path_style_access: true\n",
         node = node_settings(work, address)?,
+        folder = folder.display(),
     );
     fs::write(config.join("opensearch.yml"), settings)?;
     Ok(())

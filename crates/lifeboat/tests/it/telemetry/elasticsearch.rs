@@ -139,10 +139,10 @@ fn what_is_expired_goes(telemetry: &Telemetry) {
     telemetry.back_up();
     let last = telemetry.back_up();
     let set = |key: &str| format!("backup.elasticsearch.scheduled.snapshotRetention{key}=1");
-    let (least, most) = (set("MinCount"), set("MaxCount"));
+    let (fewest, most) = (set("MinCount"), set("MaxCount"));
     let arguments = [
         "--set",
-        &least,
+        &fewest,
         "--set",
         &most,
         "elasticsearch",
