@@ -6,6 +6,7 @@ mod graph;
 mod jsonl;
 mod measure;
 mod peer;
+mod program;
 mod report;
 mod step;
 mod synthetic;

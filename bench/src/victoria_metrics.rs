@@ -20,6 +20,7 @@ use lifeboat_testkit::turnstile::Turnstile;
 use self::report::{Report, Sample, Task};
 use self::side::{Side, Work};
 use crate::measure::{load_average, machine};
+use crate::program;
 
 const RELEASE: Release = Release::V1_145;
 const BUCKET: &str = "sts-victoria-metrics-backup";
@@ -125,7 +126,7 @@ fn one_round(
         if let Some(gate) = &gate {
             gate.reset(None);
         }
-        let cost = side::watch(command).with_context(|| format!("{side:?}: {task:?}"))?;
+        let (_, cost) = program::watch(command).with_context(|| format!("{side:?}: {task:?}"))?;
         let requests = gate.as_ref().map(Turnstile::passed);
         samples.push(Sample {
             task,

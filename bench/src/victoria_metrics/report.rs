@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::side::{Cost, Side};
+use super::side::Side;
+use crate::program::Cost;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

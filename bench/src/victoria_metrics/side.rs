@@ -3,15 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use lifeboat_testkit::process::Process;
 use lifeboat_testkit::servers::Server;
 use serde::Serialize;
 
 use super::{BUCKET, data};
-use crate::measure::{cpu_seconds_of_children, peak_memory};
 
 const INSTANCE: &str = "victoria-metrics-0";
 
@@ -20,14 +17,6 @@ const INSTANCE: &str = "victoria-metrics-0";
 pub(super) enum Side {
     Lifeboat,
     Vmbackup,
-}
-
-/// What a run took.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub(super) struct Cost {
-    pub(super) seconds: f64,
-    pub(super) cpu_seconds: f64,
-    pub(super) peak_memory: u64,
 }
 
 /// What both work on.
@@ -150,23 +139,4 @@ impl Work<'_> {
             .arg("-httpListenAddr=127.0.0.1:0");
         command
     }
-}
-
-/// Runs a command to its good end.
-pub(super) fn watch(mut command: Command) -> Result<Cost> {
-    let before = cpu_seconds_of_children()?;
-    let begun = Instant::now();
-    let process = Process::start(&mut command)?;
-    let id = process.id().to_string();
-    let mut peak = 0;
-    while !process.ends_within(Duration::from_millis(10)) {
-        peak = peak_memory(&id).map_or(peak, |seen| seen.max(peak));
-    }
-    let seconds = begun.elapsed().as_secs_f64();
-    process.finish()?.success()?;
-    Ok(Cost {
-        seconds,
-        cpu_seconds: cpu_seconds_of_children()? - before,
-        peak_memory: peak,
-    })
 }
