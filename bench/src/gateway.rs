@@ -5,7 +5,7 @@
 
 mod cage;
 mod clients;
-mod contender;
+pub(crate) mod contender;
 mod cores;
 mod ground;
 mod load;
@@ -14,7 +14,7 @@ mod sample;
 mod schedule;
 mod session;
 mod task;
-mod watch;
+pub(crate) mod watch;
 
 use std::fs::{self, File};
 use std::io::Write;

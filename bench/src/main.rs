@@ -1,5 +1,6 @@
 //! Measures Lifeboat; `cargo xtask bench` builds and runs it. docs/benchmarks.md keeps what was seen.
 
+mod elasticsearch;
 mod format;
 mod gateway;
 mod graph;
@@ -34,6 +35,7 @@ enum Bench {
         #[arg(default_value_t = 2)]
         workers: usize,
     },
+    Elasticsearch(elasticsearch::Arguments),
     Gateway(gateway::Arguments),
     Graph(graph::Arguments),
     VictoriaMetrics(victoria_metrics::Arguments),
@@ -44,6 +46,7 @@ enum Bench {
 fn main() -> Result<()> {
     match Arguments::parse().bench {
         Bench::Format { vertices, workers } => format::run(vertices, workers, &mut io::stdout()),
+        Bench::Elasticsearch(arguments) => elasticsearch::run(&arguments, &mut io::stdout()),
         Bench::Gateway(arguments) => gateway::run(&arguments, &mut io::stdout()),
         Bench::Graph(arguments) => graph::run(&arguments, &mut io::stdout()),
         Bench::VictoriaMetrics(arguments) => victoria_metrics::run(&arguments, &mut io::stdout()),

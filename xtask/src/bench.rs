@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
             Err(error) => eprintln!("without the peer store: {error:#}"),
         }
     }
-    if ["gateway", "victoria-metrics"].contains(&arguments.name.as_str()) {
+    if ["elasticsearch", "gateway", "victoria-metrics"].contains(&arguments.name.as_str()) {
         let results = cargo::target()?.join("bench");
         fs::create_dir_all(&results)?;
         let result = |kind: &str| results.join(format!("{}.{kind}", arguments.name));
