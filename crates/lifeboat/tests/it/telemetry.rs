@@ -4,6 +4,7 @@ mod bad_input;
 mod elasticsearch;
 mod faults;
 mod kill;
+mod many;
 mod native;
 mod round;
 mod streams;
