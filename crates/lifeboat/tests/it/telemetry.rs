@@ -6,6 +6,7 @@ mod faults;
 mod kill;
 mod many;
 mod native;
+mod real;
 mod round;
 mod streams;
 
