@@ -168,7 +168,7 @@ async fn follow(
         }
         // A cluster that does not answer for a while goes on all the same.
         let request = Request::get(path.clone(), format!("tell how far `{name}` is"));
-        match repository.client.ask(request).await {
+        match repository.client.ask(request.watching()).await {
             Ok(answer) => {
                 let done = report(&answer["snapshots"][0], progress, &mut told);
                 if done {
@@ -194,7 +194,7 @@ async fn follow(
 /// Whether the cluster is still taking a snapshot, of which it asks its store nothing.
 async fn is_running(repository: Repository<'_>, name: &str) -> Result<bool, Error> {
     let request = Request::get("_snapshot/_status", "tell which snapshots it is taking");
-    let answer = repository.client.ask(request).await?;
+    let answer = repository.client.ask(request.watching()).await?;
     let running = answer["snapshots"].as_array().into_iter().flatten();
     let mut ours = running.filter(|one| one["repository"] == repository.name);
     Ok(ours.any(|one| one["snapshot"] == name))

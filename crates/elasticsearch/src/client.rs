@@ -29,6 +29,10 @@ const WAITS: [Duration; 3] = [
     Duration::from_secs(3),
 ];
 
+/// Whoever follows work that goes on without an answer asks so many times more, with longer waits: a node may be started again meanwhile.
+const MORE: usize = 12;
+const LONGER: Duration = Duration::from_secs(5);
+
 /// How long an answer may take.
 const QUESTION: Duration = Duration::from_secs(30);
 /// Answers for which the cluster works, or reads many objects.
@@ -60,6 +64,8 @@ pub struct Request {
     doing: String,
     repeat: Repeat,
     patience: Patience,
+    /// How often it is made again at most.
+    again: usize,
 }
 
 /// An answer that is none of refusal.
@@ -109,12 +115,20 @@ impl Request {
             doing: doing.into(),
             repeat,
             patience: Patience::Question,
+            again: WAITS.len(),
         }
     }
 
     #[must_use]
     pub fn body(mut self, body: Value) -> Self {
         self.body = Some(body);
+        self
+    }
+
+    /// Asks for a minute before the cluster counts as gone, for what goes on in it meanwhile.
+    #[must_use]
+    pub fn watching(mut self) -> Self {
+        self.again = WAITS.len() + MORE;
         self
     }
 
@@ -178,7 +192,8 @@ impl Client {
 
     /// Sends a request, and again where that is safe.
     pub async fn send(&self, request: Request) -> Result<Answer, Error> {
-        let mut waits = WAITS.iter();
+        let longer = std::iter::repeat(&LONGER);
+        let mut waits = WAITS.iter().chain(longer).take(request.again);
         // Nodes that may still be waited for in vain: each of them once.
         let mut silent = self.access.urls.len();
         loop {

@@ -323,7 +323,7 @@ impl From<lifeboat_elasticsearch::error::Error> for Failure {
                 "nothing was restored; `--delete-existing` deletes them first, `--rename` restores beside them".to_owned(),
             ),
             Telemetry::ShardsFailed { .. } => Some(
-                "`lifeboat elasticsearch restore cancel` deletes what the restore made; the snapshot is as it was".to_owned(),
+                "the snapshot is as it was: the same command with `--delete-existing` begins anew, `restore cancel` only deletes what the restore made".to_owned(),
             ),
             Telemetry::NothingToAttach => Some(
                 "a restore that has ended is known only as long as its indices stay where they are".to_owned(),

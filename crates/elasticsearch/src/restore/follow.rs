@@ -75,35 +75,42 @@ pub(super) async fn until_done(
     progress: &Progress,
 ) -> Result<(), Error> {
     let mut told = (0, 0);
+    // Not looked at again: of thousands most are done most of the time.
+    let mut done: BTreeMap<String, Look> = BTreeMap::new();
     let mut stuck: BTreeMap<String, u32> = BTreeMap::new();
     let mut absent = 0;
     loop {
         if progress.is_stopped() {
             return Err(Error::Stopped);
         }
-        let looks = look(client, snapshot, targets).await?;
-        let shards = sum(looks.values().map(|look| look.primaries));
-        let recovered = sum(looks.values().map(|look| look.recovered));
-        let bytes = sum(looks.values().map(|look| look.bytes));
-        let total = sum(looks.values().map(|look| look.bytes_total));
+        let left = targets.iter().filter(|name| !done.contains_key(*name));
+        let left: Vec<String> = left.cloned().collect();
+        let mut looks = look(client, snapshot, &left).await?;
+        done.extend(looks.extract_if(.., |_, look| look.is_done()));
+        let all = || looks.values().chain(done.values());
+        let shards = sum(all().map(|look| look.primaries));
+        let recovered = sum(all().map(|look| look.recovered));
+        let bytes = sum(all().map(|look| look.bytes));
+        let total = sum(all().map(|look| look.bytes_total));
         progress.expect(shards, total.max(told.1));
         progress.add(
             recovered.saturating_sub(told.0),
             bytes.saturating_sub(told.1),
         );
         told = (told.0.max(recovered), told.1.max(bytes));
-        if looks.len() == targets.len() && looks.values().all(Look::is_done) {
+        if done.len() == targets.len() {
             return Ok(());
         }
         // The cluster makes all the indices at once.
-        absent = if looks.len() < targets.len() {
+        absent = if looks.len() + done.len() < targets.len() {
             absent + 1
         } else {
             0
         };
         if absent > PATIENT_LOOKS {
-            let there = indices::left(client, targets).await?;
-            let gone = targets.iter().filter(|name| !there.contains(name));
+            let there = indices::left(client, &left).await?;
+            let is_gone = |name: &&String| !done.contains_key(*name) && !there.contains(name);
+            let gone = left.iter().filter(is_gone);
             let failures: Vec<String> = gone.map(|name| format!("`{name}` is gone")).collect();
             if !failures.is_empty() {
                 return Err(Error::ShardsFailed { failures });
@@ -141,7 +148,8 @@ async fn look(
         let path = format!(
             "_cluster/health/{names}?level=indices&timeout=0s&ignore_unavailable=true&expand_wildcards=all"
         );
-        let health = match client.ask(Request::get(path, "tell its health")).await {
+        let asked = Request::get(path, "tell its health").watching();
+        let health = match client.ask(asked).await {
             Ok(health) => health,
             // One of these indices is not there, and the engines wait for it to come.
             Err(Error::Refused { refusal, .. }) if refusal.status == 408 => continue,
@@ -150,7 +158,7 @@ async fn look(
         note_health(&mut looks, &health);
         let path = format!("{names}/_recovery?ignore_unavailable=true&expand_wildcards=all");
         let recoveries = client
-            .ask(Request::get(path, "tell its recoveries"))
+            .ask(Request::get(path, "tell its recoveries").watching())
             .await?;
         note_recoveries(&mut looks, &recoveries, snapshot);
     }
