@@ -208,7 +208,8 @@ impl Client {
             if is_timeout(&failed) {
                 silent = silent.saturating_sub(1);
             }
-            if silent == 0 || !may_try_again(&request, &failed) {
+            let is_watching = request.again > WAITS.len();
+            if (silent == 0 && !is_watching) || !may_try_again(&request, &failed) {
                 return Err(failed);
             }
             let Some(wait) = waits.next() else {

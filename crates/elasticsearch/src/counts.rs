@@ -2,7 +2,7 @@
 //!
 //! The engines do not keep that with a snapshot, so ours carry it in their metadata, of which there may be 1024 bytes: the counts in the order of the names of the indices,
 //! or, where they are too many, `=` and the sum. What was written since the last refresh is not counted, and what is written while the snapshot is being taken is in
-//! it or not; so a count is the least that must come back.
+//! it or not; so a count is the least that must come back, but for what was deleted in those moments.
 
 use std::fmt::Write as _;
 

@@ -17,8 +17,7 @@ use crate::engine::{Engine, Family};
 use crate::error::Error;
 use crate::name::Template;
 
-pub(crate) use self::pause::noted;
-pub use self::pause::{Paused, pause, resume, running};
+pub use self::pause::{Paused, noted, pause, resume, running};
 
 /// What the policy should be.
 #[derive(Debug, Clone, Copy)]

@@ -14,7 +14,7 @@ use crate::error::{Error, Undone};
 use crate::snapshot::Snapshot;
 
 use self::states::Standing;
-pub use self::states::{Loss, States};
+pub use self::states::{Loss, Remembered, States};
 
 /// The type of repositories in S3.
 const TYPE: &str = "s3";
@@ -42,6 +42,16 @@ pub enum Keys {
     Keystore,
     /// In the settings of the repository, and so in the state of the cluster.
     InSettings { access: String, secret: String },
+}
+
+impl Keys {
+    /// Where they belong into the settings of a repository.
+    fn add_to(&self, settings: &mut Map<String, Value>) {
+        if let Self::InSettings { access, secret } = self {
+            settings.insert("access_key".to_owned(), json!(access));
+            settings.insert("secret_key".to_owned(), json!(secret));
+        }
+    }
 }
 
 impl std::fmt::Debug for Keys {
@@ -72,7 +82,7 @@ pub struct Configured {
 
 impl Wanted {
     /// The settings as the engine wants them, all of them texts.
-    fn settings(&self, engine: Engine) -> Map<String, Value> {
+    pub(crate) fn settings(&self, engine: Engine) -> Map<String, Value> {
         let scheme = self.endpoint.split("://").next().unwrap_or("http");
         let mut settings = Map::new();
         let mut set = |name: &str, value: &str| {
@@ -172,33 +182,33 @@ impl Repository<'_> {
         states: States,
         loss: Loss,
     ) -> Result<Change, Error> {
-        let found = match self.permit(states, loss)? {
-            Standing::Kept => self.registered().await?,
-            Standing::Lost => None,
-        };
-        Ok(compare(found.as_ref(), &wanted.settings(self.engine)))
+        let mut found = self.registered().await?;
+        let settings = wanted.settings(self.engine);
+        if self.permit(found.as_ref(), &settings, states, loss)? == Standing::Forgotten {
+            found = None;
+        }
+        Ok(compare(found.as_ref(), &settings))
     }
 
     /// Makes the repository what it should be and proves that all nodes can use it. May be done again and again. On an error what was there before is
-    /// there again, or the error says that it is not. A loss that is accepted is forgotten first, and stays so.
+    /// there again, or the error says that it is not. What was lost, or what the cluster has disabled, is forgotten first.
     pub async fn configure(
         &self,
         wanted: &Wanted,
         states: States,
         loss: Loss,
     ) -> Result<Configured, Error> {
-        if self.permit(states, loss)? == Standing::Lost {
-            self.unregister().await?;
-        }
         let before = self.registered().await?;
         let mut settings = wanted.settings(self.engine);
-        let change = compare(before.as_ref(), &settings);
+        let standing = self.permit(before.as_ref(), &settings, states, loss)?;
+        if standing == Standing::Forgotten {
+            self.unregister().await?;
+        }
+        let kept = before.as_ref().filter(|_| standing == Standing::Kept);
+        let change = compare(kept, &settings);
         match &wanted.keys {
             Keys::Keystore => reload_keys(self.client).await?,
-            Keys::InSettings { access, secret } => {
-                settings.insert("access_key".to_owned(), json!(access));
-                settings.insert("secret_key".to_owned(), json!(secret));
-            }
+            Keys::InSettings { .. } => wanted.keys.add_to(&mut settings),
         }
         // Keys in the settings cannot be compared, so they are always written.
         if change != Change::Nothing || wanted.keys != Keys::Keystore {
@@ -207,7 +217,7 @@ impl Repository<'_> {
         let verified = match self.verify().await {
             Ok(verified) => verified,
             Err(error) if change == Change::Nothing => return Err(error),
-            Err(error) => return Err(self.undo(before, error).await),
+            Err(error) => return Err(self.undo(before, &wanted.keys, error).await),
         };
         let nodes = nodes(self.client).await?;
         if verified < nodes {
@@ -275,7 +285,7 @@ impl Repository<'_> {
     }
 
     /// Puts back what was there before a change that could not be verified.
-    async fn undo(&self, before: Option<Registered>, error: Error) -> Error {
+    async fn undo(&self, before: Option<Registered>, keys: &Keys, error: Error) -> Error {
         let Error::Unverified {
             repository, reason, ..
         } = error
@@ -290,14 +300,17 @@ impl Repository<'_> {
                     Undone::Left
                 }
             },
-            // Its keys are not told, so with keys in the settings it could not be put back.
-            Some(before) => match self.put(&before.kind, before.settings).await {
-                Ok(()) => Undone::Reset,
-                Err(error) => {
-                    tracing::warn!(%error, "the repository keeps its new settings");
-                    Undone::Left
+            // Its keys are not told; those of the gateway are the best that is known.
+            Some(mut before) => {
+                keys.add_to(&mut before.settings);
+                match self.put(&before.kind, before.settings).await {
+                    Ok(()) => Undone::Reset,
+                    Err(error) => {
+                        tracing::warn!(%error, "the repository keeps its new settings");
+                        Undone::Left
+                    }
                 }
-            },
+            }
         };
         Error::Unverified {
             repository,

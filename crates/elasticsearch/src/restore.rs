@@ -7,6 +7,8 @@
 mod follow;
 mod plan;
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use lifeboat_core::progress::Progress;
 use serde::Serialize;
@@ -70,7 +72,7 @@ pub async fn run(
     now: Timestamp,
 ) -> Result<Restored, Error> {
     let (client, engine) = (repository.client, repository.engine);
-    let restored = match native::pause(client, engine, &plan.snapshot, now).await {
+    let restored = match native::pause(client, engine, &plan.snapshot, now, progress).await {
         Ok(stopped) => {
             for what in stopped {
                 tracing::info!(what, "stopped");
@@ -79,15 +81,19 @@ pub async fn run(
         }
         Err(error) => Err(error),
     };
-    start_again(client, restored).await
+    start_again(repository, restored).await
 }
 
-/// Starts what was stopped for restores; an error only where there is none yet.
-async fn start_again<T>(client: &Client, result: Result<T, Error>) -> Result<T, Error> {
+/// Starts what was stopped for restores; an error only where there is none yet. Where this one ended well and another one is under way, that one does so.
+async fn start_again<T>(repository: Repository<'_>, result: Result<T, Error>) -> Result<T, Error> {
     let still_stopped = |error| Error::StillStopped {
         source: Box::new(error),
     };
-    match (native::resume(client).await, result) {
+    let started = match &result {
+        Ok(_) => start_what_was_stopped(repository).await,
+        Err(_) => native::resume(repository.client).await,
+    };
+    match (started, result) {
         (Ok(_), result) => result,
         (Err(error), Ok(_)) => Err(still_stopped(error)),
         (Err(error), Err(first)) => {
@@ -98,14 +104,13 @@ async fn start_again<T>(client: &Client, result: Result<T, Error>) -> Result<T, 
     }
 }
 
-/// Starts what a restore that was killed stopped, unless one is still under way.
+/// Starts what was stopped for a restore, unless one is still under way.
 pub async fn start_what_was_stopped(repository: Repository<'_>) -> Result<Option<Paused>, Error> {
     let client = repository.client;
     if native::noted(client).await?.is_none() {
         return Ok(None);
     }
-    let known = known(client, repository.name).await?;
-    if known.iter().any(|restore| restore.is_active) {
+    if follow::is_under_way(client, repository.name).await? {
         return Ok(None);
     }
     native::resume(client).await
@@ -117,13 +122,20 @@ async fn restore(
     wish: &Wish<'_>,
     progress: &Progress,
 ) -> Result<Restored, Error> {
-    make_room(repository, plan).await?;
-    if progress.is_stopped() {
-        return Err(Error::Stopped);
-    }
+    make_room(repository, plan, progress).await?;
+    go_on(progress)?;
     begin(repository, plan, wish).await?;
     let least = plan.documents;
     wait(repository, &plan.snapshot, &plan.targets, least, progress).await
+}
+
+/// An error once somebody asked to stop.
+fn go_on(progress: &Progress) -> Result<(), Error> {
+    if progress.is_stopped() {
+        Err(Error::Stopped)
+    } else {
+        Ok(())
+    }
 }
 
 /// Follows a restore that was begun before, or has ended meanwhile.
@@ -146,32 +158,45 @@ pub async fn attach(
         progress,
     );
     let restored = restored.await;
-    start_again(repository.client, restored).await
+    start_again(repository, restored).await
 }
 
 /// Gives a restore up: deletes the indices that it makes.
 pub async fn cancel(repository: Repository<'_>, restore: &Known) -> Result<(), Error> {
+    let deleted = delete_restored(repository.client, &restore.indices).await;
+    start_again(repository, deleted).await
+}
+
+async fn delete_restored(client: &Client, restored: &[String]) -> Result<(), Error> {
     // A stream that was made with them goes on by itself and cannot be without its newest index.
-    let streams = indices::streams(repository.client).await?;
+    let streams = indices::streams(client).await?;
     for stream in streams {
-        let is_restored = |index: &String| restore.indices.contains(index);
+        let is_restored = |index: &String| restored.contains(index);
         if stream.indices.iter().all(is_restored) {
-            indices::delete_stream(repository.client, &stream.name).await?;
+            indices::delete_stream(client, &stream.name).await?;
         }
     }
-    let left = indices::left(repository.client, &restore.indices).await?;
-    let deleted = indices::delete(repository.client, &left, |_| {}).await;
-    start_again(repository.client, deleted).await
+    let left = indices::left(client, restored).await?;
+    indices::delete(client, &left, |_| {}).await
 }
 
 /// Deletes what is in the way, and proves that it is gone.
-async fn make_room(repository: Repository<'_>, plan: &Plan) -> Result<(), Error> {
+async fn make_room(
+    repository: Repository<'_>,
+    plan: &Plan,
+    progress: &Progress,
+) -> Result<(), Error> {
     let client = repository.client;
+    go_on(progress)?;
+    if !plan.delete_streams.is_empty() || !plan.delete_indices.is_empty() {
+        until_no_snapshot_is_taken(client, progress).await?;
+    }
     for stream in &plan.roll_over {
         let new = indices::roll_over(client, stream).await?;
         tracing::info!(stream, new, "rolled the data stream over");
     }
     for stream in &plan.delete_streams {
+        go_on(progress)?;
         indices::delete_stream(client, stream).await?;
         tracing::info!(stream, "deleted the data stream");
     }
@@ -184,6 +209,24 @@ async fn make_room(repository: Repository<'_>, plan: &Plan) -> Result<(), Error>
     } else {
         Err(Error::Exist { indices: left })
     }
+}
+
+/// What is being taken cannot be deleted, and would be refused in the middle of it. After ten minutes that is for the cluster to say.
+async fn until_no_snapshot_is_taken(client: &Client, progress: &Progress) -> Result<(), Error> {
+    const LOOKS: u32 = 600;
+    for look in 0..LOOKS {
+        let asked = Request::get("_snapshot/_status", "tell which snapshots it is taking");
+        let running = client.ask(asked).await?;
+        if running["snapshots"].as_array().is_none_or(Vec::is_empty) {
+            return Ok(());
+        }
+        if look == 0 {
+            tracing::warn!("waiting for a snapshot that is being taken");
+        }
+        go_on(progress)?;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    Ok(())
 }
 
 async fn begin(repository: Repository<'_>, plan: &Plan, wish: &Wish<'_>) -> Result<(), Error> {

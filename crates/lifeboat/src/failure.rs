@@ -272,7 +272,7 @@ impl From<lifeboat_elasticsearch::error::Error> for Failure {
                 "`lifeboat elasticsearch policy start` starts it".to_owned(),
             ),
             Telemetry::TooFewDocuments { .. } => Some(
-                "what came back is there; restore an older snapshot beside it with `--rename` and compare".to_owned(),
+                "what came back is there; unless documents were deleted while it was taken, restore an older snapshot beside it with `--rename` and compare".to_owned(),
             ),
             Telemetry::NoS3 { .. } => Some(
                 "install the plugin `repository-s3` on every node and restart it; Elasticsearch has it from version 8 on".to_owned(),

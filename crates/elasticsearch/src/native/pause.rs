@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use lifeboat_core::progress::Progress;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -93,6 +94,7 @@ pub async fn pause(
     engine: Engine,
     snapshot: &str,
     now: Timestamp,
+    progress: &Progress,
 ) -> Result<Vec<String>, Error> {
     let mut paused = look(client, engine).await?;
     if paused.is_nothing() {
@@ -103,15 +105,20 @@ pub async fn pause(
     if let Some(before) = noted(client).await? {
         paused.add(before);
     }
-    write(
-        client,
-        &json!(serde_json::to_string(&paused).unwrap_or_default()),
-    )
-    .await?;
+    let note = serde_json::to_string(&paused).unwrap_or_default();
+    match write(client, &json!(note)).await {
+        Ok(()) => {}
+        // What cannot be written down is not stopped.
+        Err(error @ Error::Unauthorized { .. }) => {
+            tracing::warn!(%error, "what takes snapshots by itself goes on during the restore");
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(error),
+    }
     if paused.lifecycle {
         slm::stop(client).await?;
         let mut looks = 0;
-        while slm::mode(client).await? == "STOPPING" && looks < LOOKS {
+        while slm::mode(client).await? == "STOPPING" && looks < LOOKS && !progress.is_stopped() {
             looks += 1;
             tokio::time::sleep(LOOK).await;
         }
@@ -138,7 +145,7 @@ pub async fn resume(client: &Client) -> Result<Option<Paused>, Error> {
 }
 
 /// What a restore wrote down that it stopped.
-pub(crate) async fn noted(client: &Client) -> Result<Option<Paused>, Error> {
+pub async fn noted(client: &Client) -> Result<Option<Paused>, Error> {
     let path = "_cluster/settings?flat_settings=true";
     let asked = Request::get(path, "tell its settings");
     let settings = match client.ask(asked).await {

@@ -99,7 +99,15 @@ pub(super) async fn until_done(
         );
         told = (told.0.max(recovered), told.1.max(bytes));
         if done.len() == targets.len() {
-            return Ok(());
+            // What was done first may be gone again.
+            if left.len() < targets.len() {
+                done = look(client, snapshot, targets).await?;
+                done.retain(|_, look| look.is_done());
+            }
+            if done.len() == targets.len() {
+                return Ok(());
+            }
+            continue;
         }
         // The cluster makes all the indices at once.
         absent = if looks.len() + done.len() < targets.len() {
@@ -249,32 +257,66 @@ pub struct Known {
 
 /// Restores from a repository that the cluster still remembers, by snapshot.
 pub async fn known(client: &Client, repository: &str) -> Result<Vec<Known>, Error> {
-    let recoveries = client
-        .ask(Request::get("_recovery?expand_wildcards=all", "tell its recoveries").patiently())
-        .await?;
-    Ok(read_known(&recoveries, repository))
+    // Shards that wait for a node are in no recovery yet.
+    let path =
+        "_cluster/state/routing_table?filter_path=routing_table.indices.*.shards.*.recovery_source";
+    let waiting = Request::get(path, "tell which shards wait for a node").patiently();
+    let waiting = client.ask(waiting).await?;
+    let recoveries = recoveries(client).await?;
+    Ok(read_known(&recoveries, &waiting, repository))
 }
 
-fn read_known(recoveries: &Value, repository: &str) -> Vec<Known> {
+/// Whether shards are being restored from a repository right now.
+pub(super) async fn is_under_way(client: &Client, repository: &str) -> Result<bool, Error> {
+    let recoveries = recoveries(client).await?;
+    let known = read_known(&recoveries, &Value::Null, repository);
+    Ok(known.iter().any(|restore| restore.is_active))
+}
+
+async fn recoveries(client: &Client) -> Result<Value, Error> {
+    let asked = Request::get("_recovery?expand_wildcards=all", "tell its recoveries");
+    client.ask(asked.patiently()).await
+}
+
+fn read_known(recoveries: &Value, waiting: &Value, repository: &str) -> Vec<Known> {
     let mut found: BTreeMap<String, Known> = BTreeMap::new();
+    let mut note = |index: &String, source: &Value, is_active: bool| {
+        let Some(snapshot) = source["snapshot"].as_str() else {
+            return;
+        };
+        if source["repository"] != repository {
+            return;
+        }
+        let known = found.entry(snapshot.to_owned()).or_insert_with(|| Known {
+            snapshot: snapshot.to_owned(),
+            indices: Vec::new(),
+            is_active: false,
+        });
+        if !known.indices.contains(index) {
+            known.indices.push(index.clone());
+        }
+        known.is_active |= is_active;
+    };
     for (index, recovery) in recoveries.as_object().into_iter().flatten() {
         for shard in recovery["shards"].as_array().into_iter().flatten() {
-            let source = &shard["source"];
-            let Some(snapshot) = source["snapshot"].as_str() else {
-                continue;
-            };
-            if shard["type"] != "SNAPSHOT" || source["repository"] != repository {
-                continue;
+            if shard["type"] == "SNAPSHOT" {
+                note(index, &shard["source"], shard["stage"] != "DONE");
             }
-            let known = found.entry(snapshot.to_owned()).or_insert_with(|| Known {
-                snapshot: snapshot.to_owned(),
-                indices: Vec::new(),
-                is_active: false,
-            });
-            if known.indices.last() != Some(index) {
-                known.indices.push(index.clone());
+        }
+    }
+    let indices = waiting["routing_table"]["indices"].as_object();
+    for (index, routing) in indices.into_iter().flatten() {
+        let shards = routing["shards"].as_object();
+        for copy in shards
+            .into_iter()
+            .flatten()
+            .filter_map(|(_, copies)| copies.as_array())
+        {
+            for source in copy.iter().map(|copy| &copy["recovery_source"]) {
+                if source["type"] == "SNAPSHOT" {
+                    note(index, source, true);
+                }
             }
-            known.is_active |= shard["stage"] != "DONE";
         }
     }
     found.into_values().collect()

@@ -97,6 +97,32 @@ impl Rename {
         })
     }
 
+    /// Refuses names that no index can have, and those that two would have.
+    fn check(&self, targets: &[String]) -> Result<(), Error> {
+        let wrong = |reason: String| Error::Rename {
+            pattern: format!("{}={}", self.text, self.replacement),
+            reason,
+        };
+        let mut seen = BTreeSet::new();
+        for name in targets {
+            if !seen.insert(name) {
+                return Err(wrong(format!("two indices would be called `{name}`")));
+            }
+            let reason = crate::name::refusal(name);
+            let reason = reason.or_else(|| {
+                let is_wrong = name.starts_with(['-', '+'])
+                    || name.contains(':')
+                    || name == "."
+                    || name == "..";
+                is_wrong.then_some("it begins with `-` or `+`, or has a colon")
+            });
+            if let Some(reason) = reason {
+                return Err(wrong(format!("`{name}` is no name of an index: {reason}")));
+            }
+        }
+        Ok(())
+    }
+
     /// The name that the cluster will make of a name.
     pub fn apply(&self, name: &str) -> String {
         // `$1_b` is group 1 and a text for Java, and a group called `1_b` here.
@@ -152,6 +178,9 @@ pub(super) fn make(
         }
     }
     plan.targets.extend(behind);
+    if let Some(rename) = wish.rename {
+        rename.check(&plan.targets)?;
+    }
     for name in &plan.targets {
         let Some(index) = there.iter().find(|index| index.name == *name) else {
             continue;
@@ -393,6 +422,24 @@ mod tests {
         let error = plan("sts_a,sts_z", Existing::Refused, &[], &[]).unwrap_err();
         insta::assert_snapshot!(error, @"the snapshot `s` holds nothing of `sts_z`");
         assert!(plan("nothing*", Existing::Refused, &[], &[]).is_err());
+    }
+
+    #[test]
+    fn names_that_two_would_have_or_none_can_are_refused() {
+        let check = |rename: &str, names: &[&str]| {
+            let rename = Rename::parse(rename).unwrap();
+            let targets: Vec<String> = names.iter().map(|name| rename.apply(name)).collect();
+            rename.check(&targets)
+        };
+        assert!(check("sts_=restored_", &["sts_a", "sts_b"]).is_ok());
+        for rename in ["sts_.*=sts", "sts_=STS_", "sts_=", "sts_=_", "sts_=-"] {
+            let error = check(rename, &["sts_a", "sts_a2", "sts_"]).unwrap_err();
+            assert_eq!(
+                error.kind(),
+                lifeboat_core::error::Kind::Invalid,
+                "{rename}"
+            );
+        }
     }
 
     #[test]

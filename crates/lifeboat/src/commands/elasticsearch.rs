@@ -19,8 +19,9 @@ use lifeboat_elasticsearch::catalog::Repository;
 use lifeboat_elasticsearch::client::Client;
 use lifeboat_elasticsearch::engine::Engine;
 use lifeboat_elasticsearch::pattern::Patterns;
-use lifeboat_elasticsearch::repository::{Keys, Wanted};
+use lifeboat_elasticsearch::repository::{Keys, States, Wanted};
 use lifeboat_elasticsearch::restore as restore_of_engine;
+use lifeboat_storage::bucket::Bucket;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -109,18 +110,39 @@ fn wanted(ctx: &Context) -> Result<Wanted, Failure> {
     })
 }
 
+/// Which states of the repository the cluster and the bucket know.
+async fn states(
+    repository: Repository<'_>,
+    bucket: &Bucket,
+    base_path: &str,
+) -> Result<States, Failure> {
+    let remembered = repository.remembered().await?;
+    let prefix = match base_path {
+        "" => String::new(),
+        path => format!("{path}/"),
+    };
+    let entries = bucket.list(&prefix).await?;
+    let names = entries
+        .iter()
+        .filter_map(|entry| entry.key.strip_prefix(&prefix));
+    Ok(States {
+        remembered,
+        stored: States::newest(names),
+    })
+}
+
 /// The indices of the settings.
 fn patterns(ctx: &Context) -> Patterns {
     Patterns::new(ctx.settings.elasticsearch.indices.clone())
 }
 
-/// A restore that was killed left the engine's own scheduler stopped: starts it again, and says so.
+/// Where a restore left the engine's own scheduler stopped, starts it again, and says so.
 async fn start_what_was_stopped(ctx: &Context, cluster: &Cluster) -> Result<(), Failure> {
     let started = restore_of_engine::start_what_was_stopped(cluster.repository()).await?;
     match started {
         None => Ok(()),
         Some(started) => ctx.note(&format!(
-            "started {} again, which a restore of `{}` had stopped and never started",
+            "started {} again, which a restore of `{}` had stopped",
             started.words().join(", "),
             started.snapshot
         )),

@@ -75,7 +75,7 @@ proptest! {
             look.is_done();
             look.is_stuck();
         }
-        read_known(&recoveries, "r");
+        read_known(&recoveries, &recoveries, "r");
         reason(&explained);
     }
 }
@@ -126,4 +126,24 @@ fn a_shard_that_waits_for_its_turn_has_not_failed() {
         assert!(!explained("unassigned", can), "{can}");
     }
     assert!(!explained("initializing", "no"));
+}
+
+#[test]
+fn shards_that_wait_for_a_node_are_part_of_a_restore() {
+    let source = |snapshot: &str| json!({"recovery_source": {"type": "SNAPSHOT", "repository": "r", "snapshot": snapshot}});
+    let recoveries = json!({"i": {"shards": [shard(0, "SNAPSHOT", "s", "DONE")]}});
+    let waiting = json!({"routing_table": {"indices": {
+        "i": {"shards": {"1": [source("s")]}},
+        "j": {"shards": {"0": [source("s"), {"recovery_source": {"type": "PEER"}}]}},
+        "k": {"shards": {"0": [{"recovery_source": {"type": "EMPTY_STORE"}}]}},
+    }}});
+    let known = read_known(&recoveries, &waiting, "r");
+    let expected = Known {
+        snapshot: "s".to_owned(),
+        indices: vec!["i".to_owned(), "j".to_owned()],
+        is_active: true,
+    };
+    assert_eq!(known, [expected]);
+    assert!(!read_known(&recoveries, &Value::Null, "r")[0].is_active);
+    assert_eq!(read_known(&recoveries, &waiting, "q"), []);
 }

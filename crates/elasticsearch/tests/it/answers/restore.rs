@@ -60,6 +60,7 @@ fn health() -> String {
 /// What a cluster says that takes no snapshots by itself.
 fn unscheduled(asked: &str) -> Reply {
     match asked {
+        "GET /_cluster/state/routing_table" => Reply::good("{}"),
         "GET /_cluster/settings" => Reply::good(r#"{"persistent":{},"transient":{}}"#),
         "GET /_slm/status" => Reply::status(
             405,
@@ -185,7 +186,13 @@ async fn a_restore_whose_answer_was_lost_is_found_by_its_indices() {
 #[tokio::test]
 async fn restores_that_the_cluster_remembers_are_read() {
     for recorded in exchanges::all() {
-        let remembered = |name: &str| [("GET /_recovery", recorded.get(name).into())];
+        let remembered = |name: &str| {
+            let routing = Reply::good("{}");
+            [
+                ("GET /_cluster/state/routing_table", routing),
+                ("GET /_recovery", recorded.get(name).into()),
+            ]
+        };
         let server = Server::knowing(&remembered("recovery")).await;
         let found = restore::known(&server.client(), "sts-backup")
             .await

@@ -52,18 +52,18 @@ struct BackupView {
 pub(crate) async fn run(ctx: &Context, args: &BackupArgs) -> Result<Exit, Failure> {
     let settings = &ctx.settings.elasticsearch;
     settings.require_backup_enabled()?;
-    if settings.mode == Mode::Native && !args.dry_run {
-        return Err(Failure::new(
-            Kind::Conflict,
-            "snapshots are taken by the engine itself, as `backup.elasticsearch.scheduled.mode` says",
-        ));
-    }
     let template = Template::parse(&settings.snapshot_name_template)
         .map_err(lifeboat_elasticsearch::error::Error::from)?;
     let patterns = patterns(ctx);
     let cluster = Cluster::reach(ctx).await?;
     if !args.dry_run {
         start_what_was_stopped(ctx, &cluster).await?;
+    }
+    if settings.mode == Mode::Native && !args.dry_run {
+        return Err(Failure::new(
+            Kind::Conflict,
+            "snapshots are taken by the engine itself, as `backup.elasticsearch.scheduled.mode` says",
+        ));
     }
     let options = Options {
         template: &template,

@@ -6,12 +6,11 @@ use lifeboat_core::settings::Mode;
 use lifeboat_elasticsearch::drift::{Change, Drift};
 use lifeboat_elasticsearch::error::Error;
 use lifeboat_elasticsearch::native::{self, Manager};
-use lifeboat_elasticsearch::repository::{Loss, States};
-use lifeboat_storage::bucket::Bucket;
+use lifeboat_elasticsearch::repository::Loss;
 use serde::Serialize;
 
 use super::policy::template;
-use super::{Cluster, start_what_was_stopped, wanted};
+use super::{Cluster, start_what_was_stopped, states, wanted};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -68,10 +67,7 @@ pub(crate) async fn run(ctx: &Context, args: &ConfigureArgs) -> Result<Exit, Fai
     let cluster = Cluster::reach(ctx).await?;
     let (client, engine) = (&cluster.client, cluster.engine);
     let repository = cluster.repository();
-    let states = States {
-        remembered: repository.remembered().await?,
-        stored: stored(&bucket, &wanted.base_path).await?,
-    };
+    let states = states(repository, &bucket, &wanted.base_path).await?;
     let loss = if args.accept_loss {
         Loss::Accepted
     } else {
@@ -118,6 +114,7 @@ pub(crate) async fn run(ctx: &Context, args: &ConfigureArgs) -> Result<Exit, Fai
              `lifeboat.elasticsearch.keys: keystore` keeps it in the keystores of the nodes",
         )?;
     }
+    start_what_was_stopped(ctx, &cluster).await?;
     let configured = repository.configure(&wanted, states, loss).await?;
     view.nodes = Some(configured.nodes);
     view.snapshots = Some(configured.snapshots.len());
@@ -126,22 +123,8 @@ pub(crate) async fn run(ctx: &Context, args: &ConfigureArgs) -> Result<Exit, Fai
         let change = native::install(client, engine, &policy).await?;
         view.policy = Some(PolicyView::new(policy.name, engine.into(), change));
     }
-    start_what_was_stopped(ctx, &cluster).await?;
     ctx.out.show(&view)?;
     Ok(Exit::Success)
-}
-
-/// The newest state of the repository that the bucket holds.
-async fn stored(bucket: &Bucket, base_path: &str) -> Result<Option<u64>, Failure> {
-    let prefix = match base_path {
-        "" => String::new(),
-        path => format!("{path}/"),
-    };
-    let entries = bucket.list(&prefix).await?;
-    let names = entries
-        .iter()
-        .filter_map(|entry| entry.key.strip_prefix(&prefix));
-    Ok(States::newest(names))
 }
 
 impl PolicyView {

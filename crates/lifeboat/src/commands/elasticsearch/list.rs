@@ -8,7 +8,7 @@ use lifeboat_elasticsearch::catalog::Details;
 use lifeboat_elasticsearch::snapshot::{Shards, Snapshot, State};
 use serde::Serialize;
 
-use super::{Cluster, banner};
+use super::{Cluster, banner, states, wanted};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -56,12 +56,34 @@ pub(crate) async fn run(ctx: &Context, args: &ListArgs) -> Result<Exit, Failure>
         Details::Without
     };
     let snapshots = cluster.repository().list(details).await?;
+    if snapshots.is_empty() {
+        is_empty_indeed(ctx, &cluster).await?;
+    }
     ctx.out.show(&ListView {
         snapshots: snapshots.into_iter().map(SnapshotView::from).collect(),
         time_zone: ctx.clock.time_zone().clone(),
         banner: banner(ctx, "Listing Elasticsearch snapshots in"),
     })?;
     Ok(Exit::Success)
+}
+
+/// An engine whose repository was lost with its volume may call it empty. Where the bucket cannot be asked from here, so be it.
+async fn is_empty_indeed(ctx: &Context, cluster: &Cluster) -> Result<(), Failure> {
+    let settings = &ctx.settings.elasticsearch;
+    let repository = cluster.repository();
+    let looked = async {
+        let wanted = wanted(ctx)?;
+        let bucket = ctx.bucket(&settings.bucket)?;
+        let states = states(repository, &bucket, &wanted.base_path).await?;
+        Ok::<_, Failure>((wanted, states))
+    };
+    match looked.await {
+        Ok((wanted, states)) => Ok(repository.is_not_lost(&wanted, states).await?),
+        Err(failure) => {
+            tracing::debug!(%failure, "whether the repository was lost is not known");
+            Ok(())
+        }
+    }
 }
 
 impl From<Snapshot> for SnapshotView {

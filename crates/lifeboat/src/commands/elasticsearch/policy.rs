@@ -127,6 +127,14 @@ async fn show(ctx: &Context, cluster: &Cluster) -> Result<Exit, Failure> {
             0
         }
     };
+    if let Some(paused) = native::noted(&cluster.client).await? {
+        ctx.note(&format!(
+            "a restore of `{}` stopped {} at {}; `lifeboat elasticsearch policy start` starts it, if that restore is not under way",
+            paused.snapshot,
+            paused.words().join(", "),
+            paused.since
+        ))?;
+    }
     let is_well = found.is_running && !found.failed_last();
     ctx.out.show(&ShowView {
         name: settings.policy_name.clone(),

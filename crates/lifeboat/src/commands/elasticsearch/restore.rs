@@ -13,7 +13,7 @@ use lifeboat_elasticsearch::restore::{
 use lifeboat_elasticsearch::snapshot::Shards;
 use serde::Serialize;
 
-use super::{Cluster, banner, patterns};
+use super::{Cluster, banner, patterns, start_what_was_stopped};
 use crate::bar::Measure;
 use crate::context::{Context, confirm};
 use crate::exit::Exit;
@@ -189,7 +189,7 @@ async fn restore(ctx: &Context, cluster: &Cluster, args: &RestoreArgs) -> Result
 
 async fn attach(ctx: &Context, cluster: &Cluster, args: &RestoreArgs) -> Result<Exit, Failure> {
     let repository = cluster.repository();
-    let known = find(cluster, args.name.as_deref()).await?;
+    let known = find(ctx, cluster, args.name.as_deref()).await?;
     let progress = Arc::new(Progress::default());
     let bar = ctx.bar_by(Measure::Count("shards"), "restore", &progress);
     let watch = Stopwatch::start();
@@ -201,8 +201,9 @@ async fn attach(ctx: &Context, cluster: &Cluster, args: &RestoreArgs) -> Result<
 }
 
 async fn cancel(ctx: &Context, cluster: &Cluster, args: &CancelArgs) -> Result<Exit, Failure> {
-    let known = find(cluster, args.name.as_deref()).await?;
+    let known = find(ctx, cluster, args.name.as_deref()).await?;
     if !known.is_active {
+        start_what_was_stopped(ctx, cluster).await?;
         return Err(Error::NothingToAttach.into());
     }
     let view = CancelView {
@@ -223,18 +224,22 @@ async fn cancel(ctx: &Context, cluster: &Cluster, args: &CancelArgs) -> Result<E
 }
 
 /// The restore that is under way, or else the one that is known to have been.
-async fn find(cluster: &Cluster, snapshot: Option<&str>) -> Result<Known, Failure> {
+async fn find(ctx: &Context, cluster: &Cluster, snapshot: Option<&str>) -> Result<Known, Failure> {
     let mut known = restore::known(&cluster.client, &cluster.repository).await?;
     known.retain(|one| snapshot.is_none_or(|name| name == one.snapshot));
     known.sort_by_key(|one| one.is_active);
-    known.pop().ok_or_else(|| Error::NothingToAttach.into())
+    let Some(found) = known.pop() else {
+        start_what_was_stopped(ctx, cluster).await?;
+        return Err(Error::NothingToAttach.into());
+    };
+    Ok(found)
 }
 
 /// A signal ends the waiting, not the restore.
 fn goes_on(failure: Failure, progress: &Progress) -> Failure {
     if progress.is_stopped() {
         failure.hint(
-            "what the cluster began goes on: `lifeboat elasticsearch restore --attach` follows it, `restore cancel` gives it up",
+            "a restore that has begun goes on: `lifeboat elasticsearch restore --attach` follows it, `restore cancel` gives it up; where none has, the same command goes on",
         )
     } else {
         failure

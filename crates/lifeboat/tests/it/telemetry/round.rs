@@ -123,6 +123,11 @@ fn a_lost_volume_is_told(telemetry: &Telemetry) {
     telemetry.back_up();
     fs::rename(&bucket, &aside).unwrap();
     fs::create_dir(&bucket).unwrap();
+    // Whoever looks first, and whoever writes: it stays an error.
+    let seen = telemetry.world.run(&["elasticsearch", "list"]);
+    assert_eq!(seen.code, 6, "{}", seen.stdout);
+    let seen = telemetry.world.run(&["elasticsearch", "backup"]);
+    assert_ne!(seen.code, 0, "{}", seen.stdout);
     for arguments in [&["configure"][..], &["configure", "--dry-run"]] {
         let seen = telemetry
             .world
@@ -134,15 +139,16 @@ fn a_lost_volume_is_told(telemetry: &Telemetry) {
             seen.stderr
         );
     }
-    // The volume comes back, and nothing has happened.
+    // The volume comes back. The cluster had disabled the repository, and gets it anew.
     fs::remove_dir_all(&bucket).unwrap();
     fs::rename(&aside, &bucket).unwrap();
     let found = telemetry.run_json(&["configure"]);
-    assert_eq!(found["change"], "nothing", "{found}");
+    assert_eq!(found["change"], "register", "{found}");
     assert_eq!(found["found_in_bucket"], true, "{found}");
     let there = found["snapshots"].as_u64().unwrap();
     assert!(there > 0, "{found}");
 
+    telemetry.back_up();
     fs::rename(&bucket, &aside).unwrap();
     fs::create_dir(&bucket).unwrap();
     let begun = telemetry.run_json(&["configure", "--accept-loss"]);
@@ -154,7 +160,7 @@ fn a_lost_volume_is_told(telemetry: &Telemetry) {
     fs::remove_dir_all(&bucket).unwrap();
     fs::rename(&aside, &bucket).unwrap();
     telemetry.ok("DELETE", "/_snapshot/sts-backup", "");
-    assert_eq!(telemetry.run_json(&["configure"])["snapshots"], there);
+    assert_eq!(telemetry.run_json(&["configure"])["snapshots"], there + 1);
 }
 
 /// The rules are tested by themselves; here, that only what is ours goes.
