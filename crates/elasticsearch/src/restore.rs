@@ -63,7 +63,8 @@ pub async fn plan(
 }
 
 /// Carries a plan out and waits until all of it is back. When `progress` asks to stop, a restore that has begun goes on in the cluster. What takes snapshots by
-/// itself is stopped meanwhile, and started again however this ends; after a SIGKILL, whatever is done next starts it.
+/// itself is stopped meanwhile, and started again however this ends; after a SIGKILL, the next restore does, and
+/// whoever calls [`start_what_was_stopped`].
 pub async fn run(
     repository: Repository<'_>,
     plan: &Plan,

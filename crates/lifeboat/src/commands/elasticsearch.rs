@@ -20,7 +20,6 @@ use lifeboat_elasticsearch::client::Client;
 use lifeboat_elasticsearch::engine::Engine;
 use lifeboat_elasticsearch::pattern::Patterns;
 use lifeboat_elasticsearch::repository::{Keys, States, Wanted};
-use lifeboat_elasticsearch::restore as restore_of_engine;
 use lifeboat_storage::bucket::Bucket;
 
 use crate::context::Context;
@@ -138,8 +137,8 @@ fn patterns(ctx: &Context) -> Patterns {
 
 /// Where a restore left the engine's own scheduler stopped, starts it again, and says so.
 async fn start_what_was_stopped(ctx: &Context, cluster: &Cluster) -> Result<(), Failure> {
-    let started = restore_of_engine::start_what_was_stopped(cluster.repository()).await?;
-    match started {
+    let repository = cluster.repository();
+    match lifeboat_elasticsearch::restore::start_what_was_stopped(repository).await? {
         None => Ok(()),
         Some(started) => ctx.note(&format!(
             "started {} again, which a restore of `{}` had stopped",
