@@ -5,6 +5,7 @@
 //! test that cannot get it calls [`skip!`] and is counted as skipped, never as passed.
 
 pub mod cache;
+mod connections;
 pub mod debian;
 pub mod environment;
 pub mod go;

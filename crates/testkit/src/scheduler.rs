@@ -8,14 +8,13 @@ mod management;
 
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::{Value, json};
 
+use crate::connections::Connections;
 use crate::turnstile::{Body, message};
 
 /// Which of the two it stands in for.
@@ -29,14 +28,13 @@ pub enum Kind {
 
 /// A stand-in that stands until it is dropped.
 pub struct Scheduler {
-    address: SocketAddr,
+    connections: Connections,
     shared: Arc<Shared>,
 }
 
 struct Shared {
     kind: Kind,
     upstream: SocketAddr,
-    closed: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -66,35 +64,25 @@ type Said = (u16, Value);
 impl Scheduler {
     /// Stands before the server at `upstream`, on a free port of the loopback interface.
     pub fn start(kind: Kind, upstream: SocketAddr) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").context("no port to listen on")?;
-        let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             kind,
             upstream,
-            closed: AtomicBool::new(false),
             state: Mutex::default(),
         });
-        let accepting = Arc::clone(&shared);
-        thread::spawn(move || {
-            for client in listener.incoming() {
-                if accepting.closed.load(Ordering::SeqCst) {
-                    return;
-                }
-                let Ok(client) = client else { continue };
-                let shared = Arc::clone(&accepting);
-                // A connection that breaks is the client's or the server's to tell.
-                thread::spawn(move || drop(shared.serve(client)));
-            }
-        });
-        Ok(Self { address, shared })
+        let serving = Arc::clone(&shared);
+        let connections = Connections::serve(move |client| serving.serve(client))?;
+        Ok(Self {
+            connections,
+            shared,
+        })
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.connections.address()
     }
 
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.connections.address())
     }
 
     /// The policy as it was last installed.
@@ -125,14 +113,6 @@ impl Scheduler {
     /// Requests that changed something, here or at the server behind, since this was last asked.
     pub fn changes(&self) -> Vec<String> {
         std::mem::take(&mut self.shared.lock().changes)
-    }
-}
-
-impl Drop for Scheduler {
-    fn drop(&mut self) {
-        self.shared.closed.store(true, Ordering::SeqCst);
-        // Wakes the thread that accepts.
-        drop(TcpStream::connect(self.address));
     }
 }
 

@@ -4,13 +4,15 @@
 //! and before the program hears of it.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+
+use crate::connections::Connections;
 
 /// Where in a request something happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +55,7 @@ pub struct Disturbance {
 
 /// A turnstile that stands until it is dropped.
 pub struct Turnstile {
-    address: SocketAddr,
+    connections: Connections,
     shared: Arc<Shared>,
 }
 
@@ -61,7 +63,6 @@ struct Shared {
     upstream: SocketAddr,
     delay: Duration,
     passed: AtomicUsize,
-    closed: AtomicBool,
     stop: Mutex<Option<(Stop, Action)>>,
     disturbance: Mutex<Option<Disturbance>>,
 }
@@ -74,33 +75,23 @@ impl Turnstile {
 
     /// The same, where each request waits before it goes on, as on a long way.
     pub fn start_slow(upstream: SocketAddr, delay: Duration) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").context("no port to listen on")?;
-        let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             upstream,
             delay,
             passed: AtomicUsize::new(0),
-            closed: AtomicBool::new(false),
             stop: Mutex::new(None),
             disturbance: Mutex::new(None),
         });
-        let accepting = Arc::clone(&shared);
-        thread::spawn(move || {
-            for client in listener.incoming() {
-                if accepting.closed.load(Ordering::SeqCst) {
-                    return;
-                }
-                let Ok(client) = client else { continue };
-                let shared = Arc::clone(&accepting);
-                // A connection that breaks is the client's or the server's to tell.
-                thread::spawn(move || drop(shared.serve(client)));
-            }
-        });
-        Ok(Self { address, shared })
+        let serving = Arc::clone(&shared);
+        let connections = Connections::serve(move |client| serving.serve(client))?;
+        Ok(Self {
+            connections,
+            shared,
+        })
     }
 
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.connections.address())
     }
 
     /// Counts from nothing again, with another stop or none.
@@ -125,14 +116,6 @@ impl Turnstile {
     /// Requests that have come since the last [`Turnstile::reset`].
     pub fn passed(&self) -> usize {
         self.shared.passed.load(Ordering::SeqCst)
-    }
-}
-
-impl Drop for Turnstile {
-    fn drop(&mut self) {
-        self.shared.closed.store(true, Ordering::SeqCst);
-        // Wakes the thread that accepts.
-        drop(TcpStream::connect(self.address));
     }
 }
 

@@ -5,16 +5,14 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::Result;
 
-use super::opensearch::{adapt_options, as_nobody, has_a_state, make_executable, node_settings};
+use super::opensearch::{adapt_options, as_nobody, has_a_state, node_settings, unpack};
 use super::{KEYS, Launch, Server, temporary};
 use crate::cache::Cache;
 use crate::java;
 use crate::maven::Artifact;
-use crate::process::run;
 
 /// Both were made for Java 17; newer kits than this they refuse.
 const JAVA: [u32; 2] = [17, 21];
@@ -65,14 +63,8 @@ fn home(folder: &Path, artifact: Artifact) -> PathBuf {
 fn assemble(folder: &Path, artifact: Artifact) -> Result<()> {
     // What cannot be started need not be fetched.
     let java = java::home_between(JAVA)?;
-    let archive = artifact.fetch(folder)?;
-    run(Command::new(java.join("bin/jar"))
-        .current_dir(folder)
-        .args(["--extract", "--file"])
-        .arg(&archive))?;
-    fs::remove_file(archive)?;
     let home = home(folder, artifact);
-    make_executable(&home.join("bin"))?;
+    unpack(&java, artifact, folder, &home)?;
     adapt_options(&home.join("config/jvm.options"))
 }
 

@@ -21,7 +21,7 @@ use crate::port;
 use crate::process::run;
 
 pub use self::tree::{VERSION, tree};
-pub(super) use self::tree::{adapt_options, make_executable};
+pub(super) use self::tree::{adapt_options, unpack};
 
 const JAVA: u32 = 21;
 

@@ -3,15 +3,13 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::Result;
 
-use super::{adapt_options, as_nobody, copy_config, has_a_state, make_executable, node_settings};
+use super::{adapt_options, as_nobody, copy_config, has_a_state, node_settings, unpack};
 use crate::cache::Cache;
 use crate::java;
 use crate::maven::Artifact;
-use crate::process::run;
 use crate::servers::{KEYS, Launch, Server, temporary};
 
 pub const VERSION: &str = "2.19.6";
@@ -40,14 +38,8 @@ fn home(folder: &Path) -> PathBuf {
 fn assemble(folder: &Path) -> Result<()> {
     // What cannot be started need not be fetched.
     let java = java::home_between(JAVA)?;
-    let archive = SERVER.fetch(folder)?;
-    run(Command::new(java.join("bin/jar"))
-        .current_dir(folder)
-        .args(["--extract", "--file"])
-        .arg(&archive))?;
-    fs::remove_file(archive)?;
     let home = home(folder);
-    make_executable(&home.join("bin"))?;
+    unpack(&java, SERVER, folder, &home)?;
     adapt_options(&home.join("config/jvm.options"))
 }
 

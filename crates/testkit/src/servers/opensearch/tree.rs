@@ -42,24 +42,34 @@ fn home(folder: &Path) -> PathBuf {
     folder.join(format!("opensearch-{VERSION}"))
 }
 
-fn assemble(folder: &Path) -> Result<()> {
-    // What cannot be started need not be fetched.
-    let java = java::home(JAVA)?;
-    let archive = SERVER.fetch(folder)?;
+/// Fetches what is published of a server, of either engine, and makes its programs ready to run.
+pub(in crate::servers) fn unpack(
+    java: &Path,
+    server: Artifact,
+    folder: &Path,
+    home: &Path,
+) -> Result<()> {
+    let archive = server.fetch(folder)?;
     run(Command::new(java.join("bin/jar"))
         .current_dir(folder)
         .args(["--extract", "--file"])
         .arg(&archive))?;
     fs::remove_file(archive)?;
+    make_executable(&home.join("bin"))
+}
+
+fn assemble(folder: &Path) -> Result<()> {
+    // What cannot be started need not be fetched.
+    let java = java::home(JAVA)?;
     let home = home(folder);
-    make_executable(&home.join("bin"))?;
+    unpack(&java, SERVER, folder, &home)?;
     keep_modules(&home.join("modules"))?;
     adapt_options(&home.join("config/jvm.options"))?;
     add_plugin(&home, folder)
 }
 
 /// The archiver of Java forgets who may run what.
-pub(in crate::servers) fn make_executable(programs: &Path) -> Result<()> {
+fn make_executable(programs: &Path) -> Result<()> {
     for program in fs::read_dir(programs)? {
         fs::set_permissions(program?.path(), Permissions::from_mode(0o755))?;
     }
