@@ -196,7 +196,7 @@ impl From<lifeboat_victoria_metrics::error::Error> for Failure {
             Metrics::Held { until, .. } => Some(format!(
                 "wait until it has ended; if it was killed, its lease ends at {until}"
             )),
-            Metrics::LeaseLost => Some("what the other run writes counts; run the same command again".to_owned()),
+            Metrics::LeaseLost => Some("if another run writes, what it writes counts; run the same command again".to_owned()),
             Metrics::UnknownVersion { nearest, .. } if nearest.is_empty() => {
                 Some("the bucket holds no backups of it yet".to_owned())
             }

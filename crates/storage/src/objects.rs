@@ -149,12 +149,12 @@ impl Bucket {
             Condition::Absent => PutMode::Create,
             Condition::Unchanged(version) => PutMode::Update(version.0.clone()),
         };
-        let payload = PutPayload::from_bytes(bytes.clone());
-        match self
-            .s3()
-            .put_opts(&path, payload, PutOptions::from(mode))
-            .await
-        {
+        let stored = again::ask(async || {
+            let payload = PutPayload::from_bytes(bytes.clone());
+            let options = PutOptions::from(mode.clone());
+            self.s3().put_opts(&path, payload, options).await
+        });
+        match stored.await {
             Ok(stored) => Ok(Version(stored.into())),
             Err(error) => {
                 let cause = Cause::of(&error);

@@ -91,7 +91,9 @@ pub enum Error {
         since: Timestamp,
         until: Timestamp,
     },
-    #[error("another run has taken over the backups of this instance")]
+    #[error(
+        "the right to write the backups of this instance was lost: another run has taken over, or the store did not answer for too long"
+    )]
     LeaseLost,
 
     #[error("no backup `{version}` of `{instance}` in bucket `{bucket}`")]

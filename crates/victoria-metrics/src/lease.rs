@@ -43,43 +43,43 @@ impl<'a> Lease<'a> {
         card: Card,
         now: Timestamp,
     ) -> Result<(Self, Option<Card>), Error> {
-        let (condition_on, before) = match bucket.fetch(&key).await? {
-            None => (None, None),
-            Some(found) => {
-                // One that cannot be read is nobody's: it was cut or written by hand.
-                let before: Option<Card> = serde_json::from_slice(&found.bytes).ok();
-                if let Some(before) = &before
-                    && before.until > now
-                    && before.run != card.run
-                {
-                    return Err(held(before));
-                }
-                (Some(found.version), before)
-            }
+        // Nearly always nobody holds it, and then this is all.
+        if let Some(stored) = store(bucket, &key, &card, Condition::Absent).await? {
+            return Ok((Self::held(bucket, key, card, stored), None));
+        }
+        let Some(found) = bucket.fetch(&key).await? else {
+            // Given back between the two.
+            return match store(bucket, &key, &card, Condition::Absent).await? {
+                Some(stored) => Ok((Self::held(bucket, key, card, stored), None)),
+                None => Err(Error::LeaseLost),
+            };
         };
+        // One that cannot be read is nobody's: it was cut or written by hand.
+        let before: Option<Card> = serde_json::from_slice(&found.bytes).ok();
+        if let Some(before) = &before
+            && before.until > now
+            && before.run != card.run
+        {
+            return Err(held(before));
+        }
         // Until this run has cleaned up, its own successor has to know what to clean up.
         let mut card = card;
         if let Some(before) = &before {
             card.wishes.clone_from(&before.wishes);
             card.snapshot.clone_from(&before.snapshot);
         }
-        let condition = condition_on
-            .as_ref()
-            .map_or(Condition::Absent, Condition::Unchanged);
-        let stored = match bucket.store(&key, text(&card), condition).await {
-            Ok(stored) => stored,
-            Err(error) if matches!(*error.cause, lifeboat_storage::error::Cause::Exists) => {
-                let Some(found) = bucket.fetch(&key).await? else {
-                    return Err(Error::LeaseLost);
-                };
-                return match serde_json::from_slice(&found.bytes) {
-                    Ok(other) => Err(held(&other)),
-                    Err(_) => Err(error.into()),
-                };
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let lease = Self {
+        let condition = Condition::Unchanged(&found.version);
+        if let Some(stored) = store(bucket, &key, &card, condition).await? {
+            return Ok((Self::held(bucket, key, card, stored), before));
+        }
+        // Another run was faster.
+        let winner = bucket.fetch(&key).await?;
+        let winner = winner.and_then(|found| serde_json::from_slice(&found.bytes).ok());
+        Err(winner.as_ref().map_or(Error::LeaseLost, held))
+    }
+
+    fn held(bucket: &'a Bucket, key: String, card: Card, stored: Version) -> Self {
+        Self {
             bucket,
             key,
             card,
@@ -87,14 +87,22 @@ impl<'a> Lease<'a> {
             pending: None,
             has_snapshot: false,
             settled: 0,
-        };
-        Ok((lease, before))
+        }
     }
 
     /// Prolongs the lease, and fails where it has become another's.
     pub async fn prolong(&mut self, now: Timestamp) -> Result<(), Error> {
-        self.card.until = now + TERM;
-        self.save().await
+        let mut prolonged = self.card.clone();
+        prolonged.until = now + TERM;
+        self.write(&prolonged).await?;
+        // What was not written does not count.
+        self.card = prolonged;
+        Ok(())
+    }
+
+    /// Until when it is this run's, as far as the store knows.
+    pub fn until(&self) -> Timestamp {
+        self.card.until
     }
 
     /// Notes that this run is going to ask for a snapshot, for which version, and what is there before. Cut off, this value has no wish: nothing was asked for yet.
@@ -109,7 +117,7 @@ impl<'a> Lease<'a> {
         with_wish.until = now + TERM;
         with_wish.wishes.push(Wish { asked: now, before });
         with_wish.snapshot = None;
-        self.stored = self.write(&with_wish).await?;
+        self.write(&with_wish).await?;
         self.card = with_wish;
         self.pending = Some(now);
         Ok(())
@@ -174,19 +182,34 @@ impl<'a> Lease<'a> {
     }
 
     async fn save(&mut self) -> Result<(), Error> {
-        self.stored = self.write(&self.card).await?;
-        Ok(())
+        let card = self.card.clone();
+        self.write(&card).await
     }
 
-    async fn write(&self, card: &Card) -> Result<Version, Error> {
-        let condition = Condition::Unchanged(&self.stored);
-        let written = self.bucket.store(&self.key, text(card), condition).await;
-        written.map_err(|error| match *error.cause {
-            lifeboat_storage::error::Cause::Exists | lifeboat_storage::error::Cause::NoObject => {
-                Error::LeaseLost
+    /// Writes the card. An answer that was lost, or not waited for, may have left a card of this run that it does not know of: it goes on from that one.
+    async fn write(&mut self, card: &Card) -> Result<(), Error> {
+        for _ in 0..2 {
+            let condition = Condition::Unchanged(&self.stored);
+            if let Some(stored) = store(self.bucket, &self.key, card, condition).await? {
+                self.stored = stored;
+                return Ok(());
             }
-            _ => error.into(),
-        })
+            let there = self.bucket.fetch(&self.key).await?;
+            let there = there.ok_or(Error::LeaseLost)?;
+            let known: Option<Card> = serde_json::from_slice(&there.bytes).ok();
+            if known.is_none_or(|known| known.run != self.card.run) {
+                return Err(Error::LeaseLost);
+            }
+            self.stored = there.version;
+        }
+        Err(Error::LeaseLost)
+    }
+
+    /// The server refused to make the snapshot that was asked for last.
+    pub fn forget_wish(&mut self) {
+        if let Some(pending) = self.pending.take() {
+            self.card.wishes.retain(|wish| wish.asked != pending);
+        }
     }
 
     /// Gives the lease back, if it is still ours. Where that fails it ends by itself, and so does one that still speaks of a snapshot of this run, which the
@@ -195,10 +218,15 @@ impl<'a> Lease<'a> {
         let is_busy = self.has_snapshot || self.pending.is_some();
         let speaks =
             self.pending.is_some() || self.card.snapshot.is_some() || !self.card.wishes.is_empty();
+        // While it lasts nobody else takes it, so that what is deleted is ours. Of one that is about to end that has to be found out by writing.
+        let is_surely_ours = self.card.until.duration_since(now) > TERM / 2;
         if !is_busy {
             self.card.until = now;
         }
-        let mut released = self.save().await;
+        let mut released = Ok(());
+        if speaks || !is_surely_ours {
+            released = self.save().await;
+        }
         if released.is_ok() && !speaks {
             released = self.bucket.delete(&self.key).await.map_err(Error::from);
         }
@@ -208,18 +236,43 @@ impl<'a> Lease<'a> {
     }
 }
 
-/// Prolongs the lease for as long as it is ours, and returns when it is not.
+/// Prolongs the lease for as long as it is ours, and returns when it is not: when another run has it, or when it could not be prolonged until it ended, and
+/// another run may have it.
 pub(crate) async fn keep(
     lease: &Mutex<Lease<'_>>,
     clock: &(dyn Fn() -> Timestamp + Sync),
 ) -> Error {
+    let mut until = lease.lock().await.until();
     loop {
         tokio::time::sleep(PROLONG).await;
-        match lease.lock().await.prolong(clock()).await {
-            Ok(()) => {}
-            Err(Error::LeaseLost) => return Error::LeaseLost,
-            Err(error) => tracing::warn!(%error, "the lease was not prolonged"),
+        let now = clock();
+        // Also while another part of the run waits for the store.
+        let prolonged = async { lease.lock().await.prolong(now).await };
+        match tokio::time::timeout(PROLONG, prolonged).await {
+            Ok(Ok(())) => until = now + TERM,
+            Ok(Err(Error::LeaseLost)) => return Error::LeaseLost,
+            Ok(Err(error)) => tracing::warn!(%error, "the lease was not prolonged"),
+            Err(_) => tracing::warn!("the lease was not prolonged: the store does not answer"),
         }
+        if clock() >= until {
+            return Error::LeaseLost;
+        }
+    }
+}
+
+/// Writes the card. None where the condition does not hold.
+async fn store(
+    bucket: &Bucket,
+    key: &str,
+    card: &Card,
+    condition: Condition<'_>,
+) -> Result<Option<Version>, Error> {
+    use lifeboat_storage::error::Cause;
+
+    match bucket.store(key, text(card), condition).await {
+        Ok(stored) => Ok(Some(stored)),
+        Err(error) if matches!(*error.cause, Cause::Exists | Cause::NoObject) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
