@@ -255,6 +255,10 @@ impl Run<'_, '_> {
         there.retain(|name| lease.snapshot() != Some(name));
         for wish in wishes.iter().rev() {
             let Some(name) = wish.granted(&there) else {
+                tracing::info!(
+                    asked = %wish.asked,
+                    "a run that was killed had asked for a snapshot, and none that is there can be told to be it"
+                );
                 continue;
             };
             self.server.delete_snapshot(&name).await?;
@@ -332,7 +336,8 @@ impl Run<'_, '_> {
         // From here the new backup counts. While the mark is still there it does not: then it is the one before, whose objects are all there.
         let write = self.write_manifest(version, &manifest, known.as_ref());
         futures::future::try_join(unmark, write).await?;
-        self.delete(version, &plan.replaced).await?;
+        self.lease.lock().await.make_sure(self.now()).await?;
+        // Without the mark nobody looks at these but by the manifest, which knows what is in the lists.
         let send = self.send_held(version, &plan.held, |path| {
             taken.snapshot.held.get(path).cloned()
         });
@@ -340,8 +345,10 @@ impl Run<'_, '_> {
             let times = manifest.mark.times.clone().unwrap_or_default();
             Ok(bucket.store(&key(TIMES), times, Condition::None).await?)
         };
-        futures::future::try_join(send, times).await?;
-        self.delete(version, &plan.obsolete).await?;
+        let replaced = self.delete(version, &plan.replaced);
+        let obsolete = self.delete(version, &plan.obsolete);
+        futures::future::try_join4(send, times, replaced, obsolete).await?;
+        self.lease.lock().await.make_sure(self.now()).await?;
         bucket
             .store(&key(MARK), Vec::new(), Condition::None)
             .await?;

@@ -5,8 +5,8 @@
 //! 1. an empty list for each table that is new, then what is new in all tables: a server that opens the backup before
 //!    passes over parts that no list names;
 //! 2. vmbackup's completion mark goes and the manifest is written, in either order: from here the new backup counts for us;
-//! 3. the lists are replaced, what is no longer wanted is deleted, the mark comes back: from here the new backup counts for
-//!    vmrestore too.
+//! 3. the lists are replaced and what is no longer wanted is deleted, all at once;
+//! 4. the mark comes back: from here the new backup counts for vmrestore too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -146,8 +146,8 @@ mod tests {
         }
     }
 
-    /// What lies there after so many steps of the plan.
-    fn after(stored: &Stored, plan: &Plan, steps: usize) -> Stored {
+    /// What lies there after so many steps of the plan. Those of its last group are under way at once, and come in one order or another.
+    fn after(stored: &Stored, plan: &Plan, steps: usize, turn: usize) -> Stored {
         let mut now = stored.clone();
         let puts = |slices: &[Slice]| {
             slices
@@ -163,14 +163,15 @@ mod tests {
                 .map(|slice| (false, slice))
                 .collect::<Vec<_>>()
         };
-        let all = [
-            puts(&plan.empty_lists),
-            puts(&plan.uploads),
+        let mut last = [
             deletes(&plan.replaced),
             puts(&plan.held),
             deletes(&plan.obsolete),
         ]
         .concat();
+        let turns = turn % last.len().max(1);
+        last.rotate_left(turns);
+        let all = [puts(&plan.empty_lists), puts(&plan.uploads), last].concat();
         for (put, slice) in all.into_iter().take(steps) {
             if put {
                 now.slices.insert(slice.clone(), slice.size);
@@ -186,6 +187,7 @@ mod tests {
             &Stored::default(),
             &Plan::make(snapshot, &Stored::default()),
             usize::MAX,
+            0,
         )
     }
 
@@ -269,17 +271,17 @@ mod tests {
             let before = stored(&old);
             let plan = Plan::make(&new, &before);
             let first_steps = steps.min(plan.empty_lists.len() + plan.uploads.len());
-            let now = after(&before, &plan, first_steps);
+            let now = after(&before, &plan, first_steps, 0);
             for slice in before.slices.keys() {
                 prop_assert!(now.has(slice));
             }
         }
 
         #[test]
-        fn cut_anywhere_the_next_run_ends_with_the_new_backup_and_nothing_else(old in any_snapshot(), between in any_snapshot(), new in any_snapshot(), steps in 0_usize..60) {
+        fn cut_anywhere_the_next_run_ends_with_the_new_backup_and_nothing_else(old in any_snapshot(), between in any_snapshot(), new in any_snapshot(), steps in 0_usize..60, turn in 0_usize..60) {
             let before = stored(&old);
-            let cut = after(&before, &Plan::make(&between, &before), steps);
-            let done = after(&cut, &Plan::make(&new, &cut), usize::MAX);
+            let cut = after(&before, &Plan::make(&between, &before), steps, turn);
+            let done = after(&cut, &Plan::make(&new, &cut), usize::MAX, turn);
             prop_assert_eq!(done, stored(&new));
         }
     }

@@ -20,7 +20,13 @@ const REQUESTS: usize = 64;
 /// How often a version is looked at again while its manifest changes.
 const LOOKS_MORE: usize = 3;
 /// Below a version, what a listing is divided by: each is listed on its own, side by side.
-const BRANCHES: [&str; 4] = ["data/small/", "data/big/", "data/indexdb/", "indexdb/"];
+const BRANCHES: [&str; 5] = [
+    "data/small/",
+    "data/big/",
+    "data/indexdb/",
+    "indexdb/",
+    "metadata/",
+];
 
 /// Where the backups of one instance are.
 #[derive(Clone, Copy)]
@@ -140,7 +146,7 @@ impl Place<'_> {
         // What is directly below, and folders that are none of the branches.
         let top = format!("{version}/");
         let below = [
-            (top.clone(), &["data", "indexdb"][..]),
+            (top.clone(), &["data", "indexdb", "metadata"][..]),
             (format!("{top}data/"), &["small", "big", "indexdb"]),
         ];
         let rest = below.iter().map(async |(above, known)| {

@@ -119,11 +119,35 @@ impl Run<'_, '_> {
         lease.note_wish(version, before_it, now).await?;
         drop(lease);
         // It may take longer than the lease lasts, which has to be prolonged meanwhile.
-        let name = self.server.create_snapshot().await?;
-        self.lease.lock().await.note_snapshot(name.clone()).await?;
+        let created = self.server.create_snapshot().await;
+        if let Err(Error::Refused { .. } | Error::Unauthorized { .. }) = created {
+            self.lease.lock().await.forget_wish();
+        }
+        let name = created?;
         let at = self.now();
+        let noted = async { self.lease.lock().await.note_snapshot(name.clone()).await };
+        let looked = self.look_into(&name);
+        let ((), (snapshot, inventory, summary, after)) =
+            futures::future::try_join(noted, looked).await?;
+        let taken = Taken {
+            name,
+            at,
+            snapshot,
+            inventory,
+            summary,
+            vitals: after.clone(),
+            decision,
+            found,
+            before,
+        };
+        self.judge(&taken, &vitals, &after)?;
+        Ok(taken)
+    }
+
+    /// What is in a snapshot, and what the server says after it was made.
+    async fn look_into(&self, name: &str) -> Result<(Snapshot, Inventory, Summary, Vitals), Error> {
         let snapshot = send::blocking({
-            let (data, name) = (self.options.data.to_owned(), name.clone());
+            let (data, name) = (self.options.data.to_owned(), name.to_owned());
             move || Snapshot::read(&data, &name)
         })
         .await?;
@@ -138,19 +162,7 @@ impl Run<'_, '_> {
                 faults: vec![fault],
             })?;
         let after = self.server.vitals().await?;
-        let taken = Taken {
-            name,
-            at,
-            snapshot,
-            inventory,
-            summary,
-            vitals: after.clone(),
-            decision,
-            found,
-            before,
-        };
-        self.judge(&taken, &vitals, &after)?;
-        Ok(taken)
+        Ok((snapshot, inventory, summary, after))
     }
 
     /// A snapshot that lacks what the server has, or a backup that would lose what there was, is refused.
