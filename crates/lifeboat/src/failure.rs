@@ -42,8 +42,18 @@ impl Failure {
         self
     }
 
+    /// Says what to do next, unless the error itself says it.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint.get_or_insert(hint.into());
+        self
+    }
+
+    /// Says in what state things are, before what to do next.
+    pub(crate) fn left(mut self, state: &str) -> Self {
+        self.hint = Some(match self.hint {
+            Some(hint) => format!("{state}; {hint}"),
+            None => state.to_owned(),
+        });
         self
     }
 }
@@ -205,7 +215,7 @@ impl From<lifeboat_victoria_metrics::error::Error> for Failure {
                 Some("`lifeboat victoria-metrics list` shows those that are complete".to_owned())
             }
             Metrics::Damaged { version, .. } => Some(format!(
-                "nothing was changed; `lifeboat victoria-metrics verify` tells all that is wrong with `{version}`"
+                "`lifeboat victoria-metrics verify` tells all that is wrong with `{version}`"
             )),
             Metrics::TooOld { .. } => Some(
                 "nothing was changed; start a newer server, or tell its version with `--server-version`".to_owned(),
@@ -221,6 +231,13 @@ impl From<lifeboat_victoria_metrics::error::Error> for Failure {
             Metrics::NotRestored { .. } => Some(
                 "nothing was removed; samples older than its retention are dropped by the server, which `--accept-fewer` allows for"
                     .to_owned(),
+            ),
+            Metrics::NotFound { .. } => Some(
+                "nothing was removed; a server that is older than the one that wrote the backup cannot read its index: start a newer one, or `undo`"
+                    .to_owned(),
+            ),
+            Metrics::NotOpened { .. } => Some(
+                "nothing was removed; `lifeboat.<instance>.url` and `.path` have to be those of one and the same server".to_owned(),
             ),
             _ => None,
         };

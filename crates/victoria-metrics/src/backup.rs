@@ -196,7 +196,7 @@ async fn with_lease<T>(
         if let Some(predecessor) = &predecessor {
             run.clean_up_after(predecessor).await?;
         }
-        work(&run).await
+        Box::pin(work(&run)).await
     };
     let done = tokio::select! {
         done = worked => done,

@@ -141,14 +141,16 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    #[error("another restore, of `{version}`, was begun in `{}` and has not ended", path.display())]
-    Unfinished { version: String, path: PathBuf },
     #[error("nothing was restored into `{}` that could be undone", path.display())]
     NothingToUndo { path: PathBuf },
     #[error("nothing was restored into `{}` that waits to be confirmed", path.display())]
     NothingToConfirm { path: PathBuf },
     #[error("the server has {found} samples, and the backup {expected}")]
     NotRestored { found: u64, expected: u64 },
+    #[error("the server has the samples of the backup, and finds no series that was there at {at}")]
+    NotFound { at: Timestamp },
+    #[error("no server has `{}` open", path.display())]
+    NotOpened { path: PathBuf },
     #[error("stopped")]
     Stopped,
 }
@@ -180,7 +182,7 @@ impl Error {
             | Self::NothingToConfirm { .. } => Kind::NotFound,
             Self::Held { .. }
             | Self::InUse { .. }
-            | Self::Unfinished { .. }
+            | Self::NotOpened { .. }
             | Self::Young { .. }
             | Self::SomethingElse { .. } => Kind::Conflict,
             Self::Snapshot { .. }
@@ -192,7 +194,8 @@ impl Error {
             | Self::Incomplete { .. }
             | Self::Manifest { .. }
             | Self::Damaged { .. }
-            | Self::NotRestored { .. } => Kind::Damaged,
+            | Self::NotRestored { .. }
+            | Self::NotFound { .. } => Kind::Damaged,
         }
     }
 

@@ -24,7 +24,7 @@ use crate::manifest::Manifest;
 use crate::parts::Inventory;
 use crate::standing::Standing;
 use crate::store::Place;
-use crate::target::{Journal, Room, State, Target};
+use crate::target::{self, Preparation, Room, Target};
 
 pub use self::prepare::Prepared;
 
@@ -172,48 +172,65 @@ pub async fn wait_for_stop(data: &Path, progress: &Progress) -> Result<(), Error
     }
 }
 
-/// Carries a plan out. `progress` can ask to stop until folders are renamed; then the data is as it was.
+/// What a restore came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restored {
+    pub prepared: Prepared,
+    /// Whether the data from before lies beside, so that an undo can bring it back.
+    pub can_be_undone: bool,
+}
+
+/// Carries a plan out. `progress` can ask to stop until folders are renamed; then the data is as it was, or, where it had to make room, gone: see
+/// [`left`]. What was fetched stays for the next run.
 pub async fn run(
     place: Place<'_>,
     plan: &Plan,
     options: &Options<'_>,
     progress: &Progress,
-) -> Result<Prepared, Error> {
+) -> Result<Restored, Error> {
     let target = Target::open(options.data)?;
+    target.settle()?;
+    target.sweep()?;
     let manifest = &plan.source.manifest;
-    let mut journal = Journal {
+    let before = target.preparation()?;
+    let was_barred = before
+        .as_ref()
+        .map_or_else(|| target.is_barred(), |before| before.was_barred);
+    let mut preparation = Preparation {
         version: plan.source.version.clone(),
         completed: manifest.completed,
-        state: State::Preparing,
         begun: options.now,
-        room: plan.room,
-        arriving: Vec::new(),
-        rows: manifest.rows,
-        series: manifest.series,
-        range: manifest.range,
+        is_emptied: before.is_some_and(|before| before.is_emptied),
+        was_barred,
     };
-    match target.journal()? {
-        Some(before) if before.state == State::Switching => {
-            // Only forward; then what was asked for.
-            let mut before = before;
-            target.switch(&mut before)?;
+    tokio::select! {
+        prepared = prepare::run(place, &target, plan, &mut preparation, options, progress) => {
+            let prepared = prepared?;
+            target.sync()?;
+            let can_be_undone = target.switch(&preparation, manifest)?;
+            Ok(Restored { prepared, can_be_undone })
         }
-        Some(before) if before.state == State::Undoing => {
-            target.undo()?;
-        }
-        // The data is gone already.
-        Some(before) if before.state == State::Preparing && before.room == Room::InPlace => {
-            journal.room = Room::InPlace;
-        }
-        _ => {}
+        stopped = crate::backup::stopped(progress) => Err(stopped),
     }
-    let prepared = tokio::select! {
-        prepared = prepare::run(place, &target, plan, &journal, options, progress) => prepared?,
-        stopped = crate::backup::stopped(progress) => return Err(stopped),
-    };
-    target.sync()?;
-    target.switch(&mut journal)?;
-    Ok(prepared)
+}
+
+/// What restores that have not ended left in a data folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    Nothing,
+    /// The data is as it was; beside it lie files of a backup.
+    Fetched,
+    /// The data was removed: only a restore brings anything back.
+    Emptied,
+}
+
+/// Looks at a data folder.
+pub fn left(data: &Path) -> Result<Left, Error> {
+    Ok(match target::preparation_beside(data)? {
+        None => Left::Nothing,
+        Some(preparation) if preparation.is_emptied => Left::Emptied,
+        Some(_) => Left::Fetched,
+    })
 }
 
 /// Slices whose bytes are not those of the manifest.

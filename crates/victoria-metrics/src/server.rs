@@ -308,6 +308,22 @@ impl Server {
         counted.data.first().copied()
     }
 
+    /// Whether the server finds any series that had a sample around this moment.
+    pub async fn has_series(&self, at: Timestamp) -> Result<bool, Error> {
+        let doing = "look for a series";
+        // Its indexes are by day at the finest.
+        let (start, end) = (at.as_second() - 300, at.as_second() + 1);
+        let (start, end) = (start.to_string(), end.to_string());
+        let form = [("start", &start[..]), ("end", &end), ("limit", "1")];
+        let path = "/api/v1/label/__name__/values";
+        let body = self
+            .ask(self.request(path).form(&form), doing, QUESTION)
+            .await?;
+        let found: Data<Vec<String>> =
+            serde_json::from_str(&body).map_err(|_| self.strange(doing, &body))?;
+        Ok(!found.data.is_empty())
+    }
+
     /// Returns the label of the version that backups of this server belong to, if it has one.
     pub async fn generation(&self, now: Timestamp) -> Result<Option<String>, Error> {
         let doing = "tell the label of its backups";

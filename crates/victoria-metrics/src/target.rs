@@ -5,6 +5,12 @@
 //! by the next, never half.
 
 mod journal;
+mod owner;
+mod room;
+#[cfg(test)]
+mod scene;
+mod switch;
+mod undo;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -13,36 +19,50 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 
-pub use self::journal::{Journal, Room, State};
+pub use self::journal::{Journal, Preparation, State};
+pub use self::owner::Owner;
+pub use self::room::{Extent, extent_of_data, taken_by};
+pub use self::undo::Undone;
 
 /// Below the data folder; servers and vmbackup pass over it.
 const WORK: &str = ".lifeboat-restore";
+/// What is removed as a whole is renamed to this first: half of it must not count.
+const GONE: &str = ".lifeboat-restore.gone";
 const JOURNAL: &str = "journal.json";
+const PREPARATION: &str = "preparation.json";
 const NEW: &str = "new";
 const PREVIOUS: &str = "previous";
 const DISCARDED: &str = "discarded";
 /// A server that finds it refuses to start.
 const BARRIER: &str = "restore-in-progress";
+/// Held by whoever has the data open.
+const LOCK: &str = "flock.lock";
 /// What belongs to the data of a server: replaced as a whole. Caches know the names of what is replaced, snapshots link to it.
 const ENTRIES: [&str; 6] = ["data", "indexdb", "metadata", "snapshots", "cache", "tmp"];
+/// Of these, what is worth nothing without the rest and may be a volume of its own.
+const PASSING: [&str; 2] = ["cache", "tmp"];
 
 /// A data folder that no server has open.
 #[derive(Debug)]
 pub struct Target {
     root: PathBuf,
     work: PathBuf,
+    owner: Owner,
     _lock: File,
 }
 
-/// Whose the files of the target are.
+/// What a restore does where there is no room for old and new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Owner {
-    pub user: u32,
-    pub group: u32,
-    pub folder_mode: u32,
+pub enum Room {
+    /// There is room: the old is kept until the restore is confirmed.
+    Beside,
+    /// The old is removed before the new is whole.
+    InPlace,
 }
 
 impl Target {
@@ -54,12 +74,18 @@ impl Target {
         };
         fs::create_dir_all(root).map_err(failed)?;
         let root = fs::canonicalize(root).map_err(failed)?;
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(root.join("flock.lock"))
-            .map_err(failed)?;
+        let path = root.join(LOCK);
+        let (lock, owner) = match File::options().write(true).open(&path) {
+            Ok(lock) => (lock, Owner::of(&root).map_err(failed)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let owner = Owner::of(&root).map_err(failed)?;
+                let lock = File::create(&path).map_err(failed)?;
+                // A server of another user could not open one of ours.
+                owner.give_file(&lock).map_err(failed)?;
+                (lock, owner)
+            }
+            Err(error) => return Err(failed(error)),
+        };
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => return Err(Error::InUse { path: root }),
@@ -68,8 +94,28 @@ impl Target {
         Ok(Self {
             work: root.join(WORK),
             root,
+            owner,
             _lock: lock,
         })
+    }
+
+    /// Removes what an earlier removal was cut in, and work that no note speaks of. An error where part of the data cannot be moved.
+    pub fn sweep(&self) -> Result<(), Error> {
+        for name in ENTRIES {
+            if !PASSING.contains(&name) && self.is_mounted(&self.root.join(name))? {
+                return Err(Error::Target {
+                    path: self.root.clone(),
+                    source: io::Error::other(format!(
+                        "`{name}` in it is a volume of its own, and cannot be renamed with the rest"
+                    )),
+                });
+            }
+        }
+        remove(&self.root.join(GONE))?;
+        if self.journal()?.is_none() && self.preparation()?.is_none() {
+            self.forget()?;
+        }
+        Ok(())
     }
 
     pub fn root(&self) -> &Path {
@@ -81,14 +127,9 @@ impl Target {
         self.work.join(NEW)
     }
 
-    /// Whose the new files have to be: whoever owns the data folder.
-    pub fn owner(&self) -> Result<Owner, Error> {
-        let found = fs::metadata(&self.root).map_err(failed("look at", &self.root))?;
-        Ok(Owner {
-            user: found.uid(),
-            group: found.gid(),
-            folder_mode: found.mode() & 0o777,
-        })
+    /// Whose the new files have to be.
+    pub fn owner(&self) -> Owner {
+        self.owner
     }
 
     /// Bytes that the volume has left for this user.
@@ -99,26 +140,37 @@ impl Target {
     }
 
     pub fn journal(&self) -> Result<Option<Journal>, Error> {
-        let path = self.work.join(JOURNAL);
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed("read", &path)(error)),
-        };
-        let journal = serde_json::from_slice(&text);
-        journal
-            .map(Some)
-            .map_err(|error| failed("read", &path)(io::Error::other(error)))
+        read(&self.work.join(JOURNAL))
     }
 
     /// Writes the journal: the old one or the new one is there, whenever this is cut.
     pub fn note(&self, journal: &Journal) -> Result<(), Error> {
-        let path = self.work.join(JOURNAL);
-        let aside = self.work.join("journal.json.tmp");
+        self.write(JOURNAL, journal)
+    }
+
+    pub fn preparation(&self) -> Result<Option<Preparation>, Error> {
+        read(&self.work.join(PREPARATION))
+    }
+
+    /// Notes what is prepared: the old note or the new one is there, whenever this is cut.
+    pub fn note_preparation(&self, preparation: &Preparation) -> Result<(), Error> {
+        self.write(PREPARATION, preparation)
+    }
+
+    /// Removes what was prepared. Its note goes last.
+    fn forget_preparation(&self) -> Result<(), Error> {
+        remove(&self.new_files())?;
+        let path = self.work.join(PREPARATION);
+        remove_file(&path).map_err(failed("remove", &path))
+    }
+
+    fn write(&self, name: &str, note: &impl Serialize) -> Result<(), Error> {
+        let path = self.work.join(name);
+        let aside = self.work.join("note.tmp");
         let write = || -> io::Result<()> {
             fs::create_dir_all(&self.work)?;
             let mut file = File::create(&aside)?;
-            file.write_all(&serde_json::to_vec(journal).expect("it is text and numbers"))?;
+            file.write_all(&serde_json::to_vec(note).expect("it is text and numbers"))?;
             file.sync_all()?;
             fs::rename(&aside, &path)?;
             sync(&self.work)?;
@@ -131,6 +183,11 @@ impl Target {
     pub fn sync(&self) -> Result<(), Error> {
         let synced = || -> io::Result<()> { Ok(rustix::fs::syncfs(File::open(&self.root)?)?) };
         synced().map_err(failed("sync", &self.root))
+    }
+
+    /// Whether something keeps servers from starting.
+    pub fn is_barred(&self) -> bool {
+        self.root.join(BARRIER).exists()
     }
 
     /// Keeps servers from starting.
@@ -152,110 +209,87 @@ impl Target {
 
     /// Removes the data, for lack of room beside it.
     pub fn remove_data(&self) -> Result<(), Error> {
-        for name in ENTRIES {
-            let path = self.root.join(name);
-            remove_tree(&path).map_err(failed("remove", &path))?;
-        }
-        Ok(())
+        ENTRIES
+            .iter()
+            .filter(|name| !PASSING.contains(name))
+            .try_for_each(|name| remove(&self.root.join(name)))
     }
 
-    /// Puts what was prepared in the place of the data. Cut anywhere, running it again ends it. The data before is kept beside; of a restore over
-    /// a restore, that of the first.
-    pub fn switch(&self, journal: &mut Journal) -> Result<(), Error> {
-        let (new, previous) = (self.new_files(), self.work.join(PREVIOUS));
-        let discarded = self.work.join(DISCARDED);
-        if journal.state != State::Switching {
-            if previous.exists() {
-                // The data now is that of a restore that nobody confirmed.
-                make(&discarded)?;
-            }
-            self.raise_barrier()?;
-            journal.arriving = present(&new);
-            journal.state = State::Switching;
-            self.note(journal)?;
+    /// Whether an entry of the folder is a volume of its own.
+    fn is_mounted(&self, path: &Path) -> Result<bool, Error> {
+        let root = fs::symlink_metadata(&self.root).map_err(failed("look at", &self.root))?;
+        match fs::symlink_metadata(path) {
+            Ok(found) => Ok(found.dev() != root.dev()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(failed("look at", path)(error)),
         }
-        let aside = if discarded.exists() {
-            discarded.clone()
-        } else {
-            previous.clone()
-        };
-        make(&aside)?;
-        self.exchange(&journal.arriving, &new, &aside)?;
-        journal.state = State::Switched;
-        self.note(journal)?;
-        self.lower_barrier()?;
-        for leftover in [&discarded, &new] {
-            remove(leftover)?;
-        }
-        if journal.room == Room::InPlace {
-            remove(&previous)?;
-        }
-        Ok(())
-    }
-
-    /// Moves the entries of the data to `aside`, and those of `from` to their place. Nothing else may touch them meanwhile; cut anywhere, it can be run
-    /// again with the same `arriving`.
-    fn exchange(&self, arriving: &[String], from: &Path, aside: &Path) -> Result<(), Error> {
-        for name in ENTRIES {
-            let (now, new, old) = (self.root.join(name), from.join(name), aside.join(name));
-            let arrives = arriving.iter().any(|arriving| arriving == name);
-            let has_arrived = arrives && !new.exists();
-            if now.exists() && !has_arrived && !old.exists() {
-                fs::rename(&now, &old).map_err(failed("move away", &now))?;
-            }
-            if arrives && !has_arrived {
-                fs::rename(&new, &now).map_err(failed("move", &new))?;
-            }
-        }
-        for folder in [from, aside, &self.root] {
-            if folder.exists() {
-                sync(folder).map_err(failed("sync", folder))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Brings back the data before the restore, and removes what was restored. Cut anywhere, running it again ends it.
-    pub fn undo(&self) -> Result<Journal, Error> {
-        let nothing = || Error::NothingToUndo {
-            path: self.root.clone(),
-        };
-        let mut journal = self.journal()?.ok_or_else(nothing)?;
-        if journal.room == Room::InPlace {
-            return Err(nothing());
-        }
-        if journal.state == State::Preparing {
-            self.forget()?;
-            return Ok(journal);
-        }
-        if journal.state == State::Switching {
-            self.switch(&mut journal)?;
-        }
-        let (previous, discarded) = (self.work.join(PREVIOUS), self.work.join(DISCARDED));
-        if journal.state == State::Switched {
-            if !previous.exists() {
-                return Err(nothing());
-            }
-            self.raise_barrier()?;
-            journal.arriving = present(&previous);
-            journal.state = State::Undoing;
-            self.note(&journal)?;
-        }
-        make(&discarded)?;
-        self.exchange(&journal.arriving, &previous, &discarded)?;
-        // It knows the series of what it was moved away for.
-        remove(&self.root.join("cache"))?;
-        self.lower_barrier()?;
-        self.forget()?;
-        Ok(journal)
     }
 
     /// Removes all that a restore left beside the data.
-    pub fn forget(&self) -> Result<(), Error> {
-        remove_tree(&self.work)
-            .and_then(|()| sync(&self.root))
-            .map_err(failed("remove", &self.work))
+    fn forget(&self) -> Result<(), Error> {
+        forget_beside(&self.root)
     }
+}
+
+/// Returns what was restored into a data folder, which a server may have open by now, if anything was.
+pub fn journal_beside(root: &Path) -> Result<Option<Journal>, Error> {
+    read(&root.join(WORK).join(JOURNAL))
+}
+
+/// Returns what is being prepared for a data folder, which a server may have open.
+pub fn preparation_beside(root: &Path) -> Result<Option<Preparation>, Error> {
+    read(&root.join(WORK).join(PREPARATION))
+}
+
+/// Whether the data from before a restore lies beside a data folder.
+pub fn has_previous(root: &Path) -> bool {
+    root.join(WORK).join(PREVIOUS).exists()
+}
+
+/// Whether a server, or a restore, has the data open. Whoever has it open holds the lock.
+pub fn is_in_use(root: &Path) -> Result<bool, Error> {
+    let path = root.join(LOCK);
+    let lock = match File::open(&path) {
+        Ok(lock) => lock,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(failed("look at", &path)(error)),
+    };
+    match flock(&lock, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(false),
+        Err(Errno::WOULDBLOCK) => Ok(true),
+        Err(error) => Err(failed("look at", &path)(error.into())),
+    }
+}
+
+/// Where the files for a data folder are prepared.
+pub fn new_files_beside(root: &Path) -> PathBuf {
+    root.join(WORK).join(NEW)
+}
+
+/// Removes what lies beside the data, while a server may have it open. Cut anywhere, all of it counts or
+/// nothing; what then is left of it the next restore removes.
+pub fn forget_beside(root: &Path) -> Result<(), Error> {
+    let (work, gone) = (root.join(WORK), root.join(GONE));
+    // Of a removal that was cut.
+    remove(&gone)?;
+    match fs::rename(&work, &gone) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed("remove", &work)(error)),
+    }
+    sync(root).map_err(failed("sync", root))?;
+    remove(&gone)
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
+    let text = match fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed("read", path)(error)),
+    };
+    let note = serde_json::from_slice(&text);
+    note.map(Some)
+        .map_err(|error| failed("read", path)(io::Error::other(error)))
 }
 
 fn make(folder: &Path) -> Result<(), Error> {
@@ -263,7 +297,10 @@ fn make(folder: &Path) -> Result<(), Error> {
 }
 
 fn remove(folder: &Path) -> Result<(), Error> {
-    remove_tree(folder).map_err(failed("remove", folder))
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(failed("remove", folder)),
+    }
 }
 
 fn failed(doing: &'static str, path: &Path) -> impl Fn(io::Error) -> Error + use<> {
@@ -272,49 +309,6 @@ fn failed(doing: &'static str, path: &Path) -> impl Fn(io::Error) -> Error + use
         doing,
         path: path.clone(),
         source,
-    }
-}
-
-/// Returns what was restored into a data folder, which a server may have open by now, if anything was.
-pub fn journal_beside(root: &Path) -> Result<Option<Journal>, Error> {
-    let path = root.join(WORK).join(JOURNAL);
-    match fs::read(&path) {
-        Ok(text) => serde_json::from_slice(&text)
-            .map(Some)
-            .map_err(|error| Error::File {
-                doing: "read",
-                path,
-                source: io::Error::other(error),
-            }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(Error::File {
-            doing: "read",
-            path,
-            source,
-        }),
-    }
-}
-
-/// Removes what lies beside the data, while a server has it open.
-pub fn forget_beside(root: &Path) -> Result<(), Error> {
-    let path = root.join(WORK);
-    remove_tree(&path).map_err(|source| Error::File {
-        doing: "remove",
-        path,
-        source,
-    })
-}
-
-/// The entries of data that are there.
-fn present(folder: &Path) -> Vec<String> {
-    let names = ENTRIES.iter().filter(|name| folder.join(name).exists());
-    names.map(|name| (*name).to_owned()).collect()
-}
-
-fn remove_tree(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
     }
 }
 
@@ -328,148 +322,4 @@ fn remove_file(path: &Path) -> io::Result<()> {
 /// Makes the names in a folder durable.
 fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
-}
-
-#[cfg(test)]
-mod tests {
-    use jiff::Timestamp;
-
-    use super::*;
-
-    fn journal(room: Room) -> Journal {
-        Journal {
-            version: "victoria-metrics-0-20231128160000".to_owned(),
-            completed: Timestamp::UNIX_EPOCH,
-            state: State::Preparing,
-            begun: Timestamp::UNIX_EPOCH,
-            room,
-            arriving: Vec::new(),
-            rows: Some(1),
-            series: None,
-            range: None,
-        }
-    }
-
-    /// A data folder with these entries, each of which holds the text `old`, and prepared ones, which hold `new`.
-    fn folder(old: &[&str], new: &[&str]) -> tempfile::TempDir {
-        let root = tempfile::tempdir().unwrap();
-        let make = |parent: &Path, names: &[&str], text: &str| {
-            for name in names {
-                fs::create_dir_all(parent.join(name)).unwrap();
-                fs::write(parent.join(name).join("text"), text).unwrap();
-            }
-        };
-        make(root.path(), old, "old");
-        make(&root.path().join(WORK).join(NEW), new, "new");
-        root
-    }
-
-    fn shown(root: &Path) -> Vec<String> {
-        let mut shown = Vec::new();
-        for name in ENTRIES {
-            if let Ok(text) = fs::read_to_string(root.join(name).join("text")) {
-                shown.push(format!("{name} {text}"));
-            }
-        }
-        shown
-    }
-
-    const OLD: [&str; 4] = ["data", "indexdb", "cache", "snapshots"];
-    const NEW_NAMES: [&str; 2] = ["data", "metadata"];
-
-    #[test]
-    fn a_switch_replaces_everything_and_undo_brings_it_back() {
-        let root = folder(&OLD, &NEW_NAMES);
-        let target = Target::open(root.path()).unwrap();
-        let mut journal = journal(Room::Beside);
-        target.switch(&mut journal).unwrap();
-        assert_eq!(shown(root.path()), ["data new", "metadata new"]);
-        assert!(!root.path().join(BARRIER).exists());
-        target.undo().unwrap();
-        assert_eq!(
-            shown(root.path()),
-            ["data old", "indexdb old", "snapshots old"]
-        );
-        assert!(!root.path().join(WORK).exists());
-        assert!(!root.path().join(BARRIER).exists());
-    }
-
-    #[test]
-    fn a_second_restore_can_be_undone_to_what_was_before_the_first() {
-        let root = folder(&OLD, &NEW_NAMES);
-        let target = Target::open(root.path()).unwrap();
-        target.switch(&mut journal(Room::Beside)).unwrap();
-        let second = target.new_files().join("data");
-        fs::create_dir_all(&second).unwrap();
-        fs::write(second.join("text"), "newer").unwrap();
-        target.switch(&mut journal(Room::Beside)).unwrap();
-        assert_eq!(shown(root.path()), ["data newer"]);
-        target.undo().unwrap();
-        assert_eq!(
-            shown(root.path()),
-            ["data old", "indexdb old", "snapshots old"]
-        );
-    }
-
-    #[test]
-    fn what_was_replaced_in_place_cannot_come_back() {
-        let root = folder(&[], &NEW_NAMES);
-        let target = Target::open(root.path()).unwrap();
-        target.switch(&mut journal(Room::InPlace)).unwrap();
-        assert!(matches!(target.undo(), Err(Error::NothingToUndo { .. })));
-        assert_eq!(shown(root.path()), ["data new", "metadata new"]);
-    }
-
-    #[test]
-    fn a_folder_that_a_server_has_open_is_refused() {
-        let root = folder(&OLD, &[]);
-        let _held = Target::open(root.path()).unwrap();
-        assert!(matches!(
-            Target::open(root.path()),
-            Err(Error::InUse { .. })
-        ));
-    }
-
-    /// Every state in which renames can be cut, made by hand: `switched` of the entries have been exchanged, and of the next one `half` says whether the old one
-    /// has gone.
-    #[test]
-    fn a_switch_that_was_cut_between_any_two_renames_is_ended_by_the_next() {
-        for old in [&OLD[..], &[]] {
-            for switched in 0..=ENTRIES.len() {
-                for half in [false, true] {
-                    let root = folder(old, &NEW_NAMES);
-                    let target = Target::open(root.path()).unwrap();
-                    let mut cut = journal(Room::Beside);
-                    cut.state = State::Switching;
-                    cut.arriving = NEW_NAMES.map(str::to_owned).to_vec();
-                    target.raise_barrier().unwrap();
-                    target.note(&cut).unwrap();
-                    let (new, previous) = (target.new_files(), target.work.join(PREVIOUS));
-                    fs::create_dir_all(&previous).unwrap();
-                    for (at, name) in ENTRIES.iter().enumerate() {
-                        let now = root.path().join(name);
-                        let goes = at < switched || (at == switched && half);
-                        if goes && now.exists() {
-                            fs::rename(&now, previous.join(name)).unwrap();
-                        }
-                        if at < switched && new.join(name).exists() {
-                            fs::rename(new.join(name), &now).unwrap();
-                        }
-                    }
-                    let mut journal = target.journal().unwrap().unwrap();
-                    if switched % 2 == 0 {
-                        target.switch(&mut journal).unwrap();
-                        assert_eq!(shown(root.path()), ["data new", "metadata new"]);
-                    }
-                    target.undo().unwrap();
-                    let before: Vec<_> = ENTRIES
-                        .iter()
-                        .filter(|name| old.contains(name) && **name != "cache")
-                        .map(|name| format!("{name} old"))
-                        .collect();
-                    assert_eq!(shown(root.path()), before, "{switched} {half}");
-                }
-            }
-        }
-    }
 }

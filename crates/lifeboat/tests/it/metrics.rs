@@ -13,7 +13,9 @@ mod owners;
 mod pair;
 mod restore;
 mod round;
+mod space;
 mod theirs;
+mod undo;
 
 use std::fmt::Write as _;
 use std::fs;

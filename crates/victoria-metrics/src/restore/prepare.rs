@@ -1,9 +1,9 @@
 //! The files of a backup beside the data that they will replace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,10 +16,11 @@ use super::{Options, Plan, Replaces, RoomWish, Source, differing};
 use crate::backup::blocking;
 use crate::era::Version;
 use crate::error::Error;
+use crate::files::Fault;
 use crate::layout::Slice;
-use crate::manifest::FileEntry;
+use crate::manifest::{FileEntry, Manifest};
 use crate::store::{Place, key};
-use crate::target::{Journal, Owner, Room, State, Target};
+use crate::target::{self, Owner, Preparation, Room, Target};
 
 /// What the preparation came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -69,8 +70,7 @@ pub(super) fn plan(source: Source, writer: Version, options: &Options<'_>) -> Re
         .unwrap_or(Path::new("/"));
     let found = rustix::fs::statvfs(existing).map_err(|error| failed(error.into()))?;
     let free = found.f_bavail.saturating_mul(found.f_frsize);
-    let data = ["data", "indexdb", "metadata"].map(|name| size_of(&options.data.join(name)));
-    let there: u64 = data.iter().sum();
+    let there = target::extent_of_data(options.data);
     let shared: u64 = source
         .manifest
         .files
@@ -78,11 +78,17 @@ pub(super) fn plan(source: Source, writer: Version, options: &Options<'_>) -> Re
         .filter(|(path, file)| has_size(&options.data.join(path), file.size))
         .map(|(_, file)| if file.slices.is_empty() { 0 } else { file.size })
         .sum();
-    let prepared = size_of(&options.data.join(".lifeboat-restore/new"));
+    let prepared = target::taken_by(target::new_files_beside(options.data));
     let needed = (size + SPARE).saturating_sub(shared.max(prepared));
-    let room = if needed <= free {
+    // What the new data shares with the old does not come free. Before anything is removed, this is looked at once more, by the files that were really shared.
+    let freed = there.freed.saturating_sub(shared);
+    let is_emptied =
+        target::preparation_beside(options.data)?.is_some_and(|found| found.is_emptied);
+    let room = if is_emptied {
+        Room::InPlace
+    } else if needed <= free {
         Room::Beside
-    } else if options.room == RoomWish::InPlaceIfNeeded && needed <= free + there {
+    } else if options.room == RoomWish::InPlaceIfNeeded && needed <= free + freed {
         Room::InPlace
     } else {
         return Err(Error::NoSpace {
@@ -95,8 +101,8 @@ pub(super) fn plan(source: Source, writer: Version, options: &Options<'_>) -> Re
         size,
         room,
         free,
-        replaces: if there > 0 {
-            Replaces::Data(there)
+        replaces: if there.bytes > 0 {
+            Replaces::Data(there.bytes)
         } else {
             Replaces::Nothing
         },
@@ -109,7 +115,7 @@ pub(super) async fn run(
     place: Place<'_>,
     target: &Target,
     plan: &Plan,
-    journal: &Journal,
+    preparation: &mut Preparation,
     options: &Options<'_>,
     progress: &Progress,
 ) -> Result<Prepared, Error> {
@@ -120,24 +126,14 @@ pub(super) async fn run(
         version: &plan.source.version,
         new: target.new_files(),
         data: target.root().to_owned(),
-        owner: target.owner()?,
+        owner: target.owner(),
         lane: Lane::new(16, options.memory.0, options.limit),
         progress,
     };
-    if !is_continued(target, journal)? {
-        let leftover = work.new.clone();
-        blocking(move || match fs::remove_dir_all(&leftover) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(failed("remove", &leftover)(error))
-            }
-            _ => Ok(()),
-        })
-        .await?;
-    }
-    target.note(&Journal {
-        state: State::Preparing,
-        ..journal.clone()
-    })?;
+    // What another run prepared is good for this one where it is the same file.
+    let (new, wanted) = (work.new.clone(), manifest.files.keys().cloned().collect());
+    blocking(move || prune(&new, &wanted)).await?;
+    target.note_preparation(preparation)?;
     // What is there already needs no network, and must be shared before the data goes.
     let mut missing = Vec::new();
     let mut prepared = Prepared::default();
@@ -154,8 +150,15 @@ pub(super) async fn run(
         }
     }
     drop(reuse);
-    if journal.room == Room::InPlace {
-        target.raise_barrier()?;
+    if plan.room == Room::InPlace {
+        if !preparation.is_emptied {
+            let needed = prepared.fetched_bytes + SPARE;
+            work.check_before_removal(target, &missing, needed).await?;
+            target.raise_barrier()?;
+            // From here there is no way back.
+            preparation.is_emptied = true;
+            target.note_preparation(preparation)?;
+        }
         target.remove_data()?;
     }
     missing.sort_by_key(|(_, file)| std::cmp::Reverse(file.size));
@@ -172,14 +175,8 @@ pub(super) async fn run(
         .buffer_unordered(SMALL_FILES)
         .try_collect::<Vec<_>>();
     let (large, small) = tokio::try_join!(large, small)?;
-    let sums: BTreeMap<Slice, u64> = large.into_iter().chain(small).flatten().collect();
-    let faults = differing(&sums, manifest);
-    if !faults.is_empty() {
-        return Err(Error::Damaged {
-            version: plan.source.version.clone(),
-            faults,
-        });
-    }
+    let sums = large.into_iter().chain(small).flatten().collect();
+    work.compare(&sums, manifest)?;
     for (path, held) in &manifest.held {
         work.write(path, held.0.clone()).await?;
         prepared.files += 1;
@@ -187,12 +184,49 @@ pub(super) async fn run(
     Ok(prepared)
 }
 
-/// Whether what lies in the work folder is of the same backup, by a run that was killed.
-fn is_continued(target: &Target, journal: &Journal) -> Result<bool, Error> {
-    Ok(target.journal()?.is_some_and(|before| {
-        (&before.version, before.completed) == (&journal.version, journal.completed)
-            && before.state == State::Preparing
-    }))
+/// Removes files that a run before has prepared and this one does not want.
+fn prune(new: &Path, wanted: &BTreeSet<String>) -> Result<(), Error> {
+    let mut pending = vec![new.to_owned()];
+    while let Some(folder) = pending.pop() {
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(failed("look at", &folder)(error)),
+        };
+        for entry in entries {
+            let path = entry.map_err(failed("look at", &folder))?.path();
+            if fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir()) {
+                pending.push(path);
+                continue;
+            }
+            let inside = path.strip_prefix(new).ok().and_then(Path::to_str);
+            if inside.is_none_or(|inside| !wanted.contains(inside)) {
+                remove_file(&path).map_err(failed("remove", &path))?;
+            }
+        }
+    }
+    remove_empty(new)
+}
+
+/// Removes folders that hold no file. A server takes a folder for a part.
+fn remove_empty(folder: &Path) -> Result<(), Error> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed("look at", folder)(error)),
+    };
+    for entry in entries {
+        let path = entry.map_err(failed("look at", folder))?.path();
+        if fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir()) {
+            remove_empty(&path)?;
+        }
+    }
+    match fs::remove_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => {
+            Err(failed("remove", folder)(error))
+        }
+        _ => Ok(()),
+    }
 }
 
 struct Work<'a> {
@@ -206,6 +240,58 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
+    /// What has to hold before data is removed that cannot be brought back: there will be room, and what has to be fetched is what it should be.
+    async fn check_before_removal(
+        &self,
+        target: &Target,
+        missing: &[(&str, &FileEntry)],
+        needed: u64,
+    ) -> Result<(), Error> {
+        let free = target.free()?;
+        let root = self.data.clone();
+        // Files that are shared by now have another name, and do not come free.
+        let extent = blocking(move || Ok(target::extent_of_data(&root))).await?;
+        if needed > free + extent.freed {
+            return Err(Error::NoSpace {
+                path: self.data.clone(),
+                needed: ByteSize(needed),
+                free: ByteSize(free + extent.freed),
+            });
+        }
+        let slices = missing.iter().flat_map(|(path, file)| {
+            let sums = file.slices.iter().map(Some).chain(std::iter::repeat(None));
+            Slice::of(path, file.size).zip(sums)
+        });
+        let read = futures::stream::iter(slices)
+            .map(|(slice, wanted)| async move {
+                let object = key(self.version, &slice);
+                // Not counted: it is fetched once more.
+                let silent = Progress::default();
+                let bucket = self.place.bucket;
+                let sum = bucket
+                    .sum_of(&object, slice.size, &self.lane, &silent)
+                    .await?;
+                let differs = wanted.is_some_and(|wanted| *wanted != sum);
+                Ok::<_, Error>(differs.then_some(Fault::Checksum { path: slice.path }))
+            })
+            .buffer_unordered(LARGE_FILES)
+            .try_collect::<Vec<_>>();
+        let faults: Vec<Fault> = read.await?.into_iter().flatten().collect();
+        self.refuse(faults)
+    }
+
+    fn compare(&self, sums: &BTreeMap<Slice, u64>, manifest: &Manifest) -> Result<(), Error> {
+        self.refuse(differing(sums, manifest))
+    }
+
+    fn refuse(&self, faults: Vec<Fault>) -> Result<(), Error> {
+        if faults.is_empty() {
+            return Ok(());
+        }
+        let version = self.version.to_owned();
+        Err(Error::Damaged { version, faults })
+    }
+
     /// Takes a file from a run that was killed, or shares it with the data, if its bytes are those of the backup.
     async fn reuse<'f>(
         &self,
@@ -280,7 +366,7 @@ impl Work<'_> {
                 let file = File::create_new(&new)?;
                 file.set_len(size)?;
                 file.set_permissions(Permissions::from_mode(owner.folder_mode & 0o666))?;
-                own(&new, owner)?;
+                owner.give(&new)?;
                 Ok(file)
             };
             make().map(Arc::new).map_err(failed("write", &new))
@@ -315,16 +401,11 @@ fn make_parents(root: &Path, file: &Path, owner: Owner) -> Result<(), Error> {
         let make = || -> io::Result<()> {
             fs::create_dir_all(path)?;
             fs::set_permissions(path, Permissions::from_mode(owner.folder_mode))?;
-            own(path, owner)
+            owner.give(path)
         };
         make().map_err(failed("make", path))?;
     }
     Ok(())
-}
-
-/// Gives a file to whom the data belongs. An error where that is another user and this one may not.
-fn own(path: &Path, owner: Owner) -> io::Result<()> {
-    chown(path, Some(owner.user), Some(owner.group))
 }
 
 fn is_same(path: &Path, wanted: &FileEntry) -> io::Result<bool> {
@@ -356,21 +437,6 @@ fn sum_of(file: &mut File, mut left: u64) -> io::Result<u64> {
 
 fn has_size(path: &Path, size: u64) -> bool {
     fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && found.len() == size)
-}
-
-fn size_of(folder: &Path) -> u64 {
-    let mut total = 0;
-    let mut pending = vec![folder.to_owned()];
-    while let Some(folder) = pending.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            match entry.metadata() {
-                Ok(found) if found.is_dir() => pending.push(entry.path()),
-                Ok(found) => total += found.len(),
-                Err(_) => {}
-            }
-        }
-    }
-    total
 }
 
 fn remove_file(path: &Path) -> io::Result<()> {

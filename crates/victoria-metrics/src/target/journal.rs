@@ -1,17 +1,36 @@
 //! What a restore notes of itself, so that whoever comes after a kill knows how to go on.
+//!
+//! Two notes, because a second restore may be prepared while the first can still be undone: [`Preparation`] of what is fetched, [`Journal`] of what has taken the
+//! place of the data.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// How far a restore has come.
+/// A restore that is being prepared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Journal {
+pub struct Preparation {
     pub version: String,
     /// When the backup was completed: of the same version there may be a newer one since.
     pub completed: Timestamp,
+    pub begun: Timestamp,
+    /// Whether the data was removed for want of room, or is being removed: nothing but a restore brings any back.
+    #[serde(default)]
+    pub is_emptied: bool,
+    /// Whether servers were kept from starting already: another tool's restore was cut.
+    #[serde(default)]
+    pub was_barred: bool,
+}
+
+/// A restore whose data takes, or has taken, the place of what was there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Journal {
+    pub version: String,
+    pub completed: Timestamp,
     pub state: State,
     pub begun: Timestamp,
-    pub room: Room,
+    /// Whether servers were kept from starting before: the data that an undo brings back is half of something.
+    #[serde(default)]
+    pub was_barred: bool,
     /// While folders are renamed: those that have come from elsewhere or still have to.
     #[serde(default)]
     pub arriving: Vec<String>,
@@ -24,22 +43,10 @@ pub struct Journal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// Files are fetched; the data is untouched.
-    Preparing,
     /// Folders are being renamed. Goes forward.
     Switching,
-    /// The data is that of the backup; what it was before lies beside.
+    /// The data is that of the backup; what it was before lies beside, unless it had to be removed.
     Switched,
     /// Folders are being renamed back.
     Undoing,
-}
-
-/// Whether the data before can be brought back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Room {
-    /// It is kept until the restore is confirmed.
-    Beside,
-    /// It is removed, for want of space, before the new is whole.
-    InPlace,
 }

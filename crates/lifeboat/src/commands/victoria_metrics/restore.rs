@@ -9,7 +9,7 @@ use lifeboat_core::settings::VictoriaMetrics;
 use lifeboat_core::size::ByteSize;
 use lifeboat_victoria_metrics::era::Version;
 use lifeboat_victoria_metrics::restore::{
-    self, CheckedBy, Options, Plan, Prepared, Replaces, RoomWish,
+    self, CheckedBy, Left, Options, Plan, Replaces, Restored, RoomWish,
 };
 use lifeboat_victoria_metrics::target::Room;
 use lifeboat_victoria_metrics::vmagent::{self, Buffer};
@@ -154,9 +154,11 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
             plan.source.version
         ))?;
     }
-    if plan.room == Room::InPlace {
+    if restore::left(restoring.data)? == Left::Emptied {
+        ctx.note("the data was removed by a restore that has not ended: this one ends it")?;
+    } else if plan.room == Room::InPlace {
         ctx.note(
-            "there is no room beside the data: it is removed first, and cannot be brought back",
+            "there is no room beside the data: once all of the backup was read and found whole, the data is removed, and cannot be brought back",
         )?;
     }
     let mut final_backup = None;
@@ -173,17 +175,38 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
         .interruptible(&progress, restore::run(place, &plan, &restoring, &progress))
         .await;
     drop(bar);
-    let restored = restored?;
+    let restored = restored.map_err(|failure| what_is_left(failure, restoring.data))?;
     let took = watch.stop(plan.source.manifest.rows.unwrap_or(0));
     ctx.out.show(&RestoreView {
         final_backup,
         ..RestoreView::new(&args.instance, &plan, restored, took)
     })?;
+    let way_back = if restored.can_be_undone {
+        format!(
+            "; until then `lifeboat victoria-metrics undo {}` brings back what was there",
+            args.instance
+        )
+    } else {
+        String::new()
+    };
     ctx.note(&format!(
-        "start the server, then run `lifeboat victoria-metrics confirm {0}`; until then `lifeboat victoria-metrics undo {0}` brings back what was there",
+        "start the server, then run `lifeboat victoria-metrics confirm {}`{way_back}",
         args.instance
     ))?;
     Ok(Exit::Success)
+}
+
+/// Says what state the data folder was left in, where a restore had begun with it.
+fn what_is_left(failure: Failure, data: &Path) -> Failure {
+    match restore::left(data) {
+        Ok(Left::Fetched) => failure.left(
+            "the data is as it was; what was fetched stays beside it for the same command, and `undo` removes it",
+        ),
+        Ok(Left::Emptied) => failure.left(
+            "the data was removed to make room, and no server starts on what is there; the same command goes on",
+        ),
+        Ok(Left::Nothing) | Err(_) => failure,
+    }
 }
 
 /// Backs the running server up, to another version than the one that is going to be restored, and waits until it is stopped.
@@ -269,15 +292,16 @@ impl AgentView {
 }
 
 impl RestoreView {
-    fn new(instance: &str, plan: &Plan, restored: Prepared, pace: Pace) -> Self {
+    fn new(instance: &str, plan: &Plan, restored: Restored, pace: Pace) -> Self {
+        let prepared = restored.prepared;
         Self {
             instance: instance.to_owned(),
             version: plan.source.version.clone(),
             samples: plan.source.manifest.rows,
             bytes: plan.size,
-            bytes_fetched: restored.fetched_bytes,
-            bytes_reused: restored.reused_bytes,
-            can_be_undone: plan.room == Room::Beside,
+            bytes_fetched: prepared.fetched_bytes,
+            bytes_reused: prepared.reused_bytes,
+            can_be_undone: restored.can_be_undone,
             final_backup: None,
             pace,
         }
@@ -313,7 +337,7 @@ impl View for PlanView {
             ));
         }
         text.line(format_args!(
-            "the server has to be of {} or newer",
+            "it was written by a server of {} or newer",
             self.written_by
         ));
         if let Some(vmagent) = &self.vmagent {

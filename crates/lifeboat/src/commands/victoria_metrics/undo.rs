@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use clap::Args;
-use lifeboat_victoria_metrics::target::Target;
+use lifeboat_victoria_metrics::error::Error;
+use lifeboat_victoria_metrics::target::{Target, Undone};
 use serde::Serialize;
 
 use super::instance;
@@ -29,31 +30,52 @@ struct UndoView {
     instance: String,
     /// The version whose restore was undone.
     version: String,
+    /// Whether data was brought back; not so of a restore that had not come to replace any.
+    brought_back: bool,
 }
 
 pub(crate) fn run(ctx: &Context, args: &UndoArgs) -> Result<Exit, Failure> {
     let settings = instance(ctx, &args.instance)?;
     let target = Target::open(Path::new(&settings.server.path))?;
-    let question = format!(
-        "would remove what was restored to `{}`, and what came in since\n",
-        args.instance
-    );
+    let undone = target.undoable()?.ok_or_else(|| Error::NothingToUndo {
+        path: target.root().to_owned(),
+    })?;
+    let question = match &undone {
+        Undone::Back(version) => format!(
+            "would bring back what was there before `{version}` was restored to `{0}`, and remove what `{0}` has now\n",
+            args.instance
+        ),
+        Undone::NotBegun(version) => format!(
+            "would remove what was fetched of `{version}`; `{}` keeps the data that it has\n",
+            args.instance
+        ),
+    };
     if !args.yes && !confirm(&question)? {
         return Err(Failure::interrupted().hint("nothing was changed"));
     }
-    let journal = target.undo()?;
+    let (version, brought_back) = match target.undo()? {
+        Undone::Back(version) => (version, true),
+        Undone::NotBegun(version) => (version, false),
+    };
     ctx.out.show(&UndoView {
         instance: args.instance.clone(),
-        version: journal.version,
+        version,
+        brought_back,
     })?;
     Ok(Exit::Success)
 }
 
 impl View for UndoView {
     fn table(&self) -> String {
+        if self.brought_back {
+            return format!(
+                "`{}` has the data again that it had before `{}` was restored\n",
+                self.instance, self.version
+            );
+        }
         format!(
-            "`{}` has the data again that it had before `{}` was restored\n",
-            self.instance, self.version
+            "the restore of `{}` had changed nothing in `{}` yet; what it had fetched is removed\n",
+            self.version, self.instance
         )
     }
 }

@@ -111,6 +111,51 @@ fn what_is_restored_belongs_to_whom_the_folder_belongs_to() {
         seen += 1;
     }
     assert!(seen > 20, "{seen}");
+    // A server of that user has to open it for writing.
+    let lock = fs::metadata(metrics.data().join("flock.lock")).unwrap();
+    assert_eq!((lock.uid(), lock.gid()), (NOBODY, NOBODY));
+    assert!(metrics.boot(RELEASE));
+    assert_eq!(samples(metrics.server(), "boat"), 200);
+}
+
+/// A volume that is mounted for a group stays with root, and its server, which is in the group, owns all that is in it.
+#[test]
+fn a_user_whose_group_has_the_volume_restores_to_it() {
+    let Some(mut metrics) = started() else { return };
+    let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    metrics.halt();
+    metrics.wipe();
+    if chown(metrics.data(), Some(0), Some(NOBODY)).is_err() {
+        return lifeboat_testkit::skip!("only root can give a folder to another group");
+    }
+    fs::set_permissions(metrics.data(), Permissions::from_mode(0o2775)).unwrap();
+    fs::set_permissions(
+        metrics.data().parent().unwrap(),
+        Permissions::from_mode(0o755),
+    )
+    .unwrap();
+    let restore = ["victoria-metrics", "restore", INSTANCE, &version, "--yes"];
+    // Also over what it has restored itself.
+    for _ in 0..2 {
+        let Some(seen) = as_nobody(&metrics, &restore) else {
+            return;
+        };
+        assert_eq!(seen.code, 0, "{}{}", seen.stdout, seen.stderr);
+        for name in ["data", "data/small", "indexdb", "flock.lock"] {
+            let found = fs::metadata(metrics.data().join(name)).unwrap();
+            assert_eq!((found.uid(), found.gid()), (NOBODY, NOBODY), "{name}");
+        }
+    }
+    // What belongs to another user is not mixed with its own.
+    chown(metrics.data().join("data"), Some(1), Some(NOBODY)).unwrap();
+    let seen = as_nobody(&metrics, &restore).unwrap();
+    assert_eq!(seen.code, 2, "{}", seen.stderr);
+    assert!(
+        seen.stderr
+            .contains("belongs to user 1, and this is user 65534"),
+        "{}",
+        seen.stderr
+    );
     assert!(metrics.boot(RELEASE));
     assert_eq!(samples(metrics.server(), "boat"), 200);
 }

@@ -42,9 +42,11 @@ fn a_killed_run_of_either_is_continued_by_the_other(release: Release) {
         }
         release_lease(&metrics);
         if !ours {
-            // What a killed vmbackup leaves on the server is not ours to delete.
-            let path = "/snapshot/delete_all";
-            http::get(metrics.server().address(), path).unwrap();
+            // What a killed vmbackup leaves on the server is not ours to delete. It may be in the making yet, and a server ends with a panic if it is deleted then; it makes
+            // one after the other.
+            for path in ["/snapshot/create", "/snapshot/delete_all"] {
+                http::get(metrics.server().address(), path).unwrap();
+            }
         }
         if ours {
             metrics.vmbackup(release, &version);

@@ -1,0 +1,130 @@
+//! The way back from a restore, and what has to hold before it is closed.
+
+use std::fs;
+
+use lifeboat_testkit::servers::victoria_metrics::{self, Release};
+
+use super::{INSTANCE, Metrics, files, import, samples};
+
+const RELEASE: Release = Release::V1_112;
+
+/// A server that holds `new`, and the version of a backup that held `old`.
+fn replaced(release: Release) -> Option<(Metrics, String)> {
+    let mut metrics = Metrics::start(release)?;
+    import(metrics.server(), "old", 2, 400);
+    let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    metrics.halt();
+    metrics.wipe();
+    assert!(metrics.boot(release));
+    import(metrics.server(), "new", 1, 300);
+    Some((metrics, version))
+}
+
+#[test]
+fn a_restore_over_a_restore_that_fails_leaves_the_way_back_to_what_was_first() {
+    let Some((mut metrics, version)) = replaced(RELEASE) else {
+        return;
+    };
+    let second = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    assert_ne!(second, version);
+    import(metrics.server(), "newer", 1, 10);
+    metrics.halt();
+    assert_eq!(metrics.restore(&version)["can_be_undone"], true);
+    flip(&metrics, &second);
+    let restore = ["victoria-metrics", "restore", INSTANCE, &second, "--yes"];
+    let seen = metrics.world.run(&restore);
+    assert_eq!(seen.code, 6, "{}", seen.stderr);
+    assert!(
+        seen.stderr.contains("the data is as it was"),
+        "{}",
+        seen.stderr
+    );
+    // The first restore can be confirmed and undone as if there had been no second.
+    let undo = ["victoria-metrics", "undo", INSTANCE, "--yes"];
+    let undone = metrics.world.json(&undo);
+    assert_eq!(undone["version"], version.as_str());
+    assert_eq!(undone["brought_back"], true);
+    assert_eq!(metrics.world.run(&undo).code, 3);
+    assert!(metrics.boot(RELEASE));
+    let counts = ["old", "new", "newer"].map(|metric| samples(metrics.server(), metric));
+    assert_eq!(counts, [0, 300, 10]);
+    metrics.halt();
+    // Without a first one nothing is brought back, for nothing was replaced.
+    flip(&metrics, &version);
+    let restore = ["victoria-metrics", "restore", INSTANCE, &version, "--yes"];
+    assert_eq!(metrics.world.run(&restore).code, 6);
+    assert_eq!(metrics.world.json(&undo)["brought_back"], false);
+    flip(&metrics, &version);
+    metrics.restore(&version);
+    assert!(metrics.boot(RELEASE));
+    let counts = ["old", "new", "newer"].map(|metric| samples(metrics.server(), metric));
+    assert_eq!(counts, [800, 0, 0]);
+}
+
+/// Damages a stored backup, or mends it again.
+fn flip(metrics: &Metrics, version: &str) {
+    let stored = metrics.stored(version);
+    let (name, mut content) = files(&stored)
+        .into_iter()
+        .find(|(name, content)| name.contains("items.bin") && !content.is_empty())
+        .unwrap();
+    content[0] ^= 1;
+    fs::write(stored.join(&name), &content).unwrap();
+}
+
+#[test]
+fn a_server_of_other_data_confirms_nothing() {
+    let Some((mut metrics, version)) = replaced(RELEASE) else {
+        return;
+    };
+    metrics.halt();
+    metrics.restore(&version);
+    let folder = metrics.world.path("other");
+    fs::create_dir_all(folder.join("data")).unwrap();
+    let other = victoria_metrics::start(&folder, RELEASE).unwrap();
+    import(&other, "old", 2, 4000);
+    let url = format!("lifeboat.victoria-metrics-0.url={}", other.endpoint());
+    let confirm = ["--set", &url, "victoria-metrics", "confirm", INSTANCE];
+    let seen = metrics.world.run(&confirm);
+    assert_eq!(seen.code, 4, "{}", seen.stderr);
+    assert!(seen.stderr.contains("no server has"), "{}", seen.stderr);
+    other.stop().unwrap();
+    assert!(metrics.boot(RELEASE));
+    let confirmed = metrics
+        .world
+        .json(&["victoria-metrics", "confirm", INSTANCE]);
+    assert_eq!(confirmed["previous_removed"], true);
+}
+
+/// It has the samples, counts them, and cannot read the index that leads to them.
+#[test]
+fn a_server_that_is_too_old_for_what_was_restored_is_found_out() {
+    let Some((mut metrics, version)) = replaced(Release::V1_145) else {
+        return;
+    };
+    metrics.halt();
+    let override_it = [
+        "victoria-metrics",
+        "restore",
+        INSTANCE,
+        &version,
+        "--yes",
+        "--server-version",
+        "1.145.0",
+    ];
+    metrics.world.ok(&override_it);
+    if !metrics.boot(RELEASE) {
+        return;
+    }
+    let seen = metrics
+        .world
+        .run(&["victoria-metrics", "confirm", INSTANCE]);
+    assert_eq!(seen.code, 6, "{}{}", seen.stdout, seen.stderr);
+    assert!(seen.stderr.contains("finds no series"), "{}", seen.stderr);
+    metrics.halt();
+    metrics
+        .world
+        .ok(&["victoria-metrics", "undo", INSTANCE, "--yes"]);
+    assert!(metrics.boot(Release::V1_145));
+    assert_eq!(samples(metrics.server(), "new"), 300);
+}

@@ -1,0 +1,258 @@
+//! What was prepared takes the place of the data, and the way back.
+//!
+//! Folders are renamed one after the other, while the barrier keeps servers from starting and the journal says how to go on. What a SIGKILL leaves: before
+//! the journal says `switching` the old data, with the barrier perhaps up, which the next restore or `undo` takes down; from then on a folder that no server opens
+//! and that the next restore or `undo` brings to its end, in the same direction; after it says `switched`, the new data, and things beside it that are removed later.
+
+use std::fs;
+use std::path::Path;
+
+use super::journal::{Journal, Preparation, State};
+use super::{DISCARDED, ENTRIES, PREVIOUS, Target, failed, make, remove, sync};
+use crate::error::Error;
+use crate::manifest::Manifest;
+
+impl Target {
+    /// Puts what was prepared in the place of the data. Cut anywhere, [`finish`](Self::finish) ends it. The data before is kept beside, of a restore over a restore
+    /// that of the first; data that was removed for want of room is not. Returns whether there is a way back.
+    pub fn switch(&self, preparation: &Preparation, manifest: &Manifest) -> Result<bool, Error> {
+        let (previous, discarded) = (self.work.join(PREVIOUS), self.work.join(DISCARDED));
+        // Left by a restore that was cut when it had nearly ended: would be taken for what this one moves away.
+        remove(&discarded)?;
+        let is_kept = previous.exists();
+        let before = self.journal()?.filter(|_| is_kept);
+        if is_kept || preparation.is_emptied {
+            // The data now is that of a restore that nobody confirmed, or what is left of it.
+            make(&discarded)?;
+        }
+        self.raise_barrier()?;
+        let journal = Journal {
+            version: preparation.version.clone(),
+            completed: preparation.completed,
+            state: State::Switching,
+            begun: preparation.begun,
+            was_barred: before.map_or(preparation.was_barred, |before| before.was_barred),
+            arriving: present(&self.new_files()),
+            rows: manifest.rows,
+            series: manifest.series,
+            range: manifest.range,
+        };
+        self.note(&journal)?;
+        self.finish(journal)?;
+        Ok(previous.exists())
+    }
+
+    /// Brings to its end whatever was cut while folders were renamed.
+    pub fn settle(&self) -> Result<(), Error> {
+        match self.journal()? {
+            Some(journal) if journal.state == State::Switching => self.finish(journal).map(drop),
+            Some(journal) if journal.state == State::Undoing => self.finish_undo(&journal),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn finish(&self, mut journal: Journal) -> Result<Journal, Error> {
+        let (new, previous) = (self.new_files(), self.work.join(PREVIOUS));
+        let discarded = self.work.join(DISCARDED);
+        let aside = if discarded.exists() {
+            &discarded
+        } else {
+            &previous
+        };
+        make(aside)?;
+        self.exchange(&journal.arriving, &new, aside)?;
+        journal.state = State::Switched;
+        self.note(&journal)?;
+        self.lower_barrier()?;
+        self.forget_preparation()?;
+        remove(&discarded)?;
+        Ok(journal)
+    }
+
+    /// Moves the entries of the data to `aside`, and those of `from` to their place. Nothing else may touch them meanwhile; cut anywhere, it can be run
+    /// again with the same `arriving`.
+    pub(super) fn exchange(
+        &self,
+        arriving: &[String],
+        from: &Path,
+        aside: &Path,
+    ) -> Result<(), Error> {
+        for name in ENTRIES {
+            let (now, new, old) = (self.root.join(name), from.join(name), aside.join(name));
+            if self.is_mounted(&now)? {
+                empty(&now)?;
+                continue;
+            }
+            let arrives = arriving.iter().any(|arriving| arriving == name);
+            let has_arrived = arrives && !new.exists();
+            if now.exists() && !has_arrived && !old.exists() {
+                fs::rename(&now, &old).map_err(failed("move away", &now))?;
+            }
+            if arrives && !has_arrived {
+                fs::rename(&new, &now).map_err(failed("move", &new))?;
+            }
+        }
+        for folder in [from, aside, &self.root] {
+            if folder.exists() {
+                sync(folder).map_err(failed("sync", folder))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The entries of data that are there.
+pub(super) fn present(folder: &Path) -> Vec<String> {
+    let names = ENTRIES.iter().filter(|name| folder.join(name).exists());
+    names.map(|name| (*name).to_owned()).collect()
+}
+
+/// Removes what is in a folder, which may be a mount and then stays.
+pub(super) fn empty(folder: &Path) -> Result<(), Error> {
+    for entry in fs::read_dir(folder).map_err(failed("look at", folder))? {
+        let path = entry.map_err(failed("look at", folder))?.path();
+        let is_folder = fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir());
+        if is_folder {
+            remove(&path)?;
+        } else {
+            fs::remove_file(&path).map_err(failed("remove", &path))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::target::scene::*;
+    use crate::target::{GONE, WORK, forget_beside};
+
+    #[test]
+    fn what_made_room_cannot_come_back() {
+        let root = folder(&OLD, &NEW_NAMES);
+        let target = Target::open(root.path()).unwrap();
+        let emptied = Preparation {
+            is_emptied: true,
+            ..preparation("a")
+        };
+        target.note_preparation(&emptied).unwrap();
+        target.raise_barrier().unwrap();
+        target.remove_data().unwrap();
+        assert_eq!(target.undoable().unwrap(), None);
+        assert!(matches!(target.undo(), Err(Error::NothingToUndo { .. })));
+        assert!(target.is_barred());
+        assert!(!target.switch(&emptied, &manifest()).unwrap());
+        assert!(matches!(target.undo(), Err(Error::NothingToUndo { .. })));
+        assert_eq!(shown(root.path()), ["data new", "metadata new"]);
+        assert!(!target.is_barred());
+    }
+
+    #[test]
+    fn what_an_ended_restore_had_not_come_to_remove_stops_nobody() {
+        for again in [true, false] {
+            let root = folder(&OLD, &NEW_NAMES);
+            let target = Target::open(root.path()).unwrap();
+            target.switch(&preparation("a"), &manifest()).unwrap();
+            write(&target.work.join(DISCARDED), &["data", "metadata"], "stale");
+            if again {
+                write(&target.new_files(), &["data"], "newer");
+                target.switch(&preparation("b"), &manifest()).unwrap();
+                assert_eq!(shown(root.path()), ["data newer"]);
+            }
+            target.undo().unwrap();
+            assert_eq!(shown(root.path()), WAS);
+        }
+    }
+
+    #[test]
+    fn a_removal_that_was_cut_leaves_nothing_that_counts() {
+        let root = folder(&OLD, &NEW_NAMES);
+        let target = Target::open(root.path()).unwrap();
+        target.switch(&preparation("a"), &manifest()).unwrap();
+        // Cut after the rename, with half of it removed.
+        fs::rename(root.path().join(WORK), root.path().join(GONE)).unwrap();
+        assert_eq!(target.undoable().unwrap(), None);
+        write(&target.new_files(), &["data"], "newer");
+        target.note_preparation(&preparation("b")).unwrap();
+        target.sweep().unwrap();
+        assert!(!root.path().join(GONE).exists());
+        assert!(target.switch(&preparation("b"), &manifest()).unwrap());
+        target.undo().unwrap();
+        assert_eq!(shown(root.path()), ["data new", "metadata new"]);
+        forget_beside(root.path()).unwrap();
+    }
+
+    #[test]
+    fn work_that_no_note_speaks_of_is_removed() {
+        let root = folder(&OLD, &NEW_NAMES);
+        let target = Target::open(root.path()).unwrap();
+        write(&target.work.join(PREVIOUS), &["data"], "half");
+        target.sweep().unwrap();
+        assert!(!root.path().join(WORK).exists());
+    }
+
+    #[test]
+    fn a_folder_that_a_server_has_open_is_refused() {
+        let root = folder(&OLD, &[]);
+        assert!(!crate::target::is_in_use(root.path()).unwrap());
+        let _held = Target::open(root.path()).unwrap();
+        assert!(crate::target::is_in_use(root.path()).unwrap());
+        assert!(matches!(
+            Target::open(root.path()),
+            Err(Error::InUse { .. })
+        ));
+    }
+
+    /// Every state in which renames can be cut, made by hand: `switched` of the entries have been exchanged, and of the next one `half` says whether the old one
+    /// has gone.
+    #[test]
+    fn a_switch_that_was_cut_between_any_two_renames_is_ended_by_the_next() {
+        for old in [&OLD[..], &[]] {
+            for switched in 0..=ENTRIES.len() {
+                for half in [false, true] {
+                    let root = folder(old, &NEW_NAMES);
+                    let target = Target::open(root.path()).unwrap();
+                    let cut = Journal {
+                        version: "a".to_owned(),
+                        completed: Timestamp::UNIX_EPOCH,
+                        state: State::Switching,
+                        begun: Timestamp::UNIX_EPOCH,
+                        was_barred: false,
+                        arriving: NEW_NAMES.map(str::to_owned).to_vec(),
+                        rows: None,
+                        series: None,
+                        range: None,
+                    };
+                    target.raise_barrier().unwrap();
+                    target.note(&cut).unwrap();
+                    let (new, previous) = (target.new_files(), target.work.join(PREVIOUS));
+                    fs::create_dir_all(&previous).unwrap();
+                    for (at, name) in ENTRIES.iter().enumerate() {
+                        let now = root.path().join(name);
+                        let goes = at < switched || (at == switched && half);
+                        if goes && now.exists() {
+                            fs::rename(&now, previous.join(name)).unwrap();
+                        }
+                        if at < switched && new.join(name).exists() {
+                            fs::rename(new.join(name), &now).unwrap();
+                        }
+                    }
+                    if switched % 2 == 0 {
+                        target.settle().unwrap();
+                        assert_eq!(shown(root.path()), ["data new", "metadata new"]);
+                    }
+                    assert_eq!(target.undoable().unwrap(), Some(back("a")));
+                    target.undo().unwrap();
+                    let before: Vec<_> = ENTRIES
+                        .iter()
+                        .filter(|name| old.contains(name) && **name != "cache")
+                        .map(|name| format!("{name} old"))
+                        .collect();
+                    assert_eq!(shown(root.path()), before, "{switched} {half}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The way back from a restore.
+//!
+//! Cut anywhere, running it again ends it; so does the next restore. See [`switch`](super::switch).
+
+use super::journal::{Journal, State};
+use super::switch::{empty, present};
+use super::{DISCARDED, PREVIOUS, Target, make, remove};
+use crate::error::Error;
+
+/// What an undo came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Undone {
+    /// The data from before the restore of this version is back.
+    Back(String),
+    /// The restore of this version had changed nothing yet. What it had fetched is removed.
+    NotBegun(String),
+}
+
+impl Target {
+    /// What [`undo`](Self::undo) would do, without doing it. None where there is nothing to undo.
+    pub fn undoable(&self) -> Result<Option<Undone>, Error> {
+        let journal = self.journal()?;
+        let is_kept = self.work.join(PREVIOUS).exists();
+        // One that was cut while it moved what is kept goes forward first, and keeps it.
+        let moves = |journal: &Journal| {
+            journal.state == State::Undoing
+                || (journal.state == State::Switching && !self.work.join(DISCARDED).exists())
+        };
+        match journal {
+            Some(journal) if is_kept || moves(&journal) => Ok(Some(Undone::Back(journal.version))),
+            _ => Ok(self
+                .preparation()?
+                .filter(|preparation| !preparation.is_emptied)
+                .map(|preparation| Undone::NotBegun(preparation.version))),
+        }
+    }
+
+    /// Brings back the data before the restore, and removes what was restored, and what was prepared beside it. Cut anywhere, running it again ends it.
+    pub fn undo(&self) -> Result<Undone, Error> {
+        let nothing = || Error::NothingToUndo {
+            path: self.root.clone(),
+        };
+        let mut journal = self.journal()?;
+        if let Some(before) = journal.take_if(|journal| journal.state == State::Switching) {
+            journal = Some(self.finish(before)?);
+        }
+        let (previous, discarded) = (self.work.join(PREVIOUS), self.work.join(DISCARDED));
+        if let Some(mut journal) = journal {
+            if journal.state == State::Undoing {
+                self.finish_undo(&journal)?;
+                return Ok(Undone::Back(journal.version));
+            }
+            if previous.exists() {
+                remove(&discarded)?;
+                self.raise_barrier()?;
+                journal.arriving = present(&previous);
+                journal.state = State::Undoing;
+                self.note(&journal)?;
+                self.finish_undo(&journal)?;
+                return Ok(Undone::Back(journal.version));
+            }
+        }
+        let preparation = self.preparation()?.filter(|found| !found.is_emptied);
+        let preparation = preparation.ok_or_else(nothing)?;
+        if !preparation.was_barred {
+            self.lower_barrier()?;
+        }
+        self.forget_preparation()?;
+        if self.journal()?.is_none() {
+            self.forget()?;
+        }
+        Ok(Undone::NotBegun(preparation.version))
+    }
+
+    pub(super) fn finish_undo(&self, journal: &Journal) -> Result<(), Error> {
+        let (previous, discarded) = (self.work.join(PREVIOUS), self.work.join(DISCARDED));
+        make(&discarded)?;
+        self.exchange(&journal.arriving, &previous, &discarded)?;
+        // It knows the series of what it was moved away for.
+        let cache = self.root.join("cache");
+        if self.is_mounted(&cache)? {
+            empty(&cache)?;
+        } else {
+            remove(&cache)?;
+        }
+        if !journal.was_barred {
+            self.lower_barrier()?;
+        }
+        self.forget()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::scene::*;
+    use crate::target::{BARRIER, Preparation, WORK};
+
+    #[test]
+    fn a_switch_replaces_everything_and_undo_brings_it_back() {
+        let root = folder(&OLD, &NEW_NAMES);
+        let target = Target::open(root.path()).unwrap();
+        assert!(target.switch(&preparation("a"), &manifest()).unwrap());
+        assert_eq!(shown(root.path()), ["data new", "metadata new"]);
+        assert!(!root.path().join(BARRIER).exists());
+        assert_eq!(target.undoable().unwrap(), Some(back("a")));
+        assert_eq!(target.undo().unwrap(), back("a"));
+        assert_eq!(shown(root.path()), WAS);
+        assert!(!root.path().join(WORK).exists());
+        assert!(!root.path().join(BARRIER).exists());
+        assert_eq!(target.undoable().unwrap(), None);
+        assert!(matches!(target.undo(), Err(Error::NothingToUndo { .. })));
+    }
+
+    #[test]
+    fn a_second_restore_can_be_undone_to_what_was_before_the_first() {
+        let root = folder(&OLD, &NEW_NAMES);
+        let target = Target::open(root.path()).unwrap();
+        target.switch(&preparation("a"), &manifest()).unwrap();
+        write(&target.new_files(), &["data"], "newer");
+        assert!(target.switch(&preparation("b"), &manifest()).unwrap());
+        assert_eq!(shown(root.path()), ["data newer"]);
+        assert_eq!(target.undo().unwrap(), back("b"));
+        assert_eq!(shown(root.path()), WAS);
+    }
+
+    #[test]
+    fn a_second_restore_that_was_only_prepared_leaves_the_first_to_be_undone() {
+        let root = folder(&OLD, &NEW_NAMES);
+        let target = Target::open(root.path()).unwrap();
+        target.switch(&preparation("a"), &manifest()).unwrap();
+        target.note_preparation(&preparation("b")).unwrap();
+        write(&target.new_files(), &["data"], "newer");
+        // Cut between the barrier and the journal.
+        target.raise_barrier().unwrap();
+        assert_eq!(target.undoable().unwrap(), Some(back("a")));
+        assert_eq!(target.undo().unwrap(), back("a"));
+        assert_eq!(shown(root.path()), WAS);
+        assert!(!target.is_barred());
+        assert!(!root.path().join(WORK).exists());
+    }
+
+    #[test]
+    fn what_was_only_prepared_is_removed_and_the_data_stays() {
+        for was_barred in [false, true] {
+            let root = folder(&OLD, &NEW_NAMES);
+            let target = Target::open(root.path()).unwrap();
+            let prepared = Preparation {
+                was_barred,
+                ..preparation("a")
+            };
+            target.note_preparation(&prepared).unwrap();
+            target.raise_barrier().unwrap();
+            target.sweep().unwrap();
+            let not_begun = Undone::NotBegun("a".to_owned());
+            assert_eq!(target.undo().unwrap(), not_begun);
+            assert_eq!(shown(root.path())[..2], WAS[..2]);
+            assert!(!root.path().join(WORK).exists());
+            // What another tool left half is not for a server.
+            assert_eq!(target.is_barred(), was_barred);
+        }
+    }
+
+    #[test]
+    fn half_a_restore_of_another_tool_is_kept_from_servers_when_it_is_brought_back() {
+        let root = folder(&OLD, &NEW_NAMES);
+        let target = Target::open(root.path()).unwrap();
+        let prepared = Preparation {
+            was_barred: true,
+            ..preparation("a")
+        };
+        target.switch(&prepared, &manifest()).unwrap();
+        assert!(!target.is_barred(), "what was restored is whole");
+        target.undo().unwrap();
+        assert!(target.is_barred());
+    }
+
+    #[test]
+    fn what_a_restore_in_place_removes_is_not_what_was_before_the_first() {
+        let root = folder(&OLD, &NEW_NAMES);
+        let target = Target::open(root.path()).unwrap();
+        target.switch(&preparation("a"), &manifest()).unwrap();
+        let emptied = Preparation {
+            is_emptied: true,
+            ..preparation("b")
+        };
+        target.note_preparation(&emptied).unwrap();
+        target.remove_data().unwrap();
+        write(&target.new_files(), &["data"], "newer");
+        assert_eq!(target.undoable().unwrap(), Some(back("a")));
+        assert!(target.switch(&emptied, &manifest()).unwrap());
+        assert_eq!(shown(root.path()), ["data newer"]);
+        assert_eq!(target.undo().unwrap(), back("b"));
+        assert_eq!(shown(root.path()), WAS);
+    }
+}
