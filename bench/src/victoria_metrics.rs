@@ -13,11 +13,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use lifeboat_testkit::scratch;
+use lifeboat_testkit::servers::node_exporter;
 use lifeboat_testkit::servers::victoria_metrics::{self, Release};
 use lifeboat_testkit::servers::{self, Server};
 use lifeboat_testkit::turnstile::Turnstile;
 
-use self::report::{Report, Sample, Task};
+use self::report::{Grown, Report, Sample, Task};
 use self::side::{Side, Work};
 use crate::measure::{load_average, machine};
 use crate::program;
@@ -48,6 +49,9 @@ pub(crate) struct Arguments {
     /// Milliseconds that each request to the gateway waits
     #[arg(long, value_delimiter = ',', default_values_t = [0, 20])]
     delays: Vec<u64>,
+    /// Instead, back up and restore everything once at each of these sizes, one after the other
+    #[arg(long, value_name = "MIB", value_delimiter = ',', num_args = 0.., default_missing_value = "512,1024,2048,4096")]
+    growth: Vec<u64>,
     /// Also write all samples here
     #[arg(long, value_name = "FILE", overrides_with = "json")]
     json: Option<PathBuf>,
@@ -66,9 +70,12 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<()> {
         Ok(folder)
     };
     let server = victoria_metrics::start(&folder("server")?, RELEASE)?;
-    eprintln!("filling the server with {} MiB", arguments.mib);
-    let mut source = data::Source::new(&server)?;
-    source.fill(arguments.mib << 20)?;
+    eprintln!("filling the server");
+    let node = node_exporter::start(&folder("node")?)?;
+    let mut source = data::Source::new(&server, &node)?;
+    node.stop()?;
+    let first = arguments.growth.first().unwrap_or(&arguments.mib);
+    source.fill(first << 20)?;
     let gateway = folder("gateway")?;
     fs::create_dir(gateway.join("data").join(BUCKET))?;
     let gateway = servers::lifeboat::start(&fs::canonicalize(&arguments.lifeboat)?, &gateway)?;
@@ -78,6 +85,7 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<()> {
         rounds: arguments.rounds,
         load: [load_average(), String::new()],
         samples: Vec::new(),
+        growth: Vec::new(),
     };
     let work = Work {
         lifeboat: fs::canonicalize(&arguments.lifeboat)?,
@@ -86,7 +94,17 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<()> {
         server: &server,
         gateway: &gateway,
     };
-    for round in 0..arguments.rounds {
+    for mib in &arguments.growth {
+        source.fill(mib << 20)?;
+        eprintln!("{mib} MiB");
+        report.growth.push(one_size(&work)?);
+    }
+    let rounds = if arguments.growth.is_empty() {
+        arguments.rounds
+    } else {
+        0
+    };
+    for round in 0..rounds {
         for delay in &arguments.delays {
             eprintln!("round {}, {delay} ms a request", round + 1);
             one_round(&work, &mut source, round, *delay, &mut report.samples)?;
@@ -102,6 +120,30 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<()> {
         fs::write(path, report.to_string())?;
     }
     Ok(())
+}
+
+/// A backup of everything and its restore, by both.
+fn one_size(work: &Work<'_>) -> Result<Grown> {
+    let bytes = scratch::size(&work.server.data().join("data"));
+    let endpoint = work.gateway.endpoint();
+    let mut grown = Grown {
+        bytes,
+        costs: Vec::new(),
+    };
+    for side in [Side::Lifeboat, Side::Vmbackup] {
+        let prefix = format!("{side:?}-{bytes}").to_lowercase();
+        let (_, backup) = program::watch(work.back_up(side, endpoint, &prefix))?;
+        let version = work.version(side, &prefix)?;
+        let target = work.folder.join("restored");
+        fs::create_dir_all(&target)?;
+        let restore = work.restore(side, endpoint, &prefix, &version, &target);
+        let (_, restore) = program::watch(restore)?;
+        work.confirm(side, &target)?;
+        fs::remove_dir_all(&target)?;
+        fs::remove_dir_all(work.gateway.data().join(BUCKET).join(&version))?;
+        grown.costs.push((side, [backup, restore]));
+    }
+    Ok(grown)
 }
 
 /// Everything once, by both, who begins changing from round to round.

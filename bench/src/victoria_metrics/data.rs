@@ -1,4 +1,4 @@
-//! What the server holds: its own metrics, as many instances would show them, with values that move.
+//! What the server holds: its own metrics and those of a node, as many instances would show them, with values that move.
 
 use std::fmt::Write;
 use std::fs;
@@ -29,15 +29,20 @@ pub(super) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// Asks the server for its own metrics.
-    pub(super) fn new(server: &'a Server) -> Result<Self> {
-        let metrics = http::get(server.address(), "/metrics")?.body;
-        let series: Vec<String> = metrics.lines().filter_map(labels).collect();
-        ensure!(
-            series.len() > 200,
-            "the server shows only {} series",
-            series.len()
-        );
+    /// Asks the server, and the exporter of this machine, for their metrics.
+    pub(super) fn new(server: &'a Server, node: &Server) -> Result<Self> {
+        let mut series = Vec::new();
+        for shown in [server, node] {
+            let metrics = http::get(shown.address(), "/metrics")?.body;
+            let before = series.len();
+            series.extend(metrics.lines().filter_map(labels));
+            let count = series.len() - before;
+            ensure!(
+                count > 200,
+                "{} shows only {count} series",
+                shown.endpoint()
+            );
+        }
         Ok(Self {
             server,
             series,
@@ -128,9 +133,11 @@ fn labels(line: &str) -> Option<String> {
     }
     let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
     let mut text = format!("\"__name__\":\"{name}\"");
+    // Values with a comma in them are passed over: what is left is no JSON then.
     for label in labels
         .trim_end_matches('}')
-        .split(", ")
+        .split(',')
+        .map(str::trim)
         .filter(|label| !label.is_empty())
     {
         let (key, value) = label.split_once('=')?;

@@ -36,6 +36,15 @@ pub(super) struct Report {
     pub(super) rounds: u32,
     pub(super) load: [String; 2],
     pub(super) samples: Vec<Sample>,
+    pub(super) growth: Vec<Grown>,
+}
+
+/// What it costs at one size.
+#[derive(Debug, Serialize)]
+pub(super) struct Grown {
+    pub(super) bytes: u64,
+    /// Of a backup of everything, and of its restore to nothing.
+    pub(super) costs: Vec<(Side, [Cost; 2])>,
 }
 
 impl Task {
@@ -78,8 +87,38 @@ impl Report {
     }
 }
 
+impl Report {
+    #[expect(clippy::cast_precision_loss, reason = "sizes for people")]
+    fn growth(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}\n", self.machine)?;
+        writeln!(f, "Seconds a GiB · peak MiB\n")?;
+        writeln!(
+            f,
+            "| MiB | | backup, everything | restore to nothing |\n|--:|---|---|---|"
+        )?;
+        for grown in &self.growth {
+            let gib = grown.bytes as f64 / f64::from(1 << 30);
+            for (side, costs) in &grown.costs {
+                let [backup, restore] = costs
+                    .each_ref()
+                    .map(|cost| format!("{:.2} · {}", cost.seconds / gib, cost.peak_memory >> 20));
+                let who = match side {
+                    Side::Lifeboat => "Lifeboat",
+                    Side::Vmbackup => "vmbackup, vmrestore 1.145",
+                };
+                let mib = grown.bytes >> 20;
+                writeln!(f, "| {mib} | {who} | {backup} | {restore} |")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.growth.is_empty() {
+            return self.growth(f);
+        }
         writeln!(
             f,
             "{}; {} MiB of a real server; {} rounds; load average {} before, {} after\n",

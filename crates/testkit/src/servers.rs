@@ -8,6 +8,7 @@ pub mod azurite;
 pub mod elasticsearch;
 pub mod lifeboat;
 pub mod minio;
+pub mod node_exporter;
 pub mod opensearch;
 pub mod s3proxy;
 pub mod seaweedfs;

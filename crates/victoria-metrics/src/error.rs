@@ -30,8 +30,12 @@ pub enum Error {
         #[source]
         source: reqwest::Error,
     },
-    #[error("vmagent at {url} still keeps {pending} and sends nothing")]
-    NotDrained { url: String, pending: ByteSize },
+    #[error("vmagent at {url} still keeps {pending} and {}", if *sends { "sends no faster than new data comes in" } else { "sends nothing" })]
+    NotDrained {
+        url: String,
+        pending: ByteSize,
+        sends: bool,
+    },
     #[error("the server of `{instance}` at {url} refused to {doing}: {reply}")]
     Refused {
         instance: String,

@@ -123,35 +123,91 @@ pub async fn look(url: &str) -> Result<Buffer, Error> {
     Ok(Buffer::between(before, read(url).await?, APART.as_secs()))
 }
 
-/// Waits until a vmagent has sent what it kept: until nothing has waited in three looks in a row, for what its workers hold is in no number.
-/// Gives up when for three minutes no less has waited: it tries again only once a minute.
-pub async fn drain(url: &str, progress: &Progress) -> Result<Reading, Error> {
+/// What a look at a vmagent that sends what it kept comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Drained {
+    NotYet,
+    Yes,
+    /// No less has waited for three minutes: it tries again only once a minute.
+    Never,
+}
+
+/// A vmagent that is looked at once a second.
+#[derive(Debug)]
+struct Drain {
+    last: Reading,
+    least: u64,
+    /// Bytes that come in between two looks, lately.
+    came: u64,
+    /// Looks in a row in which nothing waited but what had just come in. What its workers hold is in no number, so that one look is not enough.
+    quiet: u32,
+    /// Looks in a row in which no less waited than before.
+    stuck: u32,
+}
+
+impl Drain {
     const QUIET: u32 = 3;
     const HOPELESS: u32 = 180;
-    let (mut quiet, mut stuck, mut least) = (0, 0, u64::MAX);
-    let begun = read(url).await?.pending;
-    progress.expect(0, begun);
+
+    fn begin(reading: Reading) -> Self {
+        Self {
+            last: reading,
+            least: reading.pending,
+            came: 0,
+            quiet: 0,
+            stuck: 0,
+        }
+    }
+
+    fn look(&mut self, reading: Reading) -> Drained {
+        let before = self.last.sent + self.last.pending;
+        let came = (reading.sent + reading.pending).saturating_sub(before);
+        self.came = came.max(self.came / 2);
+        let passes_on =
+            reading.sent > self.last.sent && reading.pending <= self.came.saturating_mul(3);
+        self.quiet = if reading.pending == 0 || passes_on {
+            self.quiet + 1
+        } else {
+            0
+        };
+        if reading.pending < self.least {
+            (self.least, self.stuck) = (reading.pending, 0);
+        }
+        self.stuck += 1;
+        self.last = reading;
+        if self.quiet >= Self::QUIET {
+            Drained::Yes
+        } else if self.stuck > Self::HOPELESS {
+            Drained::Never
+        } else {
+            Drained::NotYet
+        }
+    }
+}
+
+/// Waits until a vmagent has sent what it kept, and holds nothing but what has just come in.
+pub async fn drain(url: &str, progress: &Progress) -> Result<Reading, Error> {
+    let begun = read(url).await?;
+    progress.expect(0, begun.pending);
+    let mut drain = Drain::begin(begun);
     loop {
+        let least = drain.least;
         let reading = read(url).await?;
-        if reading.pending < least {
-            progress.add(0, least.min(begun).saturating_sub(reading.pending));
-            (least, stuck) = (reading.pending, 0);
+        let sent = reading.sent;
+        let drained = drain.look(reading);
+        progress.add(0, least - drain.least);
+        match drained {
+            Drained::Yes => return Ok(reading),
+            Drained::Never => {
+                return Err(Error::NotDrained {
+                    url: url.to_owned(),
+                    pending: ByteSize(reading.pending),
+                    sends: sent > begun.sent,
+                });
+            }
+            Drained::NotYet if progress.is_stopped() => return Err(Error::Stopped),
+            Drained::NotYet => tokio::time::sleep(Duration::from_secs(1)).await,
         }
-        quiet = if reading.pending == 0 { quiet + 1 } else { 0 };
-        stuck += 1;
-        if quiet >= QUIET {
-            return Ok(reading);
-        }
-        if progress.is_stopped() {
-            return Err(Error::Stopped);
-        }
-        if stuck > HOPELESS {
-            return Err(Error::NotDrained {
-                url: url.to_owned(),
-                pending: ByteSize(reading.pending),
-            });
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 
@@ -263,6 +319,49 @@ mod tests {
             ..unlimited
         };
         assert_eq!(Buffer::between(before, told, 2).seconds_left(), Some(3));
+    }
+
+    /// Looks at queues of so many bytes, of which so many were sent before each look.
+    fn looks(looks: impl IntoIterator<Item = (u64, u64)>) -> Vec<Drained> {
+        let reading = |(pending, sent)| Reading {
+            pending,
+            sent,
+            ..Reading::default()
+        };
+        let mut looks = looks.into_iter().map(reading);
+        let mut drain = Drain::begin(looks.next().unwrap());
+        looks.map(|reading| drain.look(reading)).collect()
+    }
+
+    #[test]
+    fn an_agent_has_drained_when_nothing_waits_but_what_has_just_come() {
+        use Drained::{NotYet, Yes};
+        assert_eq!(
+            looks([(900, 0), (0, 900), (0, 900), (0, 900)]),
+            [NotYet, NotYet, Yes]
+        );
+        // 100 bytes a look come in all the time.
+        let busy = [
+            (5000, 0),
+            (2000, 3100),
+            (150, 5050),
+            (100, 5200),
+            (130, 5270),
+        ];
+        assert_eq!(looks(busy), [NotYet, NotYet, NotYet, Yes]);
+        // Its server does not answer.
+        let stopped = (0..10).map(|look| (5000 + look * 100, 0));
+        assert!(looks(stopped).iter().all(|look| *look == NotYet));
+    }
+
+    #[test]
+    fn an_agent_that_keeps_as_much_for_long_is_given_up() {
+        let last = |seen: Vec<Drained>| *seen.last().unwrap();
+        assert_eq!(last(looks((0..=180).map(|_| (5000, 0)))), Drained::NotYet);
+        assert_eq!(last(looks((0..=181).map(|_| (5000, 0)))), Drained::Never);
+        // It sends, and as much comes in.
+        let no_faster = (0..=181).map(|look| (50_000, look * 100));
+        assert_eq!(last(looks(no_faster)), Drained::Never);
     }
 
     proptest! {

@@ -99,8 +99,13 @@ pub fn start_unusual(work: &Path, release: Release, unusual: Unusual<'_>) -> Res
     })
 }
 
-/// Starts an agent that passes what it gets on to a server.
-pub fn start_agent(work: &Path, release: Release, server: &Server) -> Result<Server> {
+/// Starts an agent that passes what it gets on to a server, with more arguments: what it scrapes, for example.
+pub fn start_agent(
+    work: &Path,
+    release: Release,
+    server: &Server,
+    arguments: &[&str],
+) -> Result<Server> {
     let program = release.programs()?.join("vmagent");
     launch("vmagent", work).start(|address| {
         let mut command = command(&program, work);
@@ -111,7 +116,8 @@ pub fn start_agent(work: &Path, release: Release, server: &Server) -> Result<Ser
                 server.endpoint()
             ))
             .arg(format!("-remoteWrite.tmpDataPath={}", data(work).display()))
-            .arg("-memory.allowedBytes=67108864");
+            .arg("-memory.allowedBytes=67108864")
+            .args(arguments);
         Ok(command)
     })
 }

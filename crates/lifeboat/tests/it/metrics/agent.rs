@@ -1,6 +1,11 @@
 //! vmagent goes on scraping while the server is stopped: nothing that came after the stop is lost.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,13 +15,96 @@ use lifeboat_testkit::servers::victoria_metrics::{self, Release, Unusual};
 
 use super::{INSTANCE, Metrics, import, samples};
 
-/// Sends one sample through the agent, as a scrape would.
+/// Sends one sample through the agent, as an application would that pushes.
 fn send(agent: &Server, number: u64) {
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
     let line = format!("kept{{number=\"{number}\"}} {number} {now}\n");
     let path = "/api/v1/import/prometheus";
     let answer = http::send(agent.address(), "POST", path, "text/plain", &line).unwrap();
     assert!(answer.status < 300, "{}", answer.body);
+}
+
+/// Something to scrape: it says how often it was scraped.
+struct Target {
+    address: SocketAddr,
+    scrapes: Arc<AtomicU64>,
+}
+
+impl Target {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let scrapes = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&scrapes);
+        thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut seen = Vec::new();
+                let mut buffer = [0; 1024];
+                while !seen.windows(4).any(|end| end == b"\r\n\r\n") {
+                    match stream.read(&mut buffer) {
+                        Ok(read @ 1..) => seen.extend_from_slice(&buffer[..read]),
+                        _ => break,
+                    }
+                }
+                let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+                let body = format!("scrapes {number}\n");
+                let length = body.len();
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+                );
+                stream.write_all(answer.as_bytes()).ok();
+            }
+        });
+        Self { address, scrapes }
+    }
+
+    fn scrapes(&self) -> u64 {
+        self.scrapes.load(Ordering::SeqCst)
+    }
+
+    /// Until it was scraped so often once more.
+    fn wait_for_scrapes(&self, count: u64) {
+        let wanted = self.scrapes() + count;
+        let begun = Instant::now();
+        while self.scrapes() < wanted {
+            assert!(
+                begun.elapsed() < Duration::from_mins(2),
+                "nobody scrapes any more"
+            );
+            pause();
+        }
+    }
+
+    /// What vmagent has to read to find it.
+    fn configuration(&self) -> String {
+        format!(
+            "global: {{scrape_interval: 1s}}\nscrape_configs:\n- job_name: target\n  static_configs:\n  - targets: ['{}']\n",
+            self.address
+        )
+    }
+}
+
+/// The numbers that the server knows to have been scraped.
+fn scraped(server: &Server) -> BTreeSet<u64> {
+    http::get(server.address(), "/internal/force_flush").unwrap();
+    let path = "/api/v1/export?match[]=scrapes&start=0&end=4102444800";
+    let exported = http::get(server.address(), path).unwrap();
+    let mut numbers = BTreeSet::new();
+    for line in exported.body.lines() {
+        let series: serde_json::Value = serde_json::from_str(line).unwrap();
+        // Marks of staleness are no numbers.
+        let values = series["values"].as_array().unwrap();
+        numbers.extend(values.iter().filter_map(serde_json::Value::as_u64));
+    }
+    numbers
+}
+
+fn pause() {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "vmagent does not say when it will scrape or send"
+    )]
+    thread::sleep(Duration::from_millis(200));
 }
 
 fn no_sample_after_the_stop_is_lost(release: Release) {
@@ -28,15 +116,24 @@ fn no_sample_after_the_stop_is_lost(release: Release) {
     fs::create_dir_all(&work).unwrap();
     // The server has to be found where it was.
     let address = metrics.server().address();
-    let agent = victoria_metrics::start_agent(&work, release, metrics.server()).unwrap();
+    let target = Target::start();
+    let configuration = work.join("scrape.yaml");
+    fs::write(&configuration, target.configuration()).unwrap();
+    let configuration = format!("-promscrape.config={}", configuration.display());
+    let arguments = [&configuration[..]];
+    let agent =
+        victoria_metrics::start_agent(&work, release, metrics.server(), &arguments).unwrap();
+    target.wait_for_scrapes(2);
     send(&agent, 0);
     wait_for(metrics.server(), 1);
     let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
     let vmagent = format!("lifeboat.victoriaMetrics.vmagent={}", agent.endpoint());
     metrics.halt();
+    let at_the_stop = target.scrapes();
     for number in 1..=20 {
         send(&agent, number);
     }
+    target.wait_for_scrapes(3);
     let plan = metrics.world.json(&[
         "--set",
         &vmagent,
@@ -72,6 +169,26 @@ fn no_sample_after_the_stop_is_lost(release: Release) {
         .ok(&["--set", &vmagent, "victoria-metrics", "confirm", INSTANCE]);
     wait_for(metrics.server(), 26);
     assert_eq!(samples(metrics.server(), "old"), 300);
+    // All that was scraped from the stop on has come, up to the last one, which may be on its way.
+    target.wait_for_scrapes(2);
+    let last = target.scrapes() - 1;
+    let wanted: BTreeSet<u64> = (at_the_stop + 1..=last).collect();
+    assert!(wanted.len() > 4, "{wanted:?}");
+    let begun = Instant::now();
+    loop {
+        let lacking: Vec<_> = wanted
+            .difference(&scraped(metrics.server()))
+            .copied()
+            .collect();
+        if lacking.is_empty() {
+            break;
+        }
+        assert!(
+            begun.elapsed() < Duration::from_mins(3),
+            "scrapes {lacking:?} of {wanted:?} never came"
+        );
+        pause();
+    }
     agent.stop().unwrap();
 }
 
@@ -89,11 +206,7 @@ fn wait_for(server: &Server, expected: u64) {
             begun.elapsed() < Duration::from_mins(3),
             "{found} samples of {expected} came"
         );
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "vmagent says nothing when it has sent"
-        )]
-        thread::sleep(Duration::from_millis(200));
+        pause();
     }
 }
 

@@ -45,7 +45,7 @@ fn samples_come_back(release: Release, tools: &Path) {
     // It makes the bucket.
     let Some(_seen) = ask(&bucket) else { return };
     let server = victoria_metrics::start(work.path(), release).unwrap();
-    let agent = victoria_metrics::start_agent(agent.path(), release, &server).unwrap();
+    let agent = victoria_metrics::start_agent(agent.path(), release, &server, &[]).unwrap();
     let mut samples = String::new();
     for n in 0..SAMPLES {
         let time = 1_700_000_000_000 + n * 1000;
