@@ -78,6 +78,8 @@ pub struct Settings {
 pub struct Lifeboat {
     /// Where the commands reach the gateway; no `/` at its end.
     pub endpoint: String,
+    /// Seconds that it may be silent while an answer is awaited; 0: any number.
+    pub read_timeout_seconds: u64,
     /// Name in the time zone database, not looked up yet; `None`: the system's.
     pub time_zone: Option<String>,
     pub gateway: Gateway,
@@ -258,6 +260,7 @@ impl Lifeboat {
             .expect("the table names the drivers there are");
         Self {
             endpoint: resolver.text("lifeboat.endpoint"),
+            read_timeout_seconds: resolver.count("lifeboat.readTimeoutSeconds"),
             time_zone: resolver.optional("lifeboat.timeZone"),
             gateway: Gateway::resolve(resolver),
             stackgraph: StackGraphStore {

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use lifeboat_core::error::Kind;
@@ -108,6 +109,10 @@ impl Context {
         let endpoint = Endpoint {
             url: self.settings.lifeboat.endpoint.clone(),
             region: "us-east-1".to_owned(),
+            read_timeout: match self.settings.lifeboat.read_timeout_seconds {
+                0 => None,
+                seconds => Some(Duration::from_secs(seconds)),
+            },
         };
         let access = Access {
             access_key: credentials.access_key.expose().to_owned(),

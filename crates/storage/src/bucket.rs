@@ -26,6 +26,8 @@ pub struct Endpoint {
     /// With scheme, without bucket: `http://stackstate-minio:9000`. Buckets are addressed in the path.
     pub url: String,
     pub region: String,
+    /// How long it may send nothing while an answer is awaited; then the request is made again, a few times. None: as long as it takes.
+    pub read_timeout: Option<Duration>,
 }
 
 /// The key pair of a client. Never printed.
@@ -59,14 +61,19 @@ pub struct Bucket {
 impl Bucket {
     /// Prepares the client. Nothing is sent: [`Bucket::check`] asks the server.
     pub fn new(endpoint: Endpoint, name: &str, access: &Access) -> Result<Self, Error> {
-        let client = ClientOptions::new()
+        const RETRIES: u32 = 4;
+        let mut client = ClientOptions::new()
             .with_allow_http(true)
             .with_timeout_disabled()
-            .with_connect_timeout(Duration::from_secs(5))
-            .with_read_timeout(Duration::from_mins(5));
+            .with_connect_timeout(Duration::from_secs(5));
+        if let Some(read_timeout) = endpoint.read_timeout {
+            client = client.with_read_timeout(read_timeout);
+        }
+        let silence = endpoint.read_timeout.unwrap_or_default();
         let retry = RetryConfig {
-            max_retries: 4,
-            retry_timeout: Duration::from_mins(1),
+            max_retries: RETRIES as usize,
+            // Beside the time that the server is waited for.
+            retry_timeout: Duration::from_mins(1) + silence * RETRIES,
             ..RetryConfig::default()
         };
         let built = AmazonS3Builder::new()

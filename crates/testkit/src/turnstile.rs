@@ -41,6 +41,8 @@ pub enum Fault {
     Status(u16),
     /// The server has answered, and the client gets the first half of it.
     Cut,
+    /// The same, and the connection stays open, for a minute at most.
+    Stall,
 }
 
 /// Something goes wrong with every so many requests.
@@ -161,8 +163,13 @@ impl Shared {
             if self.act(number, Moment::After) {
                 return Ok(());
             }
-            if fault == Some(Fault::Cut) {
-                return to_client.write_all(&answer[..answer.len() / 2]);
+            if let Some(Fault::Cut | Fault::Stall) = fault {
+                to_client.write_all(&answer[..answer.len() / 2])?;
+                if fault == Some(Fault::Stall) {
+                    // Until the client has had enough.
+                    from_client.fill_buf()?;
+                }
+                return Ok(());
             }
             to_client.write_all(&answer)?;
         }

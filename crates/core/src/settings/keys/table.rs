@@ -260,6 +260,7 @@ const MINIO_SUBCHART: &[Key] = &[
 #[rustfmt::skip]
 const LIFEBOAT: &[Key] = &[
     Key::new("lifeboat.endpoint", Lifeboat, Url, "http://stackstate-minio:9000", "Where the commands reach the gateway."),
+    Key::new("lifeboat.readTimeoutSeconds", Lifeboat, Count, "300", "Seconds that the store at `lifeboat.endpoint` may send nothing while an answer is awaited; then the request is made again, a few times. What takes the store itself longer fails with too few. 0: as long as it takes."),
     Key::new("lifeboat.timeZone", Lifeboat, Text, "", "Time zone of schedules and backup names, such as `Europe/Amsterdam`; empty: the system's."),
     Key::new("lifeboat.gateway.listen", Lifeboat, Listen, "0.0.0.0:9000", "Address and port the gateway listens on."),
     Key::new("lifeboat.gateway.metricsListen", Lifeboat, OptionalListen, "0.0.0.0:9464", "Address and port for `/-/healthy`, `/-/ready` and `/metrics`; empty: none."),

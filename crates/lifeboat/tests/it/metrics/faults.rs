@@ -66,6 +66,41 @@ fn answers_that_break_off_are_asked_for_again() {
     is_overcome(Fault::Cut);
 }
 
+/// They do not break off: they never end.
+#[test]
+fn answers_that_stall_are_asked_for_again() {
+    let Some((mut metrics, gate)) = started() else {
+        return;
+    };
+    let endpoint = format!("lifeboat.endpoint={}", gate.endpoint());
+    let patience = [
+        "--set",
+        "lifeboat.readTimeoutSeconds=1",
+        "--set",
+        &endpoint,
+        "victoria-metrics",
+    ];
+    // Few enough for a test that has to wait for each of them.
+    gate.disturb(Some(disturbed(Fault::Stall, 5, 9)));
+    let backup = metrics
+        .world
+        .json(&[&patience[..], &["backup", INSTANCE]].concat());
+    let version = backup["version"].as_str().unwrap().to_owned();
+    let through = gate.passed();
+    assert!(through > 30, "{through} requests");
+    metrics
+        .world
+        .ok(&["victoria-metrics", "verify", INSTANCE, &version, "--deep"]);
+    metrics.halt();
+    metrics.wipe();
+    metrics
+        .world
+        .ok(&[&patience[..], &["restore", INSTANCE, &version, "--yes"]].concat());
+    assert!(gate.passed() > through + 20, "{} requests", gate.passed());
+    assert!(metrics.boot(RELEASE));
+    assert_eq!(samples(metrics.server(), "boat"), 1500);
+}
+
 #[test]
 fn a_store_that_never_answers_well_fails_the_backup_and_leaves_the_one_before() {
     let Some((metrics, gate)) = started() else {
