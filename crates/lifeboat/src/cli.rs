@@ -115,6 +115,7 @@ pub(crate) enum ElasticsearchCommand {
     Restore(commands::elasticsearch::restore::RestoreArgs),
     Expire(commands::elasticsearch::expire::ExpireArgs),
     Policy(commands::elasticsearch::policy::PolicyArgs),
+    Serve(commands::elasticsearch::serve::ServeArgs),
     ListIndices(commands::elasticsearch::list_indices::ListIndicesArgs),
     DeleteIndices(commands::elasticsearch::delete_indices::DeleteIndicesArgs),
 }

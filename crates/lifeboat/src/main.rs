@@ -114,6 +114,7 @@ async fn victoria_metrics(
 async fn elasticsearch(ctx: &Context, command: &ElasticsearchCommand) -> Result<Exit, Failure> {
     use commands::elasticsearch::{
         backup, configure, delete_indices, describe, expire, list, list_indices, policy, restore,
+        serve,
     };
     match command {
         ElasticsearchCommand::Configure(args) => configure::run(ctx, args).await,
@@ -123,6 +124,7 @@ async fn elasticsearch(ctx: &Context, command: &ElasticsearchCommand) -> Result<
         ElasticsearchCommand::Restore(args) => restore::run(ctx, args).await,
         ElasticsearchCommand::Expire(args) => expire::run(ctx, args).await,
         ElasticsearchCommand::Policy(args) => policy::run(ctx, args).await,
+        ElasticsearchCommand::Serve(args) => serve::run(ctx, args).await,
         ElasticsearchCommand::ListIndices(args) => list_indices::run(ctx, args).await,
         ElasticsearchCommand::DeleteIndices(args) => delete_indices::run(ctx, args).await,
     }

@@ -9,6 +9,7 @@ pub(crate) mod list;
 pub(crate) mod list_indices;
 pub(crate) mod policy;
 pub(crate) mod restore;
+pub(crate) mod serve;
 
 use std::fs;
 

@@ -8,6 +8,7 @@ mod many;
 mod native;
 mod real;
 mod round;
+mod serve;
 mod streams;
 
 use std::collections::BTreeMap;

@@ -28,7 +28,7 @@ use crate::stopwatch::{Pace, Stopwatch};
 pub(crate) struct BackupArgs {
     /// Show what would be taken, and take nothing
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
 }
 
 #[derive(Debug, Serialize)]

@@ -26,10 +26,10 @@ use crate::output::{View, columns};
 pub(crate) struct ExpireArgs {
     /// Show the verdict on each snapshot and its reason, and delete nothing
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// Do not ask before deleting
     #[arg(short, long)]
-    yes: bool,
+    pub(super) yes: bool,
 }
 
 #[derive(Debug, Serialize)]

@@ -102,6 +102,17 @@ impl Tight {
         counts
     }
 
+    /// The old data once more, and as much room.
+    fn begin_again(&self) {
+        clear(&self.metrics.data());
+        for (name, content) in &self.before {
+            let path = self.metrics.data().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+        self.fill();
+    }
+
     fn data(&self) -> BTreeMap<String, Vec<u8>> {
         let mut found = files(&self.metrics.data());
         found.retain(|name, _| name != "filler" && !name.starts_with(".lifeboat-restore"));
@@ -190,32 +201,30 @@ fn wherever_a_restore_in_place_is_killed_the_data_is_old_or_the_same_command_mak
         return;
     };
     tight.fill();
+    let arguments = [
+        "victoria-metrics",
+        "restore",
+        INSTANCE,
+        &tight.version.clone(),
+        "--yes",
+        "--in-place-if-needed",
+    ];
     let begun = Instant::now();
-    let mut whole = None;
+    tight.metrics.world.ok(&arguments);
+    let mut whole = begun.elapsed();
+    tight.begin_again();
     let mut seeded = Seeded::from_environment();
     let [mut old, mut new] = [0, 0];
-    for _ in 0..25 {
-        let arguments = [
-            "victoria-metrics",
-            "restore",
-            INSTANCE,
-            &tight.version,
-            "--yes",
-            "--in-place-if-needed",
-        ];
-        let whole_run = *whole.get_or_insert_with(|| {
-            // One run, to know how long it takes, is killed late at the soonest.
-            begun.elapsed().max(std::time::Duration::from_millis(100))
-        });
-        let after = whole_run.mul_f64(seeded.rng.random_range(0.0..1.0));
-        let started = Instant::now();
+    for _ in 0..30 {
+        let after = whole.mul_f64(seeded.rng.random_range(0.0..1.0));
+        let begun = Instant::now();
         let process = Process::start(&mut tight.metrics.world.command(&arguments)).unwrap();
         if process.ends_within(after) {
             process.finish().unwrap().success().unwrap();
-            whole = Some(whole_run.min(started.elapsed()));
+            // The machine was slower when it was measured.
+            whole = whole.min(begun.elapsed());
         } else {
             process.kill().unwrap();
-            whole = Some(whole_run);
         }
         let is_barred = tight.metrics.data().join("restore-in-progress").exists();
         if is_barred {
@@ -230,14 +239,7 @@ fn wherever_a_restore_in_place_is_killed_the_data_is_old_or_the_same_command_mak
         new += 1;
         tight.empty();
         assert_eq!(tight.counts(), [40_000, 0]);
-        // The old data once more.
-        clear(&tight.metrics.data());
-        for (name, content) in &tight.before {
-            let path = tight.metrics.data().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, content).unwrap();
-        }
-        tight.fill();
+        tight.begin_again();
     }
     assert!(old > 0 && new > 0, "{old} were old and {new} new");
     tight.empty();
