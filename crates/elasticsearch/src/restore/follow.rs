@@ -8,17 +8,25 @@ use std::time::Duration;
 
 use lifeboat_core::progress::Progress;
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
 use crate::client::{Client, Repeat, Request, list};
 use crate::error::Error;
 use crate::indices::{self, batches};
 use crate::snapshot::{number, sum};
 
+/// Between two looks. After one that took longer, as long as that: thousands of indices are many questions, which keep a node from its work.
 const LOOK: Duration = Duration::from_millis(400);
+/// At most, also after a look that had to wait for the cluster.
+const REST: Duration = Duration::from_secs(5);
 /// Looks at a primary that is neither being restored nor there, before it is asked about.
 const PATIENT_LOOKS: u32 = 5;
 /// Indices that are asked about at one look, while none has failed: a node restores a few at once, and all others wait.
 const QUESTIONS: usize = 4;
+
+/// What is read of health and of recoveries, and of a refusal. Twice as much is told.
+const HEALTH: &str = "filter_path=indices.*.number_of_shards,indices.*.active_primary_shards,indices.*.initializing_shards,error,status";
+const RECOVERY: &str = "filter_path=*.shards.id,*.shards.type,*.shards.stage,*.shards.primary,*.shards.source.snapshot,*.shards.index.size,error,status";
 
 /// One index at one look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -83,6 +91,7 @@ pub(super) async fn until_done(
         if progress.is_stopped() {
             return Err(Error::Stopped);
         }
+        let begun = Instant::now();
         let left = targets.iter().filter(|name| !done.contains_key(*name));
         let left: Vec<String> = left.cloned().collect();
         let mut looks = look(client, snapshot, &left).await?;
@@ -141,7 +150,7 @@ pub(super) async fn until_done(
         if !failures.is_empty() {
             return Err(Error::ShardsFailed { failures });
         }
-        tokio::time::sleep(LOOK).await;
+        sleep(begun.elapsed().clamp(LOOK, REST)).await;
     }
 }
 
@@ -154,7 +163,7 @@ async fn look(
     for batch in batches(targets) {
         let names = list(batch);
         let path = format!(
-            "_cluster/health/{names}?level=indices&timeout=0s&ignore_unavailable=true&expand_wildcards=all"
+            "_cluster/health/{names}?level=indices&timeout=0s&ignore_unavailable=true&expand_wildcards=all&{HEALTH}"
         );
         let asked = Request::get(path, "tell its health").watching();
         let health = match client.ask(asked).await {
@@ -164,7 +173,8 @@ async fn look(
             Err(error) => return Err(error),
         };
         note_health(&mut looks, &health);
-        let path = format!("{names}/_recovery?ignore_unavailable=true&expand_wildcards=all");
+        let path =
+            format!("{names}/_recovery?ignore_unavailable=true&expand_wildcards=all&{RECOVERY}");
         let recoveries = client
             .ask(Request::get(path, "tell its recoveries").watching())
             .await?;
