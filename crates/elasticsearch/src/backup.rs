@@ -66,22 +66,20 @@ pub async fn plan(repository: Repository<'_>, options: &Options<'_>) -> Result<P
         .filter(|stream| patterns.matches(&stream.name))
         .map(|stream| stream.name.clone())
         .collect();
-    let behind = |name: &String| {
-        let of = |stream: &&indices::Stream| stream.indices.contains(name);
-        streams.iter().find(of)
-    };
+    let behind = indices::behind(&streams);
     let mut size = 0;
     let mut names = Vec::new();
     let mut counts = Vec::new();
     for index in &all {
-        let is_meant = match behind(&index.name) {
+        let stream = behind.get(index.name.as_str());
+        let is_meant = match stream {
             Some(stream) => data_streams.contains(&stream.name),
             None => patterns.matches(&index.name),
         };
         if is_meant {
             size = sum([size, index.size.unwrap_or(0)]);
             counts.push((index.name.as_str(), index.documents));
-            if behind(&index.name).is_none() {
+            if stream.is_none() {
                 names.push(index.name.clone());
             }
         }

@@ -4,6 +4,7 @@
 //! or, where they are too many, `=` and the sum. What was written since the last refresh is not counted, and what is written while the snapshot is being taken is in
 //! it or not; so a count is the least that must come back, but for what was deleted in those moments.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// Bytes of metadata that counts may take.
@@ -45,11 +46,10 @@ impl Counts {
     /// How many documents `chosen` of all the indices of a snapshot have at least. Nothing where that is not known.
     pub fn least(&self, all: &[String], chosen: &[String]) -> Option<u64> {
         if let Some(sum) = self.0.strip_prefix('=') {
-            let is_all = all.iter().all(|name| chosen.contains(name));
-            return sum
-                .parse()
-                .ok()
-                .filter(|_| is_all && all.len() == chosen.len());
+            let are_as_many = all.len() == chosen.len();
+            let chosen: BTreeSet<&String> = chosen.iter().collect();
+            let is_all = are_as_many && all.iter().all(|name| chosen.contains(name));
+            return sum.parse().ok().filter(|_| is_all);
         }
         let mut names: Vec<&String> = all.iter().collect();
         names.sort_unstable();

@@ -1,6 +1,6 @@
 //! Indices and data streams of a cluster: which there are, and how they go.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -105,6 +105,15 @@ fn read_streams(answer: &Value) -> Vec<Stream> {
         })
     });
     streams.collect()
+}
+
+/// The data stream of each index that is behind one.
+pub fn behind<'a>(streams: &'a [Stream]) -> BTreeMap<&'a str, &'a Stream> {
+    let of = |stream: &'a Stream| {
+        let indices = stream.indices.iter();
+        indices.map(move |index| (index.as_str(), stream))
+    };
+    streams.iter().flat_map(of).collect()
 }
 
 /// Begins a new index behind a data stream, so that the one before is not written to any more.

@@ -7,6 +7,7 @@
 mod follow;
 mod plan;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -171,9 +172,9 @@ pub async fn cancel(repository: Repository<'_>, restore: &Known) -> Result<(), E
 async fn delete_restored(client: &Client, restored: &[String]) -> Result<(), Error> {
     // A stream that was made with them goes on by itself and cannot be without its newest index.
     let streams = indices::streams(client).await?;
+    let names: BTreeSet<&String> = restored.iter().collect();
     for stream in streams {
-        let is_restored = |index: &String| restored.contains(index);
-        if stream.indices.iter().all(is_restored) {
+        if stream.indices.iter().all(|index| names.contains(index)) {
             indices::delete_stream(client, &stream.name).await?;
         }
     }
@@ -202,9 +203,7 @@ async fn make_room(
         tracing::info!(stream, "deleted the data stream");
     }
     indices::delete(client, &plan.delete_indices, |_| {}).await?;
-    let mut gone = plan.delete_indices.clone();
-    gone.retain(|name| !plan.over_closed.contains(name));
-    let left = indices::left(client, &gone).await?;
+    let left = indices::left(client, &plan.delete_indices).await?;
     if left.is_empty() {
         Ok(())
     } else {
@@ -269,7 +268,8 @@ async fn wait(
 ) -> Result<Restored, Error> {
     follow::until_done(repository.client, snapshot, targets, progress).await?;
     let there = indices::all(repository.client).await?;
-    let restored = there.iter().filter(|index| targets.contains(&index.name));
+    let names: BTreeSet<&String> = targets.iter().collect();
+    let restored = there.iter().filter(|index| names.contains(&index.name));
     let total = sum(restored.clone().map(|index| index.primaries));
     let documents = sum(restored.filter_map(|index| index.documents));
     if let Some(counted) = least.filter(|least| documents < *least) {

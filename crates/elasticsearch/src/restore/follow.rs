@@ -125,8 +125,8 @@ pub(super) async fn until_done(
             0
         };
         if absent > PATIENT_LOOKS {
-            let there = indices::left(client, &left).await?;
-            let is_gone = |name: &&String| !done.contains_key(*name) && !there.contains(name);
+            let there: BTreeSet<String> = indices::left(client, &left).await?.into_iter().collect();
+            let is_gone = |name: &&String| !done.contains_key(*name) && !there.contains(*name);
             let gone = left.iter().filter(is_gone);
             let failures: Vec<String> = gone.map(|name| format!("`{name}` is gone")).collect();
             if !failures.is_empty() {
@@ -180,6 +180,7 @@ async fn look(
             .await?;
         note_recoveries(&mut looks, &recoveries, snapshot);
     }
+    let targets: BTreeSet<&String> = targets.iter().collect();
     looks.retain(|name, _| targets.contains(name));
     Ok(looks)
 }
@@ -302,9 +303,8 @@ fn read_known(recoveries: &Value, waiting: &Value, repository: &str) -> Vec<Know
             indices: Vec::new(),
             is_active: false,
         });
-        if !known.indices.contains(index) {
-            known.indices.push(index.clone());
-        }
+        // Once for each of its shards.
+        known.indices.push(index.clone());
         known.is_active |= is_active;
     };
     for (index, recovery) in recoveries.as_object().into_iter().flatten() {
@@ -328,6 +328,10 @@ fn read_known(recoveries: &Value, waiting: &Value, repository: &str) -> Vec<Know
                 }
             }
         }
+    }
+    for known in found.values_mut() {
+        known.indices.sort();
+        known.indices.dedup();
     }
     found.into_values().collect()
 }

@@ -2,13 +2,13 @@
 //!
 //! Pure. The cluster refuses a restore over an open index as a failure of its own, halfway down its log; here it is found beforehand, with all the others like it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regex::Regex;
 
 use crate::engine::{Engine, Version};
 use crate::error::Error;
-use crate::indices::{Index, Status, Stream};
+use crate::indices::{self, Index, Status, Stream};
 use crate::pattern::{Patterns, is_system};
 use crate::snapshot::{Snapshot, State};
 
@@ -181,15 +181,18 @@ pub(super) fn make(
     if let Some(rename) = wish.rename {
         rename.check(&plan.targets)?;
     }
+    let statuses = there.iter().map(|index| (&index.name, index.status));
+    let statuses: BTreeMap<_, _> = statuses.collect();
+    let behind = indices::behind(streams);
     for name in &plan.targets {
-        let Some(index) = there.iter().find(|index| index.name == *name) else {
+        let Some(status) = statuses.get(name) else {
             continue;
         };
-        let stream = streams.iter().find(|stream| stream.indices.contains(name));
+        let stream = behind.get(name.as_str());
         if stream.is_some_and(|stream| plan.delete_streams.contains(&stream.name)) {
             continue;
         }
-        if index.status == Status::Closed && wish.existing == Existing::OverClosed {
+        if *status == Status::Closed && wish.existing == Existing::OverClosed {
             plan.over_closed.push(name.clone());
             continue;
         }

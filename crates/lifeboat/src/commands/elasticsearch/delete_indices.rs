@@ -1,5 +1,6 @@
 //! `lifeboat elasticsearch delete-indices`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use clap::Args;
@@ -87,10 +88,8 @@ impl DeleteView {
             .iter()
             .filter(|stream| patterns.matches(&stream.name))
             .collect();
-        let goes = |name: &str| {
-            let behind = data_streams.iter().flat_map(|stream| &stream.indices);
-            behind.clone().any(|index| index == name)
-        };
+        let behind = data_streams.iter().flat_map(|stream| &stream.indices);
+        let behind: BTreeSet<&String> = behind.collect();
         let mut view = Self {
             dry_run: true,
             indices: Vec::new(),
@@ -103,7 +102,7 @@ impl DeleteView {
         };
         let mut known = view.data_streams.clone();
         for index in all {
-            let with_stream = goes(&index.name);
+            let with_stream = behind.contains(&index.name);
             if with_stream || patterns.matches(&index.name) {
                 view.documents += index.documents.unwrap_or(0);
                 view.bytes += index.size.unwrap_or(0);
