@@ -12,6 +12,9 @@ pub const SIGHTINGS_LOG: &str = "LIFEBOAT_SIGHTINGS_LOG";
 /// A decimal number that replaces the fixed seed of [`random`](crate::random).
 pub const SEED: &str = "LIFEBOAT_TEST_SEED";
 
+/// A decimal number of indices for the test that makes thousands.
+pub const INDICES: &str = "LIFEBOAT_TEST_INDICES";
+
 /// The interpreter that tests use instead of the one [`python`](crate::python) would set up.
 pub const PYTHON: &str = "LIFEBOAT_TEST_PYTHON";
 

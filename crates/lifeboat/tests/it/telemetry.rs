@@ -3,6 +3,7 @@
 mod bad_input;
 mod elasticsearch;
 mod faults;
+mod indices;
 mod kill;
 mod many;
 mod native;

@@ -17,6 +17,9 @@ use crate::maven::Artifact;
 /// Both were made for Java 17; newer kits than this they refuse.
 const JAVA: [u32; 2] = [17, 21];
 
+/// What a few indices need for their objects.
+pub const HEAP_MIB: u32 = 512;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Release {
     V7_17,
@@ -73,8 +76,8 @@ pub fn repositories(work: &Path) -> PathBuf {
     work.join("repositories")
 }
 
-/// Starts a cluster of one node, in half a minute. As root it needs `setpriv`.
-pub fn start(work: &Path, release: Release) -> Result<Server> {
+/// Starts a cluster of one node with so much heap, in half a minute. As root it needs `setpriv`.
+pub fn start(work: &Path, release: Release, mib: u32) -> Result<Server> {
     let tree = release.tree()?;
     let java = java::home_between(JAVA)?;
     let launch = Launch {
@@ -90,7 +93,10 @@ pub fn start(work: &Path, release: Release) -> Result<Server> {
             .env("ES_PATH_CONF", work.join("config"))
             .env("ES_TMPDIR", temporary(work))
             // It compiles less well, and starts in half the time.
-            .env("ES_JAVA_OPTS", "-Xms512m -Xmx512m -XX:TieredStopAtLevel=1");
+            .env(
+                "ES_JAVA_OPTS",
+                format!("-Xms{mib}m -Xmx{mib}m -XX:TieredStopAtLevel=1"),
+            );
         Ok(node)
     })
 }

@@ -34,11 +34,11 @@ impl Engine {
         format!("{name} {}", self.version())
     }
 
-    /// The server, and where it may keep repositories.
-    fn start(self, work: &Path) -> anyhow::Result<(Server, PathBuf)> {
+    /// The server, and where it may keep repositories. Elasticsearch has so many MiB for its objects.
+    fn start(self, work: &Path, heap: u32) -> anyhow::Result<(Server, PathBuf)> {
         Ok(match self {
             Self::Elasticsearch(release) => (
-                elasticsearch::start(work, release)?,
+                elasticsearch::start(work, release, heap)?,
                 elasticsearch::repositories(work),
             ),
             Self::OpenSearch2 => (older::start(work)?, older::repositories(work)),
@@ -47,10 +47,13 @@ impl Engine {
 }
 
 pub(super) fn started(engine: Engine) -> Option<Telemetry> {
-    let world = World::new();
-    let work = world.path("cluster");
+    started_in(World::new(), engine, elasticsearch::HEAP_MIB)
+}
+
+pub(super) fn started_in(world: World, engine: Engine, heap: u32) -> Option<Telemetry> {
+    let work = folder(&world);
     fs::create_dir_all(&work).unwrap();
-    match engine.start(&work) {
+    match engine.start(&work, heap) {
         Ok((cluster, repositories)) => {
             let telemetry = Telemetry { cluster, world };
             telemetry.write_values("");
@@ -64,6 +67,11 @@ pub(super) fn started(engine: Engine) -> Option<Telemetry> {
             None
         }
     }
+}
+
+/// Where the node keeps its data and its repositories.
+pub(super) fn folder(world: &World) -> PathBuf {
+    world.path("cluster")
 }
 
 fn what_was_taken_comes_back(engine: Engine) {

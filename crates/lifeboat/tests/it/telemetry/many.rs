@@ -1,7 +1,4 @@
-//! A repository with a thousand snapshots, and a cluster with so many indices that their names fill request after request.
-
-use std::fmt::Write as _;
-use std::thread;
+//! A repository with a thousand snapshots.
 
 use lifeboat_testkit::http;
 use lifeboat_testkit::turnstile::{Moment, Stop, Turnstile};
@@ -11,11 +8,6 @@ use crate::disk_full::SmallDisk;
 use crate::world::World;
 
 const SNAPSHOTS: usize = 1_000;
-/// Their names are ten times as long as the first line of a request may be.
-const INDICES: usize = 200;
-const CLIENTS: usize = 4;
-/// In one request of the test, whose client waits half a minute at most.
-const AT_ONCE: usize = 50;
 
 fn names(listed: &serde_json::Value) -> Vec<String> {
     let snapshots = listed["snapshots"].as_array().unwrap().iter();
@@ -95,54 +87,4 @@ fn body(indices: &str) -> String {
 
 fn most(count: usize) -> String {
     format!("backup.elasticsearch.scheduled.snapshotRetentionMaxCount={count}")
-}
-
-fn name(number: usize) -> String {
-    format!("sts_{number:04}-{}", "long-name.".repeat(20))
-}
-
-#[test]
-fn more_indices_than_a_request_can_name_are_deleted_and_restored() {
-    let Some(telemetry) = Telemetry::start() else {
-        return;
-    };
-    telemetry.run_json(&["configure"]);
-    let limit = r#"{"persistent":{"cluster.max_shards_per_node":10000}}"#;
-    telemetry.ok("PUT", "/_cluster/settings", limit);
-    let template = r#"{"index_patterns":["sts_*"],"template":{"settings":{"number_of_shards":1,"number_of_replicas":0},"mappings":{"dynamic":false}}}"#;
-    telemetry.ok("PUT", "/_index_template/many", template);
-    let numbers: Vec<usize> = (0..INDICES).collect();
-    thread::scope(|scope| {
-        for some in numbers.chunks(INDICES.div_ceil(CLIENTS)) {
-            let telemetry = &telemetry;
-            scope.spawn(move || {
-                for number in some {
-                    let path = format!("/{}?wait_for_active_shards=0", name(*number));
-                    telemetry.ok("PUT", &path, "");
-                }
-            });
-        }
-    });
-    for some in numbers.chunks(AT_ONCE) {
-        let mut lines = String::new();
-        for number in some {
-            let name = name(*number);
-            writeln!(
-                lines,
-                "{{\"index\":{{\"_index\":\"{name}\",\"_id\":\"1\"}}}}\n{{\"number\":{number}}}"
-            )
-            .unwrap();
-        }
-        let stored = telemetry.ok("POST", "/_bulk?refresh=true", &lines);
-        assert_eq!(stored["errors"], false, "{stored}");
-    }
-    let snapshot = telemetry.back_up();
-    let deleted = telemetry.run_json(&["delete-indices", "sts*", "--yes"]);
-    assert_eq!(deleted["indices"].as_array().unwrap().len(), INDICES);
-    let restored = telemetry.run_json(&["restore", &snapshot, "--yes"]);
-    assert_eq!(restored["documents"], INDICES);
-    for number in [0, INDICES / 2, INDICES - 1] {
-        let found = telemetry.documents(&name(number));
-        assert_eq!(found["1"], format!("{{\"number\":{number}}}"));
-    }
 }
