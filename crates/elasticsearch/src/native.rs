@@ -2,6 +2,7 @@
 //!
 //! One set of settings for both; what an engine cannot do is refused before anything is asked of it, never done differently.
 
+mod hold;
 mod management;
 mod pause;
 mod slm;
@@ -17,7 +18,11 @@ use crate::engine::{Engine, Family};
 use crate::error::Error;
 use crate::name::Template;
 
-pub use self::pause::{Paused, noted, pause, resume, running};
+pub(crate) use self::hold::Clock;
+pub use self::hold::{Hold, Restoring};
+pub use self::pause::{
+    Living, Paused, Standing, noted, pause, release, resume, resume_if_left_behind, running,
+};
 
 /// What the policy should be.
 #[derive(Debug, Clone, Copy)]

@@ -8,9 +8,9 @@ mod follow;
 mod plan;
 
 use std::collections::BTreeSet;
+use std::error::Error as _;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use lifeboat_core::progress::Progress;
 use serde::Serialize;
 use serde_json::json;
@@ -19,7 +19,7 @@ use crate::catalog::{Details, Repository};
 use crate::client::{Client, Repeat, Request, segment};
 use crate::error::Error;
 use crate::indices;
-use crate::native::{self, Paused};
+use crate::native::{self, Clock, Restoring, Standing};
 use crate::snapshot::{Shards, Snapshot, State, sum};
 
 pub use self::follow::{Known, known};
@@ -63,59 +63,63 @@ pub async fn plan(
     })
 }
 
+/// How following a restore ended.
+#[derive(Debug)]
+pub struct Followed<T> {
+    pub result: Result<T, Error>,
+    /// What became of what was stopped for it, or for others.
+    pub standing: Standing,
+}
+
 /// Carries a plan out and waits until all of it is back. When `progress` asks to stop, a restore that has begun goes on in the cluster. What takes snapshots by
-/// itself is stopped meanwhile, and started again however this ends; after a SIGKILL, the next restore does, and
-/// whoever calls [`start_what_was_stopped`].
+/// itself is stopped meanwhile, and started again however this ends, unless the cluster goes on or another restore lives; then whoever ends last does so, or calls
+/// [`native::resume_if_left_behind`]. The same after a SIGKILL.
 pub async fn run(
     repository: Repository<'_>,
     plan: &Plan,
     wish: &Wish<'_>,
     progress: &Progress,
-    now: Timestamp,
-) -> Result<Restored, Error> {
+    clock: Clock<'_>,
+) -> Followed<Restored> {
     let (client, engine) = (repository.client, repository.engine);
-    let restored = match native::pause(client, engine, &plan.snapshot, now, progress).await {
-        Ok(stopped) => {
-            for what in stopped {
-                tracing::info!(what, "stopped");
-            }
-            Box::pin(restore(repository, plan, wish, progress)).await
+    let restoring = Restoring {
+        repository: repository.name,
+        snapshot: &plan.snapshot,
+        targets: &plan.targets,
+    };
+    let restore = Box::pin(restore(repository, plan, wish, progress));
+    let restored = match native::pause(client, engine, restoring, clock()).await {
+        Ok(None) => restore.await,
+        Ok(Some(pause)) => {
+            let stopped_meanwhile = async {
+                pause.stop(progress).await?;
+                restore.await
+            };
+            pause.keep(clock, stopped_meanwhile).await
         }
         Err(error) => Err(error),
     };
-    start_again(repository, restored).await
+    end(restored, native::release(client, restoring, clock).await)
 }
 
-/// Starts what was stopped for restores; an error only where there is none yet. Where this one ended well and another one is under way, that one does so.
-async fn start_again<T>(repository: Repository<'_>, result: Result<T, Error>) -> Result<T, Error> {
-    let still_stopped = |error| Error::StillStopped {
-        source: Box::new(error),
+/// That what was stopped does not start is an error only where there is none yet.
+fn end<T>(result: Result<T, Error>, standing: Result<Standing, Error>) -> Followed<T> {
+    let error = match standing {
+        Ok(standing) => return Followed { result, standing },
+        Err(error) => Error::StillStopped {
+            source: Box::new(error),
+        },
     };
-    let started = match &result {
-        Ok(_) => start_what_was_stopped(repository).await,
-        Err(_) => native::resume(repository.client).await,
-    };
-    match (started, result) {
-        (Ok(_), result) => result,
-        (Err(error), Ok(_)) => Err(still_stopped(error)),
-        (Err(error), Err(first)) => {
-            let reason = error.to_string();
-            tracing::error!(reason, "{}", still_stopped(error));
+    let result = match result {
+        Ok(_) => Err(error),
+        Err(first) => {
+            let reason = error.source().map(ToString::to_string);
+            tracing::error!(reason, "{error}");
             Err(first)
         }
-    }
-}
-
-/// Starts what was stopped for a restore, unless one is still under way.
-pub async fn start_what_was_stopped(repository: Repository<'_>) -> Result<Option<Paused>, Error> {
-    let client = repository.client;
-    if native::noted(client).await?.is_none() {
-        return Ok(None);
-    }
-    if follow::is_under_way(client, repository.name).await? {
-        return Ok(None);
-    }
-    native::resume(client).await
+    };
+    let standing = Standing::Nothing;
+    Followed { result, standing }
 }
 
 async fn restore(
@@ -145,6 +149,16 @@ pub async fn attach(
     repository: Repository<'_>,
     restore: &Known,
     progress: &Progress,
+    clock: Clock<'_>,
+) -> Followed<Restored> {
+    let restored = follow_again(repository, restore, progress).await;
+    end_of(repository, restore, clock, restored).await
+}
+
+async fn follow_again(
+    repository: Repository<'_>,
+    restore: &Known,
+    progress: &Progress,
 ) -> Result<Restored, Error> {
     let snapshot = repository.get(&restore.snapshot, Details::Without).await?;
     let snapshot = snapshot.filter(|snapshot| snapshot.state == State::Success);
@@ -152,21 +166,41 @@ pub async fn attach(
         let counts = snapshot.counts?;
         counts.least(&snapshot.indices, &restore.indices)
     });
-    let restored = wait(
+    wait(
         repository,
         &restore.snapshot,
         &restore.indices,
         least,
         progress,
-    );
-    let restored = restored.await;
-    start_again(repository, restored).await
+    )
+    .await
 }
 
 /// Gives a restore up: deletes the indices that it makes.
-pub async fn cancel(repository: Repository<'_>, restore: &Known) -> Result<(), Error> {
+pub async fn cancel(repository: Repository<'_>, restore: &Known, clock: Clock<'_>) -> Followed<()> {
     let deleted = delete_restored(repository.client, &restore.indices).await;
-    start_again(repository, deleted).await
+    end_of(repository, restore, clock, deleted).await
+}
+
+/// The end of a restore that another run may have begun. While the cluster is at it, what that one says of itself is of no matter; before, it may be about to begin anew.
+async fn end_of<T>(
+    repository: Repository<'_>,
+    restore: &Known,
+    clock: Clock<'_>,
+    result: Result<T, Error>,
+) -> Followed<T> {
+    let client = repository.client;
+    let standing = if restore.is_active {
+        let restoring = Restoring {
+            repository: repository.name,
+            snapshot: &restore.snapshot,
+            targets: &restore.indices,
+        };
+        native::release(client, restoring, clock).await
+    } else {
+        native::resume_if_left_behind(client, clock()).await
+    };
+    end(result, standing)
 }
 
 async fn delete_restored(client: &Client, restored: &[String]) -> Result<(), Error> {

@@ -1,17 +1,24 @@
 //! The engine's own scheduler, stopped while a restore deletes and makes indices, and started again.
 //!
-//! What is stopped is written down first, in a setting of the cluster, so that whoever comes next knows of it. What a SIGKILL leaves: before the note, nothing; after it,
-//! the note, with some of it stopped. [`resume`] starts what the note names and then takes the note away, so a kill within it leaves the note.
+//! What is stopped is written down first, in a setting of the cluster, so that whoever comes next knows of it; together with that, the restore begins to say that it lives (`hold.rs`).
+//!
+//! What a SIGKILL leaves, in order: before the note, nothing. After it, the note, with some of what it names stopped, and for two minutes the word that the restore lives; whoever
+//! comes within them takes it for one that does. Once the engine restores, the note and what is stopped: nobody starts it until the engine has ended. At the end, before the word is taken
+//! back, the same; after it, the note. [`resume`] starts what the note names and then takes the note away, so a kill within it leaves the note. The note is always taken up by the next restore, or
+//! whoever calls [`resume_if_left_behind`].
+//!
+//! Where one restore begins in the moment in which the last one ends, what is stopped may run during it. It waits for snapshots that are being taken, before it deletes, as always.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use lifeboat_core::progress::Progress;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::hold::{self, Clock, Hold, Holds, Restoring};
 use super::{Manager, is_unknown_route, management, slm};
-use crate::client::{Client, Repeat, Request};
+use crate::client::{Client, Request};
 use crate::engine::Engine;
 use crate::error::Error;
 
@@ -31,6 +38,34 @@ pub struct Paused {
     lifecycle: bool,
     #[serde(default)]
     policies: Vec<String>,
+}
+
+/// What was stopped for a restore that has begun to say that it lives.
+#[derive(Debug)]
+pub struct Pause<'a> {
+    client: &'a Client,
+    restoring: Restoring<'a>,
+    paused: Paused,
+}
+
+/// What became of what was stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing was.
+    Nothing,
+    /// It runs again.
+    Started(Paused),
+    /// It stays stopped for a restore.
+    Stays(Paused, Living),
+}
+
+/// A restore for which something stays stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Living {
+    /// The engine restores from this snapshot.
+    InEngine(String),
+    /// A program said that it is at work.
+    AtWork(Hold),
 }
 
 /// What takes snapshots in the cluster by itself, for people. Nothing where the engine cannot, or does not tell.
@@ -88,87 +123,157 @@ async fn look(client: &Client, engine: Engine) -> Result<Paused, Error> {
     Ok(found)
 }
 
-/// Stops what runs, and returns what it was. What a restore that was killed stopped before stays stopped and is remembered as well.
-pub async fn pause(
-    client: &Client,
+/// Writes down what runs, and that this restore lives. Nothing where nothing runs and nothing is stopped, or where it may not be written down. What a restore before stopped stays stopped
+/// and is remembered as well.
+pub async fn pause<'a>(
+    client: &'a Client,
     engine: Engine,
-    snapshot: &str,
+    restoring: Restoring<'a>,
     now: Timestamp,
-    progress: &Progress,
-) -> Result<Vec<String>, Error> {
+) -> Result<Option<Pause<'a>>, Error> {
     let mut paused = look(client, engine).await?;
-    if paused.is_nothing() {
-        return Ok(Vec::new());
+    let (before, _) = settings(client).await?;
+    if paused.is_nothing() && before.is_none() {
+        return Ok(None);
     }
-    let words = paused.words();
-    (paused.snapshot, paused.since) = (snapshot.to_owned(), now);
-    if let Some(before) = noted(client).await? {
+    (paused.snapshot, paused.since) = (restoring.snapshot.to_owned(), now);
+    if let Some(before) = before {
         paused.add(before);
     }
     let note = serde_json::to_string(&paused).unwrap_or_default();
-    match write(client, &json!(note)).await {
-        Ok(()) => {}
+    let changes = [
+        (NOTE.to_owned(), json!(note)),
+        (restoring.key(), restoring.hold(now)),
+    ];
+    match hold::write(client, Map::from_iter(changes)).await {
+        Ok(()) => Ok(Some(Pause {
+            client,
+            restoring,
+            paused,
+        })),
         // What cannot be written down is not stopped.
         Err(error @ Error::Unauthorized { .. }) => {
             tracing::warn!(%error, "what takes snapshots by itself goes on during the restore");
-            return Ok(Vec::new());
+            Ok(None)
         }
-        Err(error) => return Err(error),
+        Err(error) => Err(error),
     }
-    if paused.lifecycle {
-        slm::stop(client).await?;
-        let mut looks = 0;
-        while slm::mode(client).await? == "STOPPING" && looks < LOOKS && !progress.is_stopped() {
-            looks += 1;
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-    for name in &paused.policies {
-        management::stop(client, name).await?;
-    }
-    Ok(words)
 }
 
-/// Starts what the note names, and takes the note away. Nothing where nothing was stopped.
-pub async fn resume(client: &Client) -> Result<Option<Paused>, Error> {
-    let Some(paused) = noted(client).await? else {
+impl Pause<'_> {
+    /// Says that the restore lives for as long as it works.
+    pub async fn keep<T>(&self, clock: Clock<'_>, work: impl Future<Output = T>) -> T {
+        self.restoring.keep(self.client, clock, work).await
+    }
+
+    /// Stops what was written down, and waits until it is.
+    pub async fn stop(&self, progress: &Progress) -> Result<(), Error> {
+        let client = self.client;
+        if self.paused.lifecycle {
+            slm::stop(client).await?;
+            let mut looks = 0;
+            while slm::mode(client).await? == "STOPPING" && looks < LOOKS && !progress.is_stopped()
+            {
+                looks += 1;
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+        for name in &self.paused.policies {
+            management::stop(client, name).await?;
+        }
+        for what in self.paused.words() {
+            tracing::info!(what, "stopped");
+        }
+        Ok(())
+    }
+}
+
+/// Says no more that a restore lives, and starts what was stopped unless another one does. A restore that the engine goes on with is one.
+pub async fn release(
+    client: &Client,
+    restoring: Restoring<'_>,
+    clock: Clock<'_>,
+) -> Result<Standing, Error> {
+    let key = restoring.key();
+    // Taken back before anybody else is looked for: of two that end together, one starts it.
+    if settings(client).await?.1.contains_key(&key) {
+        hold::write(client, Map::from_iter([(key, Value::Null)])).await?;
+    }
+    resume_if_left_behind(client, clock()).await
+}
+
+/// Starts what was stopped, unless a restore lives.
+pub async fn resume_if_left_behind(client: &Client, now: Timestamp) -> Result<Standing, Error> {
+    let (Some(paused), holds) = settings(client).await? else {
+        return Ok(Standing::Nothing);
+    };
+    let mut alive = holds.values().flatten().filter(|hold| hold.is_alive(now));
+    let living = match alive.next() {
+        Some(hold) => Some(Living::AtWork(hold.clone())),
+        None => hold::restored_now(client).await?.map(Living::InEngine),
+    };
+    if let Some(living) = living {
+        return Ok(Standing::Stays(paused, living));
+    }
+    start(client, &paused, &holds, |_| true).await?;
+    Ok(Standing::Started(paused))
+}
+
+/// Starts what was stopped, whoever lives. Nothing where nothing was.
+pub async fn resume(client: &Client, now: Timestamp) -> Result<Option<Paused>, Error> {
+    let (Some(paused), holds) = settings(client).await? else {
         return Ok(None);
     };
+    start(client, &paused, &holds, |hold| !hold.is_alive(now)).await?;
+    Ok(Some(paused))
+}
+
+/// Starts what the note names, and takes the note away, together with the word of restores that are dead.
+async fn start(
+    client: &Client,
+    paused: &Paused,
+    holds: &Holds,
+    is_dead: impl Fn(&Hold) -> bool,
+) -> Result<(), Error> {
     if paused.lifecycle {
         slm::start(client).await?;
     }
     for name in &paused.policies {
         management::start(client, name).await?;
     }
-    write(client, &Value::Null).await?;
-    Ok(Some(paused))
+    let dead = holds
+        .iter()
+        .filter(|(_, hold)| hold.as_ref().is_none_or(&is_dead))
+        .map(|(key, _)| key.clone());
+    let gone = dead.chain([NOTE.to_owned()]).map(|key| (key, Value::Null));
+    hold::write(client, gone.collect()).await
 }
 
 /// What a restore wrote down that it stopped.
 pub async fn noted(client: &Client) -> Result<Option<Paused>, Error> {
+    Ok(settings(client).await?.0)
+}
+
+/// What is stopped, and which restores say that they live.
+async fn settings(client: &Client) -> Result<(Option<Paused>, Holds), Error> {
     let path = "_cluster/settings?flat_settings=true";
     let asked = Request::get(path, "tell its settings");
     let settings = match client.ask(asked).await {
-        Ok(settings) => settings,
+        Ok(mut settings) => settings["persistent"].take(),
         // Who may not read it did not write it.
-        Err(Error::Unauthorized { .. }) => return Ok(None),
+        Err(Error::Unauthorized { .. }) => return Ok((None, Holds::new())),
         Err(error) => return Err(error),
     };
-    let note = settings["persistent"][NOTE].as_str();
+    let holds = hold::read(&settings);
+    let note = settings[NOTE].as_str();
     let Some(note) = note.filter(|note| !note.is_empty()) else {
-        return Ok(None);
+        return Ok((None, holds));
     };
-    serde_json::from_str(note)
-        .map(Some)
-        .map_err(|_| Error::Strange {
+    match serde_json::from_str(note) {
+        Ok(paused) => Ok((Some(paused), holds)),
+        Err(_) => Err(Error::Strange {
             doing: format!("tell its setting `{NOTE}`"),
             reply: crate::answer::short(note).to_owned(),
-        })
-}
-
-async fn write(client: &Client, note: &Value) -> Result<(), Error> {
-    let doing = format!("set `{NOTE}`");
-    let request = Request::put("_cluster/settings", doing, Repeat::Safe);
-    let body = json!({"persistent": {NOTE: note}});
-    client.ask(request.body(body)).await.map(drop)
+        }),
+    }
 }

@@ -277,13 +277,6 @@ pub async fn known(client: &Client, repository: &str) -> Result<Vec<Known>, Erro
     Ok(read_known(&recoveries, &waiting, repository))
 }
 
-/// Whether shards are being restored from a repository right now.
-pub(super) async fn is_under_way(client: &Client, repository: &str) -> Result<bool, Error> {
-    let recoveries = recoveries(client).await?;
-    let known = read_known(&recoveries, &Value::Null, repository);
-    Ok(known.iter().any(|restore| restore.is_active))
-}
-
 async fn recoveries(client: &Client) -> Result<Value, Error> {
     let asked = Request::get("_recovery?expand_wildcards=all", "tell its recoveries");
     client.ask(asked.patiently()).await

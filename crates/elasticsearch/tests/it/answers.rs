@@ -2,6 +2,7 @@
 
 mod catalog;
 mod indices;
+mod paused;
 mod refusals;
 mod repository;
 mod restore;

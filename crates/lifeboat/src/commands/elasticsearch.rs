@@ -19,6 +19,7 @@ use lifeboat_elasticsearch::access::{Access, Credentials};
 use lifeboat_elasticsearch::catalog::Repository;
 use lifeboat_elasticsearch::client::Client;
 use lifeboat_elasticsearch::engine::Engine;
+use lifeboat_elasticsearch::native::{self, Living, Standing};
 use lifeboat_elasticsearch::pattern::Patterns;
 use lifeboat_elasticsearch::repository::{Keys, States, Wanted};
 use lifeboat_storage::bucket::Bucket;
@@ -136,17 +137,34 @@ fn patterns(ctx: &Context) -> Patterns {
     Patterns::new(ctx.settings.elasticsearch.indices.clone())
 }
 
-/// Where a restore left the engine's own scheduler stopped, starts it again, and says so.
+/// Where a restore that is no more left the engine's own scheduler stopped, starts it again, and says so.
 async fn start_what_was_stopped(ctx: &Context, cluster: &Cluster) -> Result<(), Failure> {
-    let repository = cluster.repository();
-    match lifeboat_elasticsearch::restore::start_what_was_stopped(repository).await? {
-        None => Ok(()),
-        Some(started) => ctx.note(&format!(
+    let standing = native::resume_if_left_behind(&cluster.client, ctx.clock.now()).await?;
+    if let Standing::Started(started) = &standing {
+        ctx.note(&format!(
             "started {} again, which a restore of `{}` had stopped",
             started.words().join(", "),
             started.snapshot
-        )),
+        ))?;
     }
+    tell_what_stays_stopped(ctx, &standing)
+}
+
+fn tell_what_stays_stopped(ctx: &Context, standing: &Standing) -> Result<(), Failure> {
+    let Standing::Stays(paused, living) = standing else {
+        return Ok(());
+    };
+    let reason = match living {
+        Living::InEngine(snapshot) => format!("while `{snapshot}` is being restored"),
+        Living::AtWork(hold) => format!(
+            "for a restore of `{}`, which was at work at {:.0}",
+            hold.snapshot, hold.renewed
+        ),
+    };
+    ctx.note(&format!(
+        "{} stays stopped {reason}; after that `lifeboat elasticsearch restore --attach`, `backup`, `expire` and `configure` start it, and `lifeboat elasticsearch policy start` at once",
+        paused.words().join(", ")
+    ))
 }
 
 /// The first line of what the platform's scripts print about a repository.

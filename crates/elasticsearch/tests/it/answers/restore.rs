@@ -46,8 +46,10 @@ async fn run(client: &Client, engine: Engine, progress: &Progress) -> Result<Res
         partial: Partial::Refused,
         existing: Existing::Refused,
     };
-    let now = Timestamp::UNIX_EPOCH;
-    restore::run(repository(client, engine), &plan, &wish, progress, now).await
+    let clock = || Timestamp::UNIX_EPOCH;
+    let repository = repository(client, engine);
+    let followed = restore::run(repository, &plan, &wish, progress, &clock).await;
+    followed.result
 }
 
 /// Yellow all along.

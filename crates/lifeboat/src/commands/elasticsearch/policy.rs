@@ -155,7 +155,7 @@ async fn show(ctx: &Context, cluster: &Cluster) -> Result<Exit, Failure> {
 }
 
 async fn start(ctx: &Context, cluster: &Cluster) -> Result<Exit, Failure> {
-    let started = native::resume(&cluster.client).await?;
+    let started = native::resume(&cluster.client, ctx.clock.now()).await?;
     ctx.out.show(&StartView {
         started: started
             .as_ref()

@@ -8,12 +8,12 @@ use lifeboat_core::size::ByteSize;
 use lifeboat_elasticsearch::error::Error;
 use lifeboat_elasticsearch::pattern::Patterns;
 use lifeboat_elasticsearch::restore::{
-    self, Existing, Known, Partial, Planned, Rename, Restored, Wish,
+    self, Existing, Followed, Known, Partial, Planned, Rename, Restored, Wish,
 };
 use lifeboat_elasticsearch::snapshot::Shards;
 use serde::Serialize;
 
-use super::{Cluster, banner, patterns, start_what_was_stopped};
+use super::{Cluster, banner, patterns, start_what_was_stopped, tell_what_stays_stopped};
 use crate::bar::Measure;
 use crate::context::{Context, confirm};
 use crate::exit::Exit;
@@ -180,11 +180,17 @@ async fn restore(ctx: &Context, cluster: &Cluster, args: &RestoreArgs) -> Result
     let progress = Arc::new(Progress::default());
     let bar = ctx.bar_by(Measure::Count("shards"), "restore", &progress);
     let watch = Stopwatch::start();
-    let work = restore::run(repository, &planned.plan, &wish, &progress, ctx.clock.now());
-    let restored = ctx.interruptible(&progress, work).await;
+    let clock = || ctx.clock.now();
+    let work = Box::pin(restore::run(
+        repository,
+        &planned.plan,
+        &wish,
+        &progress,
+        &clock,
+    ));
+    let followed = ctx.interruptible(&progress, followed(work)).await?;
     drop(bar);
-    let restored = restored.map_err(|failure| goes_on(failure, &progress))?;
-    show(ctx, restored, &watch)
+    show(ctx, followed, &progress, &watch)
 }
 
 async fn attach(ctx: &Context, cluster: &Cluster, args: &RestoreArgs) -> Result<Exit, Failure> {
@@ -193,11 +199,11 @@ async fn attach(ctx: &Context, cluster: &Cluster, args: &RestoreArgs) -> Result<
     let progress = Arc::new(Progress::default());
     let bar = ctx.bar_by(Measure::Count("shards"), "restore", &progress);
     let watch = Stopwatch::start();
-    let work = restore::attach(repository, &known, &progress);
-    let restored = ctx.interruptible(&progress, work).await;
+    let clock = || ctx.clock.now();
+    let work = Box::pin(restore::attach(repository, &known, &progress, &clock));
+    let followed = ctx.interruptible(&progress, followed(work)).await?;
     drop(bar);
-    let restored = restored.map_err(|failure| goes_on(failure, &progress))?;
-    show(ctx, restored, &watch)
+    show(ctx, followed, &progress, &watch)
 }
 
 async fn cancel(ctx: &Context, cluster: &Cluster, args: &CancelArgs) -> Result<Exit, Failure> {
@@ -218,7 +224,10 @@ async fn cancel(ctx: &Context, cluster: &Cluster, args: &CancelArgs) -> Result<E
     if !args.yes && !confirm(&question)? {
         return Err(Failure::interrupted().hint("the restore goes on"));
     }
-    restore::cancel(cluster.repository(), &known).await?;
+    let clock = || ctx.clock.now();
+    let cancelled = restore::cancel(cluster.repository(), &known, &clock).await;
+    tell_what_stays_stopped(ctx, &cancelled.standing)?;
+    cancelled.result?;
     ctx.out.show(&view)?;
     Ok(Exit::Success)
 }
@@ -235,6 +244,13 @@ async fn find(ctx: &Context, cluster: &Cluster, snapshot: Option<&str>) -> Resul
     Ok(found)
 }
 
+/// However it ends, there is something to tell of it.
+async fn followed(
+    work: impl Future<Output = Followed<Restored>>,
+) -> Result<Followed<Restored>, Failure> {
+    Ok(work.await)
+}
+
 /// A signal ends the waiting, not the restore.
 fn goes_on(failure: Failure, progress: &Progress) -> Failure {
     if progress.is_stopped() {
@@ -246,7 +262,16 @@ fn goes_on(failure: Failure, progress: &Progress) -> Failure {
     }
 }
 
-fn show(ctx: &Context, restored: Restored, watch: &Stopwatch) -> Result<Exit, Failure> {
+fn show(
+    ctx: &Context,
+    followed: Followed<Restored>,
+    progress: &Progress,
+    watch: &Stopwatch,
+) -> Result<Exit, Failure> {
+    tell_what_stays_stopped(ctx, &followed.standing)?;
+    let restored = followed
+        .result
+        .map_err(|error| goes_on(error.into(), progress))?;
     let took = watch.stop(restored.documents);
     let mut script = spaced(&restored.as_engine());
     script.push_str("\n===\n");

@@ -1,16 +1,15 @@
 //! The engines' own schedulers, which stand-ins answer for in front of real servers: installed, reported, and stopped around a restore.
 
+mod around;
+
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
 
 use lifeboat_testkit::scheduler::{Kind, Scheduler};
 use lifeboat_testkit::servers::elasticsearch::Release;
-use lifeboat_testkit::turnstile::{Moment, Stop, Turnstile};
 use serde_json::{Value, json};
 
 use super::Telemetry;
 use super::elasticsearch::{self, Engine};
-use crate::killed;
 use crate::world::Seen;
 
 const NATIVE: &str = "backup.elasticsearch.scheduled.mode=native";
@@ -43,86 +42,6 @@ impl Native<'_> {
 fn through<'a>(telemetry: &'a Telemetry, endpoint: &str) -> Native<'a> {
     let url = format!("lifeboat.elasticsearch.url={endpoint}");
     Native { telemetry, url }
-}
-
-/// Where in the changes one is that begins so.
-fn position(changes: &[String], beginning: &str) -> usize {
-    let found = changes
-        .iter()
-        .position(|change| change.starts_with(beginning));
-    found.unwrap_or_else(|| panic!("no {beginning}: {changes:?}"))
-}
-
-/// Restores, looks that the scheduler was stopped before and started after, and does so killed at each request.
-fn stopped_around_a_restore(telemetry: &Telemetry, scheduler: &Scheduler, stop: &str, start: &str) {
-    let native = through(telemetry, &scheduler.endpoint());
-    telemetry.index("sts_events", 200);
-    let name = {
-        let backup = ["--set", &native.url, "elasticsearch", "backup"];
-        let taken = telemetry.world.json(&backup);
-        taken["name"].as_str().unwrap().to_owned()
-    };
-    let restore = ["restore", &name, "--delete-existing", "--yes"];
-    let plan = native.json(&["restore", &name, "--delete-existing", "--dry-run"]);
-    assert_eq!(plan["stops"].as_array().unwrap().len(), 1, "{plan}");
-    scheduler.changes();
-    let restored = native.json(&restore);
-    assert_eq!(restored["documents"], 200, "{restored}");
-    let changes = scheduler.changes();
-    let at = |beginning| position(&changes, beginning);
-    assert!(at("PUT /_cluster/settings") < at(stop), "{changes:?}");
-    assert!(at(stop) < at("DELETE /sts_events"), "{changes:?}");
-    assert!(at("POST /_snapshot") < at(start), "{changes:?}");
-    assert!(scheduler.is_running("sts-backup"));
-    assert_eq!(note(telemetry), Value::Null);
-
-    // A restore that fails starts it as well.
-    let seen = native.run(&["restore", &name, "--yes"]);
-    assert_eq!(seen.code, 4, "{}", seen.stderr);
-    assert!(scheduler.is_running("sts-backup"));
-
-    let gate = Turnstile::start(scheduler.address()).unwrap();
-    let gated = through(telemetry, &gate.endpoint());
-    let mut found_stopped = 0;
-    for request in 1.. {
-        let mut whole = false;
-        for moment in [Moment::Before, Moment::After] {
-            let stop = Stop { request, moment };
-            let arguments = gated.arguments(&restore);
-            let mut command = telemetry.world.command(&arguments);
-            whole = killed::runs_to_its_end(&gate, Some(stop), &mut command);
-            found_stopped += u32::from(!scheduler.is_running("sts-backup"));
-            match request % 3 {
-                0 => drop(native.json(&restore)),
-                1 => start_by_expiry(&native, scheduler),
-                _ => drop(native.json(&["policy", "start"])),
-            }
-            assert!(scheduler.is_running("sts-backup"), "{stop:?}");
-            assert_eq!(note(telemetry), Value::Null, "{stop:?}");
-        }
-        if whole {
-            break;
-        }
-    }
-    assert!(found_stopped > 8, "{found_stopped}");
-}
-
-/// Starts it as soon as nothing is being restored any more.
-fn start_by_expiry(native: &Native<'_>, scheduler: &Scheduler) {
-    let begun = Instant::now();
-    loop {
-        native.json(&["expire", "--yes"]);
-        if scheduler.is_running("sts-backup") && note(native.telemetry) == Value::Null {
-            return;
-        }
-        assert!(begun.elapsed() < Duration::from_mins(1));
-    }
-}
-
-/// What a restore wrote down.
-fn note(telemetry: &Telemetry) -> Value {
-    let settings = telemetry.ok("GET", "/_cluster/settings?flat_settings=true", "");
-    settings["persistent"]["cluster.metadata.lifeboat.stopped"].clone()
 }
 
 #[test]
@@ -177,7 +96,8 @@ fn snapshot_management_is_installed_reported_and_stopped_around_a_restore() {
     assert_eq!(native.json(&["configure"])["policy"]["change"], "nothing");
 
     what_is_told_of_a_policy(&telemetry, &native, &scheduler);
-    stopped_around_a_restore(&telemetry, &scheduler, STOP, START);
+    around::stopped_around_a_restore(&telemetry, &scheduler, STOP, START);
+    around::stopped_for_a_restore_that_goes_on(&native, &scheduler);
 
     let removed = native.json(&["policy", "remove", "--yes"]);
     assert_eq!(removed["dry_run"], false);
@@ -274,12 +194,9 @@ fn lifecycle_management_is_reported_and_stopped_around_a_restore() {
     2 settings are not as the values have them
     ");
     scheduler.tell("sts-backup", json!({}));
-    stopped_around_a_restore(
-        &telemetry,
-        &scheduler,
-        "POST /_slm/stop",
-        "POST /_slm/start",
-    );
+    let (stop, start) = ("POST /_slm/stop", "POST /_slm/start");
+    let snapshot = around::stopped_around_a_restore(&telemetry, &scheduler, stop, start);
+    around::never_started_in_the_middle(&native, &scheduler, &snapshot);
 }
 
 /// Through the library: for the command the server would need a repository in S3, which what is published of it for tests has not.

@@ -121,8 +121,8 @@ fn what_a_partial_snapshot_lacks_comes_back_empty(telemetry: &Telemetry) {
     telemetry.ok("DELETE", "/sts_empty", "");
 }
 
-/// Slow enough to be watched.
-fn a_restore_is_followed_again_and_given_up(telemetry: &Telemetry) {
+/// A snapshot whose indices are gone, and whose restore is slow enough to be watched.
+pub(super) fn large_and_slow(telemetry: &Telemetry) -> String {
     let slow = [
         "--set",
         "lifeboat.elasticsearch.repositorySettings=max_restore_bytes_per_sec=40kb",
@@ -148,8 +148,14 @@ fn a_restore_is_followed_again_and_given_up(telemetry: &Telemetry) {
     }
     let name = telemetry.back_up();
     telemetry.ok("DELETE", "/sts_large-1,sts_large-2", "");
+    let configure = [&slow[..], &["elasticsearch", "configure"]].concat();
+    telemetry.world.json(&configure);
+    name
+}
+
+fn a_restore_is_followed_again_and_given_up(telemetry: &Telemetry) {
+    let name = large_and_slow(telemetry);
     let world = &telemetry.world;
-    world.json(&[&slow[..], &["elasticsearch", "configure"]].concat());
     let restore = ["elasticsearch", "restore", &name, "sts_large*", "--yes"];
     let process = Process::start(&mut world.command(&restore)).unwrap();
     wait_until_active(telemetry);
@@ -176,7 +182,7 @@ fn a_restore_is_followed_again_and_given_up(telemetry: &Telemetry) {
     assert_eq!(seen.code, 3, "{}", seen.stderr);
 }
 
-fn wait_until_active(telemetry: &Telemetry) {
+pub(super) fn wait_until_active(telemetry: &Telemetry) {
     let begun = Instant::now();
     loop {
         let answer = telemetry.ask("GET", "/_recovery?active_only=true", "");
