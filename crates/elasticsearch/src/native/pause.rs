@@ -103,7 +103,7 @@ async fn look(client: &Client, engine: Engine) -> Result<Paused, Error> {
         policies: Vec::new(),
     };
     let looked = match Manager::from(engine) {
-        Manager::Lifecycle => slm::is_running(client)
+        Manager::Lifecycle => slm::is_at_work(client)
             .await
             .map(|running| found.lifecycle = running),
         Manager::Management => management::running(client)

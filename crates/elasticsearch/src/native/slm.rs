@@ -125,6 +125,16 @@ pub(super) async fn is_running(client: &Client) -> Result<bool, Error> {
     Ok(mode(client).await? == "RUNNING")
 }
 
+/// Whether there is anything to carry out, and it is.
+pub(super) async fn is_at_work(client: &Client) -> Result<bool, Error> {
+    if !is_running(client).await? {
+        return Ok(false);
+    }
+    let policies = client.ask(Request::get("_slm/policy", "list its policies"));
+    let policies = policies.await?;
+    Ok(policies.as_object().is_some_and(|all| !all.is_empty()))
+}
+
 /// `RUNNING`, `STOPPING` or `STOPPED`.
 pub(super) async fn mode(client: &Client) -> Result<String, Error> {
     let doing = "tell the state of snapshot lifecycle management";

@@ -29,6 +29,11 @@ pub(super) fn answer(state: &mut State, method: &str, target: &str, body: Value)
             state.is_stopped = false;
             acknowledged()
         }
+        ("GET", None) if path == "policy" => {
+            let all = state.policies.iter();
+            let all = all.map(|(name, policy)| (name.clone(), described(policy)));
+            (200, Value::Object(all.collect()))
+        }
         ("PUT", Some(("policy", name))) => put(state, name, body),
         ("GET", Some(("policy", name))) => match state.policies.get(name) {
             Some(policy) => (200, json!({name: described(policy)})),

@@ -175,6 +175,7 @@ fn lifecycle_management_is_reported_and_stopped_around_a_restore() {
     let scheduler = Scheduler::start(Kind::Lifecycle, telemetry.cluster.address()).unwrap();
     let native = through(&telemetry, &scheduler.endpoint());
     assert_eq!(native.run(&["policy"]).code, 3);
+    around::without_a_policy_nothing_is_stopped(&native, &scheduler);
     install(scheduler.address());
     insta::assert_snapshot!(scheduler.policy("sts-backup").unwrap(), @r#"{"config":{"ignore_unavailable":false,"include_global_state":false,"indices":["sts*","-sts_tmp*"]},"name":"<sts-backup-{now{yyyyMMdd-HHmm}}>","repository":"sts-backup","retention":{"expire_after":"30d","max_count":31,"min_count":5},"schedule":"0 0 3 * * ?"}"#);
     let failed = json!({

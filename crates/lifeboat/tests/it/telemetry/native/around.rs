@@ -217,3 +217,22 @@ pub(super) fn stopped_for_a_restore_that_goes_on(native: &Native<'_>, scheduler:
     native.json(&["restore", "cancel", "--yes"]);
     assert!(scheduler.is_running("sts-backup"));
 }
+
+pub(super) fn without_a_policy_nothing_is_stopped(native: &Native<'_>, scheduler: &Scheduler) {
+    let telemetry = native.telemetry;
+    telemetry.index("sts_events", 20);
+    let backup = ["--set", &native.url, "elasticsearch", "backup"];
+    let taken = telemetry.world.json(&backup);
+    let name = taken["name"].as_str().unwrap();
+    let plan = native.json(&["restore", name, "--delete-existing", "--dry-run"]);
+    assert_eq!(plan["stops"], json!([]), "{plan}");
+    scheduler.changes();
+    native.json(&["restore", name, "--delete-existing", "--yes"]);
+    let changes = scheduler.changes();
+    let expected = [
+        "DELETE /sts_events",
+        &format!("POST /_snapshot/sts-backup/{name}/_restore"),
+    ];
+    assert_eq!(changes, expected);
+    telemetry.ok("DELETE", "/sts_events", "");
+}
