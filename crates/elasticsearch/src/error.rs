@@ -48,6 +48,21 @@ pub enum Error {
         reason: String,
         undone: Undone,
     },
+    #[error("the repository `{repository}` could not be configured")]
+    Unconfigured {
+        repository: String,
+        undone: Undone,
+        #[source]
+        source: Box<Error>,
+    },
+    #[error(
+        "the repository `{repository}` is registered and its nodes can use it, but its snapshots cannot be listed"
+    )]
+    Unlisted {
+        repository: String,
+        #[source]
+        source: Box<Error>,
+    },
     #[error("the repository `{repository}` is in use, and keeps the settings it has: {reason}")]
     RepositoryInUse { repository: String, reason: String },
     #[error("the repository `{repository}` is read only")]
@@ -122,15 +137,17 @@ pub enum Error {
     Stopped,
 }
 
-/// What became of a change that could not be verified.
+/// What became of a change that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Undone {
     /// There was no repository before, and there is none now.
     Removed,
     /// It has the settings that it had before.
     Reset,
-    /// It is registered as it was asked for, for its removal was refused.
+    /// Nothing was changed.
     Left,
+    /// It has its old settings or the new ones, or is not registered: the cluster could not be asked, or refused.
+    Failed,
 }
 
 fn lost(found: Option<u64>, expected: u64) -> String {
@@ -205,7 +222,9 @@ impl Error {
                 400..=499 => Kind::Invalid,
                 _ => Kind::Unavailable,
             },
-            Self::StillStopped { source } => source.kind(),
+            Self::StillStopped { source }
+            | Self::Unconfigured { source, .. }
+            | Self::Unlisted { source, .. } => source.kind(),
             Self::Credentials
             | Self::NoManager { .. }
             | Self::Untranslatable(_)

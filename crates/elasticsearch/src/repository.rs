@@ -1,6 +1,8 @@
 //! The repository that snapshots go to: registered, corrected where it drifted, and verified.
 //!
-//! A repository whose verification fails stays registered, so what was there before is put back. Nothing in the bucket is ever changed.
+//! A repository whose verification fails stays registered, so what was there before is put back, whatever went wrong. Nothing in the bucket is ever changed.
+//!
+//! What a SIGKILL leaves: before the change, nothing; after a repository was forgotten, none of its name; after it was registered, the new settings, not verified. The same command goes on.
 
 mod states;
 
@@ -201,25 +203,58 @@ impl Repository<'_> {
         let before = self.registered().await?;
         let mut settings = wanted.settings(self.engine);
         let standing = self.permit(before.as_ref(), &settings, states, loss)?;
-        if standing == Standing::Forgotten {
-            self.unregister().await?;
-        }
         let kept = before.as_ref().filter(|_| standing == Standing::Kept);
         let change = compare(kept, &settings);
         match &wanted.keys {
             Keys::Keystore => reload_keys(self.client).await?,
             Keys::InSettings { .. } => wanted.keys.add_to(&mut settings),
         }
-        // Keys in the settings cannot be compared, so they are always written.
-        if change != Change::Nothing || wanted.keys != Keys::Keystore {
-            self.put(TYPE, settings).await?;
-        }
-        let verified = match self.verify().await {
-            Ok(verified) => verified,
-            Err(error) if change == Change::Nothing => return Err(error),
-            Err(error) => return Err(self.undo(before, &wanted.keys, error).await),
-        };
         let nodes = nodes(self.client).await?;
+        // Keys in the settings cannot be compared, so they are always written.
+        let is_written = change != Change::Nothing || wanted.keys != Keys::Keystore;
+        let settings = is_written.then_some(settings);
+        let mut is_heard = false;
+        let changed = self.change(standing, settings, nodes, &mut is_heard);
+        match changed.await {
+            Ok(()) => {}
+            Err(error) if !is_heard || change == Change::Nothing => return Err(error),
+            Err(error) => return Err(self.undo(before, &wanted.keys, error).await),
+        }
+        let listed = self.list(crate::catalog::Details::Without).await;
+        let snapshots = listed.map_err(|error| Error::Unlisted {
+            repository: self.name.to_owned(),
+            source: Box::new(error),
+        })?;
+        Ok(Configured {
+            change,
+            nodes,
+            snapshots,
+        })
+    }
+
+    /// Carries a change out, and has every node prove it. `is_heard` becomes true once the cluster may have changed something.
+    async fn change(
+        &self,
+        standing: Standing,
+        settings: Option<Map<String, Value>>,
+        nodes: usize,
+        is_heard: &mut bool,
+    ) -> Result<(), Error> {
+        let may_be_heard = |done: &Result<(), Error>| match done {
+            Ok(()) | Err(Error::Strange { .. }) => true,
+            Err(error) => error.is_lost_answer(),
+        };
+        if standing == Standing::Forgotten {
+            let done = self.unregister().await;
+            *is_heard |= may_be_heard(&done);
+            done?;
+        }
+        if let Some(settings) = settings {
+            let done = self.put(TYPE, settings).await;
+            *is_heard |= may_be_heard(&done);
+            done?;
+        }
+        let verified = self.verify().await?;
         if verified < nodes {
             return Err(Error::Unreached {
                 repository: self.name.to_owned(),
@@ -227,12 +262,7 @@ impl Repository<'_> {
                 nodes,
             });
         }
-        let snapshots = self.list(crate::catalog::Details::Without).await?;
-        Ok(Configured {
-            change,
-            nodes: verified,
-            snapshots,
-        })
+        Ok(())
     }
 
     async fn put(&self, kind: &str, settings: Map<String, Value>) -> Result<(), Error> {
@@ -271,6 +301,8 @@ impl Repository<'_> {
         let request = Request::post(self.path("/_verify"), doing, Repeat::Safe);
         match self.client.ask(request.patiently()).await {
             Ok(answer) => Ok(answer["nodes"].as_object().map_or(0, Map::len)),
+            // Of a proxy, which says nothing of the repository.
+            Err(error) if error.is_lost_answer() => Err(error),
             Err(Error::Refused { refusal, .. })
                 if refusal.status >= 500 && !refusal.is("repository_missing_exception") =>
             {
@@ -284,46 +316,49 @@ impl Repository<'_> {
         }
     }
 
-    /// Puts back what was there before a change that could not be verified.
+    /// Puts back what was there before a change that failed.
     async fn undo(&self, before: Option<Registered>, keys: &Keys, error: Error) -> Error {
-        let Error::Unverified {
-            repository, reason, ..
-        } = error
-        else {
-            return error;
-        };
-        let undone = match before {
-            None => match self.unregister().await {
-                Ok(()) => Undone::Removed,
-                Err(error) => {
-                    tracing::warn!(%error, "the repository stays registered");
-                    Undone::Left
-                }
-            },
+        let (undone, done) = match before {
+            None => (Undone::Removed, self.unregister().await),
             // Its keys are not told; those of the gateway are the best that is known.
             Some(mut before) => {
                 keys.add_to(&mut before.settings);
-                match self.put(&before.kind, before.settings).await {
-                    Ok(()) => Undone::Reset,
-                    Err(error) => {
-                        tracing::warn!(%error, "the repository keeps its new settings");
-                        Undone::Left
-                    }
-                }
+                (Undone::Reset, self.put(&before.kind, before.settings).await)
             }
         };
-        Error::Unverified {
-            repository,
-            reason,
-            undone,
+        let undone = match done {
+            Ok(()) => undone,
+            Err(error) => {
+                tracing::warn!(%error, "what was registered before was not put back");
+                Undone::Failed
+            }
+        };
+        match error {
+            Error::Unverified {
+                repository, reason, ..
+            } => Error::Unverified {
+                repository,
+                reason,
+                undone,
+            },
+            error => Error::Unconfigured {
+                repository: self.name.to_owned(),
+                undone,
+                source: Box::new(error),
+            },
         }
     }
 
-    /// Takes the name away. The bucket keeps everything.
-    pub async fn unregister(&self) -> Result<(), Error> {
+    /// Takes the name away, where it is. The bucket keeps everything.
+    async fn unregister(&self) -> Result<(), Error> {
         let doing = format!("forget the repository `{}`", self.name);
         let request = Request::delete(self.path(""), doing, Repeat::Safe);
-        self.client.ask(request).await.map(drop)
+        match self.client.ask(request).await {
+            Err(Error::Refused { refusal, .. }) if refusal.is("repository_missing_exception") => {
+                Ok(())
+            }
+            other => other.map(drop),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use lifeboat_core::error::Kind;
+use lifeboat_elasticsearch::error::{Error as Telemetry, Undone};
 
 use crate::exit::Exit;
 
@@ -251,11 +252,22 @@ impl From<lifeboat_victoria_metrics::error::Error> for Failure {
 
 const ALLOW_KEYS: &str = "start the nodes with `-Des.allow_insecure_settings=true` (OpenSearch: `-Dopensearch.allow_insecure_settings=true`), or put the keys into their keystores and set `lifeboat.elasticsearch.keys` to `keystore`";
 
-impl From<lifeboat_elasticsearch::error::Error> for Failure {
-    fn from(error: lifeboat_elasticsearch::error::Error) -> Self {
-        use lifeboat_elasticsearch::error::{Error as Telemetry, Undone};
-        let hint = match &error {
-            Telemetry::Stopped => return Self::interrupted(),
+impl From<Telemetry> for Failure {
+    fn from(error: Telemetry) -> Self {
+        if matches!(error, Telemetry::Stopped) {
+            return Self::interrupted();
+        }
+        let hint = of_telemetry(&error);
+        let failure = Self::new(error.kind(), error);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+fn of_telemetry(error: &Telemetry) -> Option<String> {
+    match error {
             Telemetry::Unreachable { .. } => Some(
                 "is the cluster running? `lifeboat.elasticsearch.url` says where it is".to_owned(),
             ),
@@ -295,17 +307,21 @@ impl From<lifeboat_elasticsearch::error::Error> for Failure {
                 "install the plugin `repository-s3` on every node and restart it; Elasticsearch has it from version 8 on".to_owned(),
             ),
             Telemetry::Unverified { undone, reason, .. } => {
-                let undone = match undone {
-                    Undone::Removed => "nothing is registered, as before",
-                    Undone::Reset => "the repository has the settings that it had before",
-                    Undone::Left => "the repository stays registered as it is; correct what is wrong and run `lifeboat elasticsearch configure` again",
-                };
+                let undone = of_undone(*undone);
                 Some(if reason.contains("allow_insecure_settings") {
                     format!("{undone}; {ALLOW_KEYS}")
                 } else {
                     undone.to_owned()
                 })
             }
+            Telemetry::Unconfigured { undone, source, .. } => {
+                let undone = of_undone(*undone).to_owned();
+                Some(match of_telemetry(source) {
+                    Some(hint) => format!("{undone}; {hint}"),
+                    None => undone,
+                })
+            }
+            Telemetry::Unlisted { source, .. } => of_telemetry(source),
             Telemetry::RepositoryInUse { .. } => {
                 Some("wait until the snapshot or the restore has ended, then run the same command again".to_owned())
             }
@@ -346,11 +362,18 @@ impl From<lifeboat_elasticsearch::error::Error> for Failure {
                 "a restore that has ended is known only as long as its indices stay where they are".to_owned(),
             ),
             _ => None,
-        };
-        let failure = Self::new(error.kind(), error);
-        match hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
+        }
+}
+
+fn of_undone(undone: Undone) -> &'static str {
+    match undone {
+        Undone::Removed => "nothing is registered, as before",
+        Undone::Reset => "the repository has the settings that it had before",
+        Undone::Left => {
+            "the repository stays registered as it is; correct what is wrong and run `lifeboat elasticsearch configure` again"
+        }
+        Undone::Failed => {
+            "what was there before could not be put back: `lifeboat elasticsearch configure --dry-run` shows what is registered, `lifeboat elasticsearch configure` makes it what it should be"
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Telemetry of a real OpenSearch, in a repository behind our gateway: taken, listed, deleted, restored, and compared document by document.
 
 mod bad_input;
+mod configure;
 mod elasticsearch;
 mod faults;
 mod indices;

@@ -8,7 +8,7 @@ use lifeboat_testkit::turnstile::{Moment, Stop, Turnstile};
 use super::Telemetry;
 use crate::killed;
 
-fn through(telemetry: &Telemetry, gate: &Turnstile, arguments: &[&str]) -> Command {
+pub(super) fn through(telemetry: &Telemetry, gate: &Turnstile, arguments: &[&str]) -> Command {
     let url = format!("lifeboat.elasticsearch.url={}", gate.endpoint());
     let arguments = [&["--set", &url, "elasticsearch"], arguments].concat();
     telemetry.world.command(&arguments)

@@ -1,0 +1,73 @@
+//! A configuration that is cut off: the repository is the old one or the new one, what is told of it is true, and the same command goes on.
+
+use lifeboat_testkit::turnstile::{Disturbance, Fault, Turnstile};
+use serde_json::Value;
+
+use super::kill::through;
+use super::{REPOSITORY, Telemetry};
+
+const SPEED: &str = "max_restore_bytes_per_sec";
+
+/// How fast the repository that is registered may be, where there is one.
+fn speed(telemetry: &Telemetry) -> Option<String> {
+    let found = telemetry.ask("GET", "/_snapshot", "");
+    let found: Value = serde_json::from_str(&found.body).unwrap();
+    let repository = found.get(REPOSITORY)?;
+    let speed = repository["settings"][SPEED].as_str();
+    Some(speed.unwrap_or_default().to_owned())
+}
+
+/// Configures while all requests from each one on get lost, and again when they do not.
+fn lost_from_each_request_on(telemetry: &Telemetry, gate: &Turnstile, fault: Fault) -> [u32; 2] {
+    let set = |speed: &str| format!("lifeboat.elasticsearch.repositorySettings={SPEED}={speed}");
+    let (old, new) = (set("41mb"), set("42mb"));
+    let mut seen = [0, 0];
+    for from in 1.. {
+        let before = speed(telemetry);
+        gate.reset(None);
+        let every = 1;
+        gate.disturb(Some(Disturbance { fault, from, every }));
+        let mut command = through(telemetry, gate, &["configure", "--set", &new]);
+        let ended = command.output().unwrap();
+        gate.disturb(None);
+        let told = String::from_utf8_lossy(&ended.stderr).into_owned();
+        let after = speed(telemetry);
+        if ended.status.success() {
+            assert_eq!(after.as_deref(), Some("42mb"), "{from}: {told}");
+            break;
+        }
+        assert_eq!(ended.status.code(), Some(5), "{from}: {told}");
+        if told.contains("could not be put back") {
+            seen[0] += 1;
+        } else if told.contains("cannot be listed") {
+            seen[1] += 1;
+            assert_eq!(after.as_deref(), Some("42mb"), "{from}: {told}");
+        } else {
+            assert_eq!(after, before, "{from}: {told}");
+        }
+        let is_either = after == before || after.as_deref() == Some("42mb");
+        assert!(is_either, "{from}: {after:?}: {told}");
+        // The same command goes on, and what was there before is there for the next one.
+        telemetry.run_json(&["configure", "--set", &new]);
+        assert_eq!(speed(telemetry).as_deref(), Some("42mb"));
+        telemetry.run_json(&["configure", "--set", &old]);
+    }
+    seen
+}
+
+#[test]
+fn a_configuration_whose_answers_get_lost_says_what_is_registered() {
+    let Some(telemetry) = Telemetry::start() else {
+        return;
+    };
+    telemetry.run_json(&["configure"]);
+    telemetry.index("sts_events", 20);
+    telemetry.back_up();
+    let gate = Turnstile::start(telemetry.cluster.address()).unwrap();
+    for fault in [Fault::Cut, Fault::Status(503)] {
+        let [not_put_back, not_listed] = lost_from_each_request_on(&telemetry, &gate, fault);
+        // At the change and at its proof; a proxy may answer 503 to what it never passed on.
+        assert!(not_put_back > 0, "{fault:?}");
+        assert!(not_listed > 0, "{fault:?}");
+    }
+}
