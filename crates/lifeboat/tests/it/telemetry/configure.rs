@@ -1,9 +1,11 @@
-//! A configuration that is cut off: the repository is the old one or the new one, what is told of it is true, and the same command goes on.
+//! A configuration that is cut off, by a kill or by the network: the repository is the old one or the new one, what is told of it is true, and the same command goes on.
+
+use std::fs;
 
 use lifeboat_testkit::turnstile::{Disturbance, Fault, Turnstile};
 use serde_json::Value;
 
-use super::kill::through;
+use super::kill::{at_every_request, through};
 use super::{REPOSITORY, Telemetry};
 
 const SPEED: &str = "max_restore_bytes_per_sec";
@@ -70,4 +72,38 @@ fn a_configuration_whose_answers_get_lost_says_what_is_registered() {
         assert!(not_put_back > 0, "{fault:?}");
         assert!(not_listed > 0, "{fault:?}");
     }
+}
+
+#[test]
+fn a_repository_that_is_begun_anew_is_there_whenever_that_was_killed_and_done_again() {
+    let Some(telemetry) = Telemetry::start() else {
+        return;
+    };
+    telemetry.run_json(&["configure"]);
+    telemetry.index("sts_events", 20);
+    let bucket = telemetry.world.volume().join("sts-elasticsearch-backup");
+    let lose = || {
+        // Of a repository that was not written to since it was registered, the cluster remembers nothing.
+        telemetry.back_up();
+        fs::remove_dir_all(&bucket).unwrap();
+        fs::create_dir(&bucket).unwrap();
+        assert_eq!(telemetry.world.run(&["elasticsearch", "list"]).code, 6);
+    };
+    lose();
+    let gate = Turnstile::start(telemetry.cluster.address()).unwrap();
+    let anew = ["configure", "--accept-loss"];
+    let mut forgotten = 0;
+    let killed = at_every_request(&telemetry, &gate, &anew, |stop| {
+        let left = speed(&telemetry);
+        forgotten += u32::from(left.is_none());
+        let begun = telemetry.run_json(&anew);
+        assert_eq!(begun["snapshots"], 0, "{stop:?}: {begun}");
+        telemetry.back_up();
+        let listed = telemetry.run_json(&["list"]);
+        let there = listed["snapshots"].as_array().unwrap().len();
+        assert_eq!(there, 1, "{stop:?}: {listed}");
+        lose();
+    });
+    assert!(killed > 8, "{killed}");
+    assert!(forgotten > 0, "killed between its end and its beginning");
 }

@@ -15,7 +15,7 @@ pub(super) fn through(telemetry: &Telemetry, gate: &Turnstile, arguments: &[&str
 }
 
 /// Kills the command at every request, until it has fewer than that, and calls `after` each time. Returns how often it was killed.
-fn at_every_request(
+pub(super) fn at_every_request(
     telemetry: &Telemetry,
     gate: &Turnstile,
     arguments: &[&str],
