@@ -79,6 +79,9 @@ impl fmt::Display for Refusal {
         if let Some(cause) = &self.cause {
             return write!(f, "{reason}: {}", cause.plain());
         }
+        if reason.is_empty() {
+            return write!(f, "status {}, and no word of why", self.status);
+        }
         // What nodes say to each other comes as one text.
         let is_about_storage = self.kind.starts_with("repository_");
         match cause::plain("", reason).filter(|_| is_about_storage) {
@@ -104,6 +107,14 @@ mod tests {
 
     use super::*;
     use crate::odd;
+
+    #[test]
+    fn a_refusal_without_words_is_told_by_its_status() {
+        for body in ["", "{\"error\":{}}", " \n"] {
+            let told = Refusal::read(503, body).to_string();
+            assert_eq!(told, "status 503, and no word of why", "{body:?}");
+        }
+    }
 
     #[test]
     fn the_cause_of_a_repository_that_cannot_be_verified_is_dug_out() {
