@@ -67,12 +67,13 @@ fn judge_all(
     snapshots.into_iter().map(judge).collect()
 }
 
-/// Deletes the snapshots that were judged to expire, as many at once as one request names, each if it still is the one that was judged.
+/// Deletes the snapshots that were judged to expire, as many at once as one request names, each if it still is the one that was judged. Returns the names that another one
+/// has by now, which stays.
 pub async fn delete(
     repository: Repository<'_>,
     judged: &[Judged],
     progress: &Progress,
-) -> Result<(), Error> {
+) -> Result<Vec<String>, Error> {
     let expired = judged
         .iter()
         .filter(|one| one.verdict.is_some_and(Verdict::expires));
@@ -81,6 +82,7 @@ pub async fn delete(
         .unzip();
     progress.expect(names.len() as u64, 0);
     let uuid_of: BTreeMap<&str, &str> = names.iter().map(String::as_str).zip(uuids).collect();
+    let mut replaced = Vec::new();
     for batch in batches(&names) {
         if progress.is_stopped() {
             return Err(Error::Stopped);
@@ -88,15 +90,15 @@ pub async fn delete(
         let there = repository.get_all(batch).await?;
         let is_judged =
             |found: &Snapshot| uuid_of.get(found.name.as_str()) == Some(&found.uuid.as_str());
-        let still: Vec<String> = there
-            .into_iter()
-            .filter(is_judged)
-            .map(|found| found.name)
-            .collect();
+        let (still, others): (Vec<Snapshot>, Vec<Snapshot>) =
+            there.into_iter().partition(is_judged);
+        let names = |found: Vec<Snapshot>| found.into_iter().map(|found| found.name);
+        let still: Vec<String> = names(still).collect();
+        replaced.extend(names(others));
         backup::delete_all(repository, &still).await?;
         progress.add(batch.len() as u64, 0);
     }
-    Ok(())
+    Ok(replaced)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What is made of the answers of four engines.
 
 mod catalog;
+mod expire;
 mod indices;
 mod paused;
 mod refusals;

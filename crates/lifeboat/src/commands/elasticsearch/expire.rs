@@ -75,7 +75,15 @@ pub(crate) async fn run(ctx: &Context, args: &ExpireArgs) -> Result<Exit, Failur
     let work = expire::delete(repository, &judged, &progress);
     let done = ctx.interruptible(&progress, work).await;
     drop(bar);
-    done?;
+    let replaced = done.map_err(|failure| {
+        failure.hint("what was deleted is gone, the rest is there; the same command goes on")
+    })?;
+    for verdict in &mut view.verdicts {
+        if replaced.contains(&verdict.name) {
+            verdict.verdict = "keep";
+            verdict.reason = "another one has its name by now";
+        }
+    }
     view.dry_run = false;
     ctx.out.show(&view)?;
     Ok(Exit::Success)
