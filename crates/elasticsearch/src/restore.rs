@@ -164,7 +164,7 @@ async fn follow_again(
     let snapshot = snapshot.filter(|snapshot| snapshot.state == State::Success);
     let least = snapshot.and_then(|snapshot| {
         let counts = snapshot.counts?;
-        counts.least(&snapshot.indices, &restore.indices)
+        counts.least(&snapshot.indices, &restore.sources)
     });
     wait(
         repository,

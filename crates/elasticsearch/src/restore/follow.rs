@@ -262,6 +262,8 @@ fn reason(answer: &Value) -> String {
 pub struct Known {
     pub snapshot: String,
     pub indices: Vec<String>,
+    /// What they are called in the snapshot, in the same order.
+    pub sources: Vec<String>,
     /// Whether some of it is still under way.
     pub is_active: bool,
 }
@@ -283,7 +285,8 @@ async fn recoveries(client: &Client) -> Result<Value, Error> {
 }
 
 fn read_known(recoveries: &Value, waiting: &Value, repository: &str) -> Vec<Known> {
-    let mut found: BTreeMap<String, Known> = BTreeMap::new();
+    // By snapshot: each index once, whatever its shards, with its name in the snapshot.
+    let mut found: BTreeMap<String, (BTreeMap<String, String>, bool)> = BTreeMap::new();
     let mut note = |index: &String, source: &Value, is_active: bool| {
         let Some(snapshot) = source["snapshot"].as_str() else {
             return;
@@ -291,14 +294,11 @@ fn read_known(recoveries: &Value, waiting: &Value, repository: &str) -> Vec<Know
         if source["repository"] != repository {
             return;
         }
-        let known = found.entry(snapshot.to_owned()).or_insert_with(|| Known {
-            snapshot: snapshot.to_owned(),
-            indices: Vec::new(),
-            is_active: false,
-        });
-        // Once for each of its shards.
-        known.indices.push(index.clone());
-        known.is_active |= is_active;
+        let (indices, is_under_way) = found.entry(snapshot.to_owned()).or_default();
+        indices
+            .entry(index.clone())
+            .or_insert_with(|| source["index"].as_str().unwrap_or_default().to_owned());
+        *is_under_way |= is_active;
     };
     for (index, recovery) in recoveries.as_object().into_iter().flatten() {
         for shard in recovery["shards"].as_array().into_iter().flatten() {
@@ -322,11 +322,17 @@ fn read_known(recoveries: &Value, waiting: &Value, repository: &str) -> Vec<Know
             }
         }
     }
-    for known in found.values_mut() {
-        known.indices.sort();
-        known.indices.dedup();
-    }
-    found.into_values().collect()
+    let known = found.into_iter();
+    let known = known.map(|(snapshot, (indices, is_active))| {
+        let (indices, sources) = indices.into_iter().unzip();
+        Known {
+            snapshot,
+            indices,
+            sources,
+            is_active,
+        }
+    });
+    known.collect()
 }
 
 #[cfg(test)]

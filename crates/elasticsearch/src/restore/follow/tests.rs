@@ -11,7 +11,7 @@ fn health(active: u64, initializing: u64) -> Value {
 
 fn shard(id: u64, kind: &str, snapshot: &str, stage: &str) -> Value {
     let size = json!({"total_in_bytes": 10, "reused_in_bytes": 3, "recovered_in_bytes": 4});
-    json!({"id": id, "type": kind, "stage": stage, "primary": true, "source": {"repository": "r", "snapshot": snapshot}, "index": {"size": size}})
+    json!({"id": id, "type": kind, "stage": stage, "primary": true, "source": {"repository": "r", "snapshot": snapshot, "index": "i"}, "index": {"size": size}})
 }
 
 fn seen(health: &Value, shards: &[Value]) -> Look {
@@ -130,7 +130,7 @@ fn a_shard_that_waits_for_its_turn_has_not_failed() {
 
 #[test]
 fn shards_that_wait_for_a_node_are_part_of_a_restore() {
-    let source = |snapshot: &str| json!({"recovery_source": {"type": "SNAPSHOT", "repository": "r", "snapshot": snapshot}});
+    let source = |snapshot: &str| json!({"recovery_source": {"type": "SNAPSHOT", "repository": "r", "snapshot": snapshot, "index": "was"}});
     let recoveries = json!({"i": {"shards": [shard(0, "SNAPSHOT", "s", "DONE")]}});
     let waiting = json!({"routing_table": {"indices": {
         "i": {"shards": {"1": [source("s")]}},
@@ -141,6 +141,7 @@ fn shards_that_wait_for_a_node_are_part_of_a_restore() {
     let expected = Known {
         snapshot: "s".to_owned(),
         indices: vec!["i".to_owned(), "j".to_owned()],
+        sources: vec!["i".to_owned(), "was".to_owned()],
         is_active: true,
     };
     assert_eq!(known, [expected]);

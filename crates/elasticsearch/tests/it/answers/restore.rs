@@ -207,6 +207,7 @@ async fn restores_that_the_cluster_remembers_are_read() {
         let expected = Known {
             snapshot: SNAPSHOT.to_owned(),
             indices: vec![INDEX.to_owned()],
+            sources: vec![INDEX.to_owned()],
             is_active: false,
         };
         assert_eq!(found, [expected]);

@@ -272,6 +272,12 @@ fn show(
     let restored = followed
         .result
         .map_err(|error| goes_on(error.into(), progress))?;
+    if restored.documents_when_taken.is_none() {
+        ctx.note(&format!(
+            "how many documents `{}` holds of this is not known, so those that came back were counted and not compared",
+            restored.snapshot
+        ))?;
+    }
     let took = watch.stop(restored.documents);
     let mut script = spaced(&restored.as_engine());
     script.push_str("\n===\n");

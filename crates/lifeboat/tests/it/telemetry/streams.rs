@@ -117,6 +117,9 @@ fn what_a_partial_snapshot_lacks_comes_back_empty(telemetry: &Telemetry) {
     let restored = telemetry.run_json(&arguments);
     assert_eq!(restored["documents"], 300, "{restored}");
     assert_eq!(restored["shards"]["total"], 2, "{restored}");
+    let arguments = [&["elasticsearch"], &arguments[..]].concat();
+    let told = telemetry.world.run(&arguments).stderr;
+    assert!(told.contains("were counted and not compared"), "{told}");
     assert!(telemetry.documents("sts_empty").is_empty());
     telemetry.ok("DELETE", "/sts_empty", "");
 }
@@ -169,8 +172,9 @@ fn a_restore_is_followed_again_and_given_up(telemetry: &Telemetry) {
     assert_eq!(left.status.code(), Some(130), "{left}");
     let restored = telemetry.run_json(&["restore", "--attach"]);
     assert_eq!(restored["documents"], 4_000, "{restored}");
+    assert_eq!(restored["documents_when_taken"], 4_000, "{restored}");
+    a_renamed_one_is_compared_as_well(telemetry, &name);
 
-    telemetry.ok("DELETE", "/sts_large-1,sts_large-2", "");
     let process = Process::start(&mut world.command(&restore)).unwrap();
     wait_until_active(telemetry);
     let cancelled = telemetry.run_json(&["restore", "cancel", "--yes"]);
@@ -180,6 +184,21 @@ fn a_restore_is_followed_again_and_given_up(telemetry: &Telemetry) {
     assert_eq!(telemetry.ask("HEAD", "/sts_large-1", "").status, 404);
     let seen = world.run(&["elasticsearch", "restore", "cancel", "--yes"]);
     assert_eq!(seen.code, 3, "{}", seen.stderr);
+}
+
+fn a_renamed_one_is_compared_as_well(telemetry: &Telemetry, name: &str) {
+    telemetry.ok("DELETE", "/sts_large-1,sts_large-2", "");
+    let rename = ["--rename", "sts_(.+)=restored_$1", "--yes"];
+    let restore = ["elasticsearch", "restore", name, "sts_large*"];
+    let restore = [&restore[..], &rename].concat();
+    let process = Process::start(&mut telemetry.world.command(&restore)).unwrap();
+    wait_until_active(telemetry);
+    process.kill().unwrap();
+    let restored = telemetry.run_json(&["restore", "--attach"]);
+    let indices = serde_json::json!(["restored_large-1", "restored_large-2"]);
+    assert_eq!(restored["indices"], indices, "{restored}");
+    assert_eq!(restored["documents_when_taken"], 4_000, "{restored}");
+    telemetry.ok("DELETE", "/restored_large-1,restored_large-2", "");
 }
 
 pub(super) fn wait_until_active(telemetry: &Telemetry) {
