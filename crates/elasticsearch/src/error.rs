@@ -133,6 +133,8 @@ pub enum Error {
     TooFewDocuments { found: u64, counted: u64 },
     #[error("nothing is being restored")]
     NothingToAttach,
+    #[error("several restores are under way, of `{}`", snapshots.join("`, `"))]
+    SeveralToAttach { snapshots: Vec<String> },
     #[error("stopped")]
     Stopped,
 }
@@ -236,6 +238,7 @@ impl Error {
             | Self::ReadOnly { .. }
             | Self::Unreached { .. }
             | Self::Template(_)
+            | Self::SeveralToAttach { .. }
             | Self::NothingMatches { .. }
             | Self::TooNew { .. }
             | Self::Rename { .. } => Kind::Invalid,

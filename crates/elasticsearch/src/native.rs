@@ -18,7 +18,7 @@ use crate::engine::{Engine, Family};
 use crate::error::Error;
 use crate::name::Template;
 
-pub(crate) use self::hold::Clock;
+pub(crate) use self::hold::{Clock, InEngine, in_engine};
 pub use self::hold::{Hold, Restoring};
 pub use self::pause::{
     Living, Paused, Standing, noted, pause, release, resume, resume_if_left_behind, running,

@@ -358,7 +358,10 @@ fn of_telemetry(error: &Telemetry) -> Option<String> {
             Telemetry::ShardsFailed { .. } => Some(
                 "the snapshot is as it was: the same command with `--delete-existing` begins anew, `restore cancel` only deletes what the restore made".to_owned(),
             ),
-            Telemetry::NothingToAttach => Some(
+            Telemetry::SeveralToAttach { .. } => {
+            Some("name the snapshot of the one that is meant".to_owned())
+        }
+        Telemetry::NothingToAttach => Some(
                 "a restore that has ended is known only as long as its indices stay where they are".to_owned(),
             ),
             _ => None,

@@ -114,20 +114,42 @@ pub(super) fn read(settings: &Value) -> Holds {
         .collect()
 }
 
-/// The snapshot that the engine is restoring from, whatever its repository. Shards that wait for a node count, shards that failed do not.
-pub(super) async fn restored_now(client: &Client) -> Result<Option<String>, Error> {
-    let path =
-        "_cluster/state/customs?filter_path=restore.snapshots.snapshot,restore.snapshots.state";
-    let asked = Request::get(path, "tell what it is restoring");
-    let state = client.ask(asked.patiently()).await?;
-    Ok(read_restored(&state))
+/// A restore that the engine is at. Shards that wait for a node are part of it, and once all of its shards were restored or failed it is none any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct InEngine {
+    pub(crate) repository: String,
+    pub(crate) snapshot: String,
+    /// That it makes.
+    pub(crate) indices: Vec<String>,
 }
 
-fn read_restored(state: &Value) -> Option<String> {
+/// The restores that the engine is at, of all repositories.
+pub(crate) async fn in_engine(client: &Client) -> Result<Vec<InEngine>, Error> {
+    let fields = ["snapshot", "repository", "state", "indices"];
+    let fields = fields.map(|field| format!("restore.snapshots.{field}"));
+    let path = format!("_cluster/state/customs?filter_path={}", fields.join(","));
+    let asked = Request::get(path, "tell what it is restoring");
+    let state = client.ask(asked.patiently()).await?;
+    Ok(read_in_engine(&state))
+}
+
+fn read_in_engine(state: &Value) -> Vec<InEngine> {
     let restores = state["restore"]["snapshots"].as_array();
-    let mut restores = restores.into_iter().flatten();
-    let found = restores.find(|one| !matches!(one["state"].as_str(), Some("SUCCESS" | "FAILURE")));
-    found.map(|one| one["snapshot"].as_str().unwrap_or_default().to_owned())
+    let under_way = restores
+        .into_iter()
+        .flatten()
+        .filter(|one| !matches!(one["state"].as_str(), Some("SUCCESS" | "FAILURE")));
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    under_way
+        .map(|one| InEngine {
+            repository: text(&one["repository"]),
+            snapshot: text(&one["snapshot"]),
+            indices: one["indices"]
+                .as_array()
+                .map(|indices| indices.iter().map(text).collect())
+                .unwrap_or_default(),
+        })
+        .collect()
 }
 
 /// Changes settings of the cluster, all of them or none. Those that become null are gone.
@@ -185,12 +207,14 @@ mod tests {
     fn a_restore_of_the_engine_is_under_way_until_all_of_its_shards_have_ended() {
         let of = |states: &[&str]| {
             let restores = states.iter();
-            let restores = restores.map(|state| json!({"snapshot": state, "state": state}));
-            read_restored(&json!({"restore": {"snapshots": restores.collect::<Vec<_>>()}}))
+            let restores = restores.map(|state| json!({"snapshot": state, "repository": "r", "state": state, "indices": ["a"]}));
+            let state = json!({"restore": {"snapshots": restores.collect::<Vec<_>>()}});
+            let found = read_in_engine(&state).into_iter();
+            found.map(|one| one.snapshot).collect::<Vec<_>>()
         };
-        assert_eq!(of(&["SUCCESS", "STARTED"]).as_deref(), Some("STARTED"));
-        assert_eq!(of(&["INIT"]).as_deref(), Some("INIT"));
-        assert_eq!(of(&["SUCCESS", "FAILURE"]), None);
-        assert_eq!(read_restored(&json!({})), None);
+        assert_eq!(of(&["SUCCESS", "STARTED"]), ["STARTED"]);
+        assert_eq!(of(&["INIT", "FAILURE"]), ["INIT"]);
+        assert!(of(&["SUCCESS", "FAILURE"]).is_empty());
+        assert!(read_in_engine(&json!({})).is_empty());
     }
 }

@@ -210,7 +210,11 @@ pub async fn resume_if_left_behind(client: &Client, now: Timestamp) -> Result<St
     let mut alive = holds.values().flatten().filter(|hold| hold.is_alive(now));
     let living = match alive.next() {
         Some(hold) => Some(Living::AtWork(hold.clone())),
-        None => hold::restored_now(client).await?.map(Living::InEngine),
+        None => {
+            let restores = hold::in_engine(client).await?.into_iter();
+            let mut snapshots = restores.map(|restore| restore.snapshot);
+            snapshots.next().map(Living::InEngine)
+        }
     };
     if let Some(living) = living {
         return Ok(Standing::Stays(paused, living));

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 use crate::client::{Client, Repeat, Request, list};
 use crate::error::Error;
 use crate::indices::{self, batches};
+use crate::native::{self, InEngine};
 use crate::snapshot::{number, sum};
 
 /// Between two looks. After one that took longer, as long as that: thousands of indices are many questions, which keep a node from its work.
@@ -268,15 +269,17 @@ pub struct Known {
     pub is_active: bool,
 }
 
-/// Restores from a repository that the cluster still remembers, by snapshot.
+/// Restores from a repository that the cluster still remembers, by snapshot. Of one that is under way, what earlier restores made of the same snapshot is no part.
 pub async fn known(client: &Client, repository: &str) -> Result<Vec<Known>, Error> {
+    // First: one that ends meanwhile is whole all the same.
+    let in_engine = native::in_engine(client).await?;
     // Shards that wait for a node are in no recovery yet.
     let path =
         "_cluster/state/routing_table?filter_path=routing_table.indices.*.shards.*.recovery_source";
     let waiting = Request::get(path, "tell which shards wait for a node").patiently();
     let waiting = client.ask(waiting).await?;
     let recoveries = recoveries(client).await?;
-    Ok(read_known(&recoveries, &waiting, repository))
+    Ok(read_known(&recoveries, &waiting, &in_engine, repository))
 }
 
 async fn recoveries(client: &Client) -> Result<Value, Error> {
@@ -284,9 +287,14 @@ async fn recoveries(client: &Client) -> Result<Value, Error> {
     client.ask(asked.patiently()).await
 }
 
-fn read_known(recoveries: &Value, waiting: &Value, repository: &str) -> Vec<Known> {
-    // By snapshot: each index once, whatever its shards, with its name in the snapshot.
-    let mut found: BTreeMap<String, (BTreeMap<String, String>, bool)> = BTreeMap::new();
+fn read_known(
+    recoveries: &Value,
+    waiting: &Value,
+    in_engine: &[InEngine],
+    repository: &str,
+) -> Vec<Known> {
+    // By snapshot: each index once, whatever its shards, with its name in the snapshot and whether some of it is not whole yet.
+    let mut found: BTreeMap<String, BTreeMap<String, (String, bool)>> = BTreeMap::new();
     let mut note = |index: &String, source: &Value, is_active: bool| {
         let Some(snapshot) = source["snapshot"].as_str() else {
             return;
@@ -294,11 +302,12 @@ fn read_known(recoveries: &Value, waiting: &Value, repository: &str) -> Vec<Know
         if source["repository"] != repository {
             return;
         }
-        let (indices, is_under_way) = found.entry(snapshot.to_owned()).or_default();
-        indices
-            .entry(index.clone())
-            .or_insert_with(|| source["index"].as_str().unwrap_or_default().to_owned());
-        *is_under_way |= is_active;
+        let indices = found.entry(snapshot.to_owned()).or_default();
+        let (_, is_unfinished) = indices.entry(index.clone()).or_insert_with(|| {
+            let source = source["index"].as_str().unwrap_or_default();
+            (source.to_owned(), false)
+        });
+        *is_unfinished |= is_active;
     };
     for (index, recovery) in recoveries.as_object().into_iter().flatten() {
         for shard in recovery["shards"].as_array().into_iter().flatten() {
@@ -322,9 +331,28 @@ fn read_known(recoveries: &Value, waiting: &Value, repository: &str) -> Vec<Know
             }
         }
     }
-    let known = found.into_iter();
-    let known = known.map(|(snapshot, (indices, is_active))| {
-        let (indices, sources) = indices.into_iter().unzip();
+    let known = found.into_iter().map(|(snapshot, mut indices)| {
+        let ours = |restore: &&InEngine| {
+            restore.repository == repository && restore.snapshot == snapshot
+        };
+        let restores = in_engine.iter().filter(ours);
+        let made: BTreeSet<&String> = restores.flat_map(|restore| &restore.indices).collect();
+        let is_active =
+            !made.is_empty() || indices.values().any(|(_, is_unfinished)| *is_unfinished);
+        if is_active {
+            // The engine is no more at one of which a shard failed; what came back whole may be of an earlier one.
+            indices.retain(|index, (_, is_unfinished)| {
+                if made.is_empty() {
+                    *is_unfinished
+                } else {
+                    made.contains(index)
+                }
+            });
+        }
+        let (indices, sources) = indices
+            .into_iter()
+            .map(|(index, (source, _))| (index, source))
+            .unzip();
         Known {
             snapshot,
             indices,

@@ -75,7 +75,7 @@ proptest! {
             look.is_done();
             look.is_stuck();
         }
-        read_known(&recoveries, &recoveries, "r");
+        read_known(&recoveries, &recoveries, &[], "r");
         reason(&explained);
     }
 }
@@ -137,7 +137,7 @@ fn shards_that_wait_for_a_node_are_part_of_a_restore() {
         "j": {"shards": {"0": [source("s"), {"recovery_source": {"type": "PEER"}}]}},
         "k": {"shards": {"0": [{"recovery_source": {"type": "EMPTY_STORE"}}]}},
     }}});
-    let known = read_known(&recoveries, &waiting, "r");
+    let known = read_known(&recoveries, &waiting, &[], "r");
     let expected = Known {
         snapshot: "s".to_owned(),
         indices: vec!["i".to_owned(), "j".to_owned()],
@@ -145,6 +145,30 @@ fn shards_that_wait_for_a_node_are_part_of_a_restore() {
         is_active: true,
     };
     assert_eq!(known, [expected]);
-    assert!(!read_known(&recoveries, &Value::Null, "r")[0].is_active);
-    assert_eq!(read_known(&recoveries, &waiting, "q"), []);
+    assert!(!read_known(&recoveries, &Value::Null, &[], "r")[0].is_active);
+    assert_eq!(read_known(&recoveries, &waiting, &[], "q"), []);
+}
+
+#[test]
+fn what_came_back_before_is_no_part_of_a_restore_that_is_under_way() {
+    let recoveries = json!({
+        "i": {"shards": [shard(0, "SNAPSHOT", "s", "DONE")]},
+        "j": {"shards": [shard(0, "SNAPSHOT", "s", "INDEX")]},
+        "k": {"shards": [shard(0, "SNAPSHOT", "s", "DONE")]},
+    });
+    let of = |indices: &[&str]| {
+        let restore = |repository: &str| InEngine {
+            repository: repository.to_owned(),
+            snapshot: "s".to_owned(),
+            indices: indices.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        let restores = [restore("r"), restore("q")];
+        let known = read_known(&recoveries, &Value::Null, &restores, "r");
+        assert!(known[0].is_active);
+        assert_eq!(known[0].sources.len(), known[0].indices.len());
+        known[0].indices.clone()
+    };
+    assert_eq!(of(&["j", "k"]), ["j", "k"]);
+    // The engine gave up what failed.
+    assert_eq!(of(&[]), ["j"]);
 }

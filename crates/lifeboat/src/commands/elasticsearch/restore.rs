@@ -236,6 +236,11 @@ async fn cancel(ctx: &Context, cluster: &Cluster, args: &CancelArgs) -> Result<E
 async fn find(ctx: &Context, cluster: &Cluster, snapshot: Option<&str>) -> Result<Known, Failure> {
     let mut known = restore::known(&cluster.client, &cluster.repository).await?;
     known.retain(|one| snapshot.is_none_or(|name| name == one.snapshot));
+    let active = known.iter().filter(|one| one.is_active);
+    let active: Vec<String> = active.map(|one| one.snapshot.clone()).collect();
+    if active.len() > 1 {
+        return Err(Error::SeveralToAttach { snapshots: active }.into());
+    }
     known.sort_by_key(|one| one.is_active);
     let Some(found) = known.pop() else {
         start_what_was_stopped(ctx, cluster).await?;

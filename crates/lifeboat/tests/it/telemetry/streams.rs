@@ -175,10 +175,15 @@ fn a_restore_is_followed_again_and_given_up(telemetry: &Telemetry) {
     assert_eq!(restored["documents_when_taken"], 4_000, "{restored}");
     a_renamed_one_is_compared_as_well(telemetry, &name);
 
+    // What came of the same snapshot before stays.
+    telemetry.run_json(&["restore", &name, "sts_events", "--rename", "sts_=kept_"]);
     let process = Process::start(&mut world.command(&restore)).unwrap();
     wait_until_active(telemetry);
     let cancelled = telemetry.run_json(&["restore", "cancel", "--yes"]);
     assert_eq!(cancelled["snapshot"], name.as_str());
+    let indices = serde_json::json!(["sts_large-1", "sts_large-2"]);
+    assert_eq!(cancelled["indices"], indices);
+    assert_eq!(telemetry.documents("kept_events").len(), 300);
     let ended = process.finish().unwrap();
     assert_eq!(ended.status.code(), Some(6), "{ended}");
     assert_eq!(telemetry.ask("HEAD", "/sts_large-1", "").status, 404);
