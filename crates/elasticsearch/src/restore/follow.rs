@@ -332,9 +332,8 @@ fn read_known(
         }
     }
     let known = found.into_iter().map(|(snapshot, mut indices)| {
-        let ours = |restore: &&InEngine| {
-            restore.repository == repository && restore.snapshot == snapshot
-        };
+        let ours =
+            |restore: &&InEngine| restore.repository == repository && restore.snapshot == snapshot;
         let restores = in_engine.iter().filter(ours);
         let made: BTreeSet<&String> = restores.flat_map(|restore| &restore.indices).collect();
         let is_active =
