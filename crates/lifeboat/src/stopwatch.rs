@@ -19,6 +19,11 @@ impl Stopwatch {
         Self(Instant::now())
     }
 
+    /// Since it was started.
+    pub(crate) fn milliseconds(&self) -> u64 {
+        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     pub(crate) fn stop(&self, elements: u64) -> Pace {
         Pace {
             elements,

@@ -6,7 +6,8 @@
 //!   the next run continues with;
 //! - between these two, which are under way at once: the backup before, by its manifest (one of vmbackup got a manifest first), or, where the new
 //!   manifest came first, by the mark and the objects, all of which are there;
-//! - after both: the new backup, by its manifest; vmrestore wants to see the mark, which the next run puts back.
+//! - after both: the new backup, by its manifest; vmrestore wants to see the mark, which the next run puts back. The same is left, and said, where somebody restores
+//!   from the version: see [`reader`](crate::reader).
 //!
 //! A snapshot is left on the server as well; the lease knows its name, or when it was asked for, and the next run deletes it.
 
@@ -30,6 +31,7 @@ use crate::layout::{MANIFEST, MARK, TIMES};
 use crate::lease::{self, Card, Lease};
 use crate::manifest::{FileEntry, Held, Manifest, Mark};
 use crate::plan::Plan;
+use crate::reader;
 use crate::server::Server;
 use crate::standing::Standing;
 use crate::store::{LATEST, Place};
@@ -335,7 +337,14 @@ impl Run<'_, '_> {
         };
         // From here the new backup counts. While the mark is still there it does not: then it is the one before, whose objects are all there.
         let write = self.write_manifest(version, &manifest, known.as_ref());
-        futures::future::try_join(unmark, write).await?;
+        // Whoever begins to read later reads by the new manifest.
+        let readers = async {
+            if plan.obsolete.is_empty() {
+                return Ok(Vec::new());
+            }
+            reader::readers(self.place, version, self.now()).await
+        };
+        let (_, _, readers) = futures::future::try_join3(unmark, write, readers).await?;
         self.lease.lock().await.make_sure(self.now()).await?;
         // Without the mark nobody looks at these but by the manifest, which knows what is in the lists.
         let send = self.send_held(version, &plan.held, |path| {
@@ -346,13 +355,21 @@ impl Run<'_, '_> {
             Ok(bucket.store(&key(TIMES), times, Condition::None).await?)
         };
         let replaced = self.delete(version, &plan.replaced);
-        let obsolete = self.delete(version, &plan.obsolete);
+        let obsolete = async {
+            if readers.is_empty() {
+                self.delete(version, &plan.obsolete).await?;
+            }
+            Ok(())
+        };
         futures::future::try_join4(send, times, replaced, obsolete).await?;
         self.lease.lock().await.make_sure(self.now()).await?;
-        bucket
-            .store(&key(MARK), Vec::new(), Condition::None)
-            .await?;
-        Ok(Outcome::new(self.place, &taken, &plan, manifest))
+        // With what is somebody else's to read beside it, vmrestore would bring back more than the backup.
+        if readers.is_empty() {
+            bucket
+                .store(&key(MARK), Vec::new(), Condition::None)
+                .await?;
+        }
+        Ok(Outcome::new(&taken, &plan, manifest, readers))
     }
 
     async fn write_manifest(

@@ -124,6 +124,8 @@ pub enum Error {
         reason: &'static str,
     },
 
+    #[error("a backup has gone to `{version}` since it was looked over")]
+    Superseded { version: String },
     #[error("the data in `{}` is in use by a server", path.display())]
     InUse { path: PathBuf },
     #[error("`{}` is not a folder that a restore can go to", path.display())]
@@ -185,6 +187,7 @@ impl Error {
             | Self::NothingToUndo { .. }
             | Self::NothingToConfirm { .. } => Kind::NotFound,
             Self::Held { .. }
+            | Self::Superseded { .. }
             | Self::InUse { .. }
             | Self::NotOpened { .. }
             | Self::Young { .. }

@@ -15,6 +15,7 @@ use crate::backup::stopped;
 use crate::error::Error;
 use crate::layout::{MANIFEST, MARK};
 use crate::lease::{self, Card, Lease};
+use crate::reader::{Reader, readers};
 use crate::store::{LATEST, Place};
 
 /// How many are kept.
@@ -109,24 +110,28 @@ fn day(label: &str) -> Option<i64> {
     Some(at.as_second().div_euclid(86_400))
 }
 
-/// Deletes versions, one after the other, while nobody else writes. What a killed run left on the server is left to the next backup.
+/// Deletes versions, one after the other, while nobody else writes. Those that somebody restores from stay, and are returned with who does. What a killed run left on the server is left to the next backup.
 pub async fn run(
     place: Place<'_>,
     versions: &[&str],
     card: Card,
     clock: &(dyn Fn() -> Timestamp + Sync),
     progress: &Progress,
-) -> Result<(), Error> {
+) -> Result<Vec<(String, Reader)>, Error> {
     let since = card.since;
     let (lease, _) = Lease::take(place.bucket, place.lease_key(), card, since).await?;
     let lease = Mutex::new(lease);
     progress.expect(versions.len() as u64, 0);
     let work = async {
+        let mut kept = Vec::new();
         for version in versions {
-            delete(place, version).await?;
+            match readers(place, version, clock()).await?.pop() {
+                Some(reader) => kept.push(((*version).to_owned(), reader)),
+                None => delete(place, version).await?,
+            }
             progress.add(1, 0);
         }
-        Ok(())
+        Ok(kept)
     };
     let done = tokio::select! {
         done = work => done,

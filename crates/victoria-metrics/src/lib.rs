@@ -18,6 +18,7 @@ pub mod lease;
 pub mod manifest;
 pub mod parts;
 pub mod plan;
+pub mod reader;
 pub mod restore;
 pub mod server;
 pub mod snapshot;

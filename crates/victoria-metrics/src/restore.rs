@@ -19,9 +19,10 @@ use crate::catalog;
 use crate::era::{self, Version};
 use crate::error::Error;
 use crate::files::Fault;
-use crate::layout::Slice;
+use crate::layout::{MANIFEST, Slice};
 use crate::manifest::Manifest;
 use crate::parts::Inventory;
+use crate::reader::{self, Identity};
 use crate::standing::Standing;
 use crate::store::Place;
 use crate::target::{self, Preparation, Room, Target};
@@ -38,6 +39,8 @@ pub struct Options<'a> {
     pub memory: ByteSize,
     pub program: String,
     pub now: Timestamp,
+    /// For whoever would delete what is read meanwhile.
+    pub reader: Identity<'a>,
 }
 
 /// Where the new data may be prepared.
@@ -71,6 +74,8 @@ pub enum CheckedBy {
 pub struct Plan {
     pub source: Source,
     pub size: u64,
+    /// Bytes that the data there seems to have already: files of the same name and size.
+    pub shared: u64,
     pub room: Room,
     /// Bytes that the volume has left.
     pub free: u64,
@@ -203,7 +208,13 @@ pub async fn run(
         is_emptied: before.is_some_and(|before| before.is_emptied),
         was_barred,
     };
-    tokio::select! {
+    let work = async {
+        if !is_current(place, &plan.source, &options.program).await? {
+            return Err(Error::Superseded {
+                version: plan.source.version.clone(),
+            });
+        }
+        tokio::select! {
         prepared = prepare::run(place, &target, plan, &mut preparation, options, progress) => {
             let prepared = prepared?;
             target.sync()?;
@@ -211,7 +222,40 @@ pub async fn run(
             Ok(Restored { prepared, can_be_undone })
         }
         stopped = crate::backup::stopped(progress) => Err(stopped),
+        }
+    };
+    reader::while_noted(place, &plan.source.version, &options.reader, work).await
+}
+
+/// Whether no backup has gone to the version since it was looked over. What was looked over stays only from when it is noted that it is read.
+async fn is_current(place: Place<'_>, source: &Source, program: &str) -> Result<bool, Error> {
+    let version = &source.version;
+    if source.checked_by == CheckedBy::Listing {
+        let now = self::source(place, version, program).await?;
+        return Ok(now.manifest == source.manifest);
     }
+    let found = place.bucket.fetch(&format!("{version}/{MANIFEST}")).await?;
+    let now = found.and_then(|found| Manifest::read(&found.bytes).ok());
+    Ok(now.as_ref() == Some(&source.manifest))
+}
+
+/// Reads some of what a restore would fetch, and returns how many bytes: how long that takes tells how long the restore takes.
+pub async fn probe(place: Place<'_>, plan: &Plan) -> Result<u64, Error> {
+    const PIECE: u64 = 4 << 20;
+    let mut slices: Vec<Slice> = plan
+        .source
+        .manifest
+        .slices()
+        .map(|(slice, _)| slice)
+        .collect();
+    slices.sort_by_key(|slice| std::cmp::Reverse(slice.size));
+    let read = slices.iter().take(8).map(async |slice| {
+        let range = 0..slice.size.min(PIECE);
+        let object = crate::store::key(&plan.source.version, slice);
+        let bytes = place.bucket.read_range(&object, range).await?;
+        Ok::<_, Error>(bytes.len() as u64)
+    });
+    Ok(futures::future::try_join_all(read).await?.iter().sum())
 }
 
 /// What restores that have not ended left in a data folder.

@@ -11,6 +11,7 @@ mod matrix;
 mod odd;
 mod owners;
 mod pair;
+mod reader;
 mod restore;
 mod round;
 mod space;

@@ -11,6 +11,7 @@ use crate::generation::Decision;
 use crate::manifest::{FileEntry, Held, Manifest, Mark};
 use crate::parts::Summary;
 use crate::plan::Plan;
+use crate::reader::Reader;
 use crate::store::{Found, Place, Survey};
 
 /// A backup that is complete.
@@ -23,6 +24,8 @@ pub struct Outcome {
     pub bytes_sent: u64,
     pub objects_kept: u64,
     pub objects_deleted: u64,
+    /// For whom what was to be deleted stays until the next backup.
+    pub readers: Vec<Reader>,
 }
 
 /// What a backup would do.
@@ -40,7 +43,17 @@ pub struct Forecast {
 }
 
 impl Outcome {
-    pub(super) fn new(_place: Place<'_>, taken: &Taken, plan: &Plan, manifest: Manifest) -> Self {
+    pub(super) fn new(
+        taken: &Taken,
+        plan: &Plan,
+        manifest: Manifest,
+        readers: Vec<Reader>,
+    ) -> Self {
+        let obsolete = if readers.is_empty() {
+            plan.obsolete.len()
+        } else {
+            0
+        };
         Self {
             version: taken.found.version.clone(),
             decision: taken.decision.clone(),
@@ -48,7 +61,8 @@ impl Outcome {
             objects_sent: (plan.uploads.len() + plan.held.len()) as u64,
             bytes_sent: plan.upload_size(),
             objects_kept: plan.kept.len() as u64,
-            objects_deleted: (plan.obsolete.len() + plan.replaced.len()) as u64,
+            objects_deleted: (obsolete + plan.replaced.len()) as u64,
+            readers,
         }
     }
 }

@@ -99,6 +99,7 @@ pub(super) fn plan(source: Source, writer: Version, options: &Options<'_>) -> Re
     };
     Ok(Plan {
         size,
+        shared,
         room,
         free,
         replaces: if there.bytes > 0 {

@@ -112,6 +112,13 @@ pub(super) async fn back_up(
     let done = ctx.interruptible(&progress, work).await;
     drop(bar);
     let done = done?;
+    for reader in &done.readers {
+        ctx.note(&format!(
+            "{}: what it needs stays until the next backup, and vmrestore does not take `{}` until then",
+            reader.says(),
+            done.version
+        ))?;
+    }
     if let Some(note) = why_new(&done.decision) {
         ctx.note(&format!("`{}` begins: {note}", done.version))?;
     }

@@ -114,7 +114,14 @@ pub(crate) async fn run(ctx: &Context, args: &ExpireArgs) -> Result<Exit, Failur
         let work = expire::run(place, &versions, card, &clock, &progress);
         let done = ctx.interruptible(&progress, work).await;
         drop(bar);
-        done?;
+        for (version, reader) in done? {
+            let kept = view.verdicts.iter_mut().find(|one| one.name == version);
+            if let Some(kept) = kept {
+                kept.verdict = "keep";
+                kept.reason = "somebody restores from it";
+            }
+            ctx.note(&format!("`{version}` is kept: {}", reader.says()))?;
+        }
     }
     view.dry_run = false;
     ctx.out.show(&view)?;

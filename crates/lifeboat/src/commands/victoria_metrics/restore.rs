@@ -8,6 +8,7 @@ use lifeboat_core::progress::Progress;
 use lifeboat_core::settings::VictoriaMetrics;
 use lifeboat_core::size::ByteSize;
 use lifeboat_victoria_metrics::era::Version;
+use lifeboat_victoria_metrics::error::Error;
 use lifeboat_victoria_metrics::restore::{
     self, CheckedBy, Left, Options, Plan, Replaces, Restored, RoomWish,
 };
@@ -18,11 +19,13 @@ use serde::Serialize;
 use super::backup::back_up;
 use super::{instance, limit, options, place, server};
 use crate::bar::Measure;
-use crate::context::{Context, confirm};
+use crate::context::{Context, confirm, owner, random_uuid};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Text, View, columns};
 use crate::stopwatch::{Pace, Stopwatch};
+use lifeboat_victoria_metrics::reader::Identity;
+use lifeboat_victoria_metrics::store::Place;
 
 /// Replace the data of an instance by a backup
 ///
@@ -57,6 +60,9 @@ pub(crate) struct RestoreArgs {
     yes: bool,
 }
 
+/// How often a version is looked over again that backups go to meanwhile.
+const LOOKS_MORE: u32 = 3;
+
 /// What is done before.
 #[derive(Debug, Args)]
 struct Before {
@@ -90,6 +96,8 @@ struct AgentView {
     bytes_per_second: u64,
     /// Until it drops the oldest; absent where nobody can say.
     seconds_left: Option<u64>,
+    /// That the restore takes, by how fast some of the backup was read just now.
+    seconds_needed: Option<u64>,
     /// It keeps nothing on disk: what comes in is lost.
     lossy: bool,
 }
@@ -118,6 +126,7 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
     };
     let bucket = ctx.bucket(&source.bucket)?;
     let place = place(source, &bucket);
+    let clock = || ctx.clock.now();
     let restoring = Options {
         data: Path::new(&settings.server.path),
         server: args.server_version,
@@ -130,11 +139,21 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
         memory: ctx.settings.lifeboat.victoria_metrics.memory,
         program: Context::PROGRAM.to_owned(),
         now: ctx.clock.now(),
+        reader: Identity {
+            owner: owner("victoria-metrics restore"),
+            run: hex::encode(random_uuid()),
+            clock: &clock,
+        },
     };
     let mut plan = restore::plan(place, &args.name, &restoring).await?;
     let mut view = PlanView::new(&args.instance, &plan);
     if let Some(url) = &ctx.settings.lifeboat.victoria_metrics.vmagent {
-        view.vmagent = Some(vmagent::look(url.trim_end_matches('/')).await?.into());
+        let buffer = vmagent::look(url.trim_end_matches('/')).await?;
+        let mut agent = AgentView::from(buffer);
+        if agent.seconds_left.is_some() {
+            agent.seconds_needed = seconds_needed(place, &plan).await?;
+        }
+        view.vmagent = Some(agent);
     }
     view.final_backup = args.before.final_backup;
     if args.dry_run {
@@ -171,9 +190,24 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
     let progress = Arc::new(Progress::default());
     let bar = ctx.bar_by(Measure::Bytes, "restore", &progress);
     let watch = Stopwatch::start();
-    let restored = ctx
-        .interruptible(&progress, restore::run(place, &plan, &restoring, &progress))
-        .await;
+    let mut looks = 0;
+    let work = async {
+        loop {
+            match Box::pin(restore::run(place, &plan, &restoring, &progress)).await {
+                // What has come since is restored: it was asked for by the name of the version.
+                Err(Error::Superseded { version }) if looks < LOOKS_MORE => {
+                    looks += 1;
+                    tracing::info!(
+                        version,
+                        "a backup has gone to the version since it was looked over, looking again"
+                    );
+                    plan = restore::plan(place, &version, &restoring).await?;
+                }
+                done => return done,
+            }
+        }
+    };
+    let restored = ctx.interruptible(&progress, work).await;
     drop(bar);
     let restored = restored.map_err(|failure| what_is_left(failure, restoring.data))?;
     let took = watch.stop(plan.source.manifest.rows.unwrap_or(0));
@@ -194,6 +228,17 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
         args.instance
     ))?;
     Ok(Exit::Success)
+}
+
+/// How long a restore takes, by the time that it takes to read some of it. None where there is too little to tell.
+async fn seconds_needed(place: Place<'_>, plan: &Plan) -> Result<Option<u64>, Failure> {
+    let watch = Stopwatch::start();
+    let read = restore::probe(place, plan).await?;
+    let milliseconds = watch.milliseconds();
+    let fetched = plan.size.saturating_sub(plan.shared);
+    Ok(fetched
+        .saturating_mul(milliseconds)
+        .checked_div(read.saturating_mul(1000)))
 }
 
 /// Says what state the data folder was left in, where a restore had begun with it.
@@ -269,6 +314,7 @@ impl From<Buffer> for AgentView {
             pending_bytes: buffer.now.pending,
             bytes_per_second: buffer.rate,
             seconds_left: buffer.seconds_left(),
+            seconds_needed: None,
             lossy: buffer.now.is_lossy,
         }
     }
@@ -284,9 +330,20 @@ impl AgentView {
             ByteSize(self.pending_bytes),
             ByteSize(self.bytes_per_second)
         );
-        match self.seconds_left {
-            Some(seconds) => format!("{keeps}: it has room for {} minutes", seconds / 60),
-            None => keeps,
+        let (Some(left), needed) = (self.seconds_left, self.seconds_needed) else {
+            return keeps;
+        };
+        let room = format!("{keeps}: it has room for {} minutes", left / 60);
+        match needed {
+            None => room,
+            Some(needed) if needed < left => format!(
+                "{room}, and the restore takes about {}",
+                needed.div_ceil(60)
+            ),
+            Some(needed) => format!(
+                "{room}, which is less than the {} that the restore takes: it will drop what came first",
+                needed.div_ceil(60)
+            ),
         }
     }
 }
