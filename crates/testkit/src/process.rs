@@ -140,6 +140,11 @@ impl Process {
         found.with_context(|| self.explain("did not print what was waited for", timeout, &state))
     }
 
+    /// The whole lines that it printed so far.
+    pub fn printed(&self) -> Vec<String> {
+        self.watched.lock().lines().collect()
+    }
+
     /// Waits until the process accepts connections. Fails, with all output, when it ends or the time is over before.
     pub fn wait_until_listening(&self, address: SocketAddr, timeout: Duration) -> Result<()> {
         self.wait_until(&format!("listen on {address}"), timeout, || {

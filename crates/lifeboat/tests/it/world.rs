@@ -162,7 +162,11 @@ impl World {
     }
 
     pub(crate) fn start_gateway(&mut self) {
-        let gateway = Process::start(&mut self.command(&["gateway"])).unwrap();
+        self.start_gateway_with(&["gateway"]);
+    }
+
+    pub(crate) fn start_gateway_with(&mut self, arguments: &[&str]) {
+        let gateway = Process::start(&mut self.command(arguments)).unwrap();
         self.monitor = gateway
             .wait_for_line(Duration::from_mins(1), |line| {
                 line.strip_prefix("health and metrics on ")
@@ -194,6 +198,13 @@ impl World {
         let metrics = http::get(monitor.parse().unwrap(), "/metrics").unwrap();
         assert_eq!(metrics.status, 200, "{}", metrics.body);
         sightings::record(self.storage.name(), client, &metrics.body);
+    }
+
+    /// What the gateway printed so far.
+    pub(crate) fn gateway_log(&self) -> Vec<String> {
+        self.gateway
+            .as_ref()
+            .map_or_else(Vec::new, Process::printed)
     }
 
     pub(crate) fn take_gateway(&mut self) -> Process {

@@ -1,29 +1,40 @@
-//! Half a million real lines, of the files of this machine and the logs of its packages: stored, backed up in parts, deleted, restored, and all of them compared.
+//! Half a million real lines, of the logs of this machine and of the servers of the test, of the journal, of the index of packages and of what is installed: stored, backed up in parts,
+//! deleted, restored, and all of them compared.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use lifeboat_testkit::http;
+use lifeboat_testkit::servers::Server;
+use lifeboat_testkit::servers::victoria_metrics::{self, Release};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::Telemetry;
+use crate::world::World;
 
 /// What most Debians have; the logs go to a stream.
-const SOURCES: [(&str, &str); 5] = [
+const FOLDERS: [(&str, &str); 5] = [
     ("/var/log", STREAM),
-    ("/var/lib/dpkg/info", "sts_packages"),
+    ("/var/lib/dpkg/info", PACKAGES),
     ("/usr/lib/python3", "sts_lines-1"),
     ("/usr/share/doc", "sts_lines-2"),
     ("/usr/include", "sts_lines-2"),
 ];
+/// What prints more of it: the journal, and the index of all packages. Neither need be there.
+const PROGRAMS: [(&[&str], &str); 2] = [
+    (&["journalctl", "--quiet", "--lines=100000"], STREAM),
+    (&["apt-cache", "dumpavail"], PACKAGES),
+];
 const STREAM: &str = "sts_k8s_logs";
+const PACKAGES: &str = "sts_packages";
 const DOCUMENTS: usize = 500_000;
 /// So that no source is all there is.
-const OF_ONE_SOURCE: usize = 150_000;
+const OF_ONE_SOURCE: usize = 120_000;
 const LONGEST: usize = 2_000;
 /// Bytes of one request.
 const BULK: usize = 4 * 1024 * 1024;
@@ -98,16 +109,48 @@ fn files(folder: &Path, each: &mut impl FnMut(&Path) -> ControlFlow<()>) -> Cont
     ControlFlow::Continue(())
 }
 
-/// Sends lines of text until there are enough. Returns the digests of what was sent.
-fn send_lines(telemetry: &Telemetry) -> Digests {
+/// Folders of lines: first what the servers of this test wrote themselves, then what programs print, then what lies here anyway.
+fn collect(telemetry: &Telemetry, metrics: Option<&Server>) -> Vec<(PathBuf, &'static str)> {
+    let world = &telemetry.world;
+    let keep = |name: &str, text: &[u8]| {
+        let folder = world.path("lines").join(name);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("log"), text).unwrap();
+        folder
+    };
+    let mut found = vec![
+        (
+            keep("gateway", world.gateway_log().join("\n").as_bytes()),
+            STREAM,
+        ),
+        (world.path("opensearch/logs"), STREAM),
+    ];
+    if let Some(metrics) = metrics {
+        let log = fs::read(metrics.log()).unwrap();
+        found.push((keep("victoria-metrics", &log), STREAM));
+    }
+    for (command, index) in PROGRAMS {
+        let printed = Command::new(command[0]).args(&command[1..]).output();
+        if let Ok(printed) = printed.map(|printed| printed.stdout) {
+            found.push((keep(command[0], &printed), index));
+        }
+    }
+    let folders = FOLDERS.into_iter();
+    found.extend(folders.map(|(folder, index)| (PathBuf::from(folder), index)));
+    found
+}
+
+/// Sends lines of text until there are enough. Returns the digests of what was sent, and how many lines are of which source.
+fn send_lines(telemetry: &Telemetry, sources: &[(PathBuf, &'static str)]) -> (Digests, Vec<usize>) {
     let mut sender = Sender {
         telemetry,
         lines: String::new(),
         digests: Digests::new(),
     };
-    for (number, (folder, index)) in SOURCES.into_iter().enumerate() {
+    let mut counts = Vec::new();
+    for (number, (folder, index)) in sources.iter().enumerate() {
         let (mut of_it, mut file) = (0, 0);
-        let _ended = files(Path::new(folder), &mut |path| {
+        let _ended = files(folder, &mut |path| {
             file += 1;
             let text = fs::read(path)
                 .ok()
@@ -126,9 +169,10 @@ fn send_lines(telemetry: &Telemetry) -> Digests {
             }
             ControlFlow::Continue(())
         });
+        counts.push(of_it);
     }
     sender.send();
-    sender.digests
+    (sender.digests, counts)
 }
 
 /// Makes one segment of an index, so that its files are large, and lets all be found.
@@ -177,9 +221,16 @@ fn served(telemetry: &Telemetry, operation: &str) -> u64 {
 
 #[test]
 fn half_a_million_real_lines_come_back() {
-    let Some(telemetry) = Telemetry::start() else {
+    let mut world = World::without_gateway();
+    world.start_gateway_with(&["-v", "gateway"]);
+    let Some(telemetry) = Telemetry::in_world(world) else {
         return;
     };
+    let metrics = victoria_metrics::start(&telemetry.world.path("metrics"), Release::V1_145);
+    if let Err(error) = &metrics {
+        lifeboat_testkit::skip!("no lines of a log of VictoriaMetrics: {error:#}");
+    }
+    let metrics = metrics.ok();
     // The least that a part may have, so that more of the objects come in several.
     let setting = "lifeboat.elasticsearch.repositorySettings=buffer_size=5mb";
     let configure = ["--set", setting, "elasticsearch", "configure"];
@@ -198,7 +249,10 @@ fn half_a_million_real_lines_come_back() {
     telemetry.ok("PUT", "/_index_template/lines", &template(false));
     telemetry.ok("PUT", "/_index_template/logs", &template(true));
 
-    let sent = send_lines(&telemetry);
+    let sources = collect(&telemetry, metrics.as_ref());
+    let (sent, counts) = send_lines(&telemetry, &sources);
+    let of_servers = &counts[..2 + usize::from(metrics.is_some())];
+    assert!(!of_servers.contains(&0), "{sources:?}: {counts:?}");
     let count: usize = sent.values().map(|digest| digest.documents).sum();
     if count < DOCUMENTS || sent.len() < 4 {
         return lifeboat_testkit::skip!(
