@@ -344,7 +344,7 @@ impl Run<'_, '_> {
             }
             reader::readers(self.place, version, self.now()).await
         };
-        let (_, _, readers) = futures::future::try_join3(unmark, write, readers).await?;
+        let ((), _, readers) = futures::future::try_join3(unmark, write, readers).await?;
         self.lease.lock().await.make_sure(self.now()).await?;
         // Without the mark nobody looks at these but by the manifest, which knows what is in the lists.
         let send = self.send_held(version, &plan.held, |path| {

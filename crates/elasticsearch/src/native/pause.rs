@@ -208,13 +208,12 @@ pub async fn resume_if_left_behind(client: &Client, now: Timestamp) -> Result<St
         return Ok(Standing::Nothing);
     };
     let mut alive = holds.values().flatten().filter(|hold| hold.is_alive(now));
-    let living = match alive.next() {
-        Some(hold) => Some(Living::AtWork(hold.clone())),
-        None => {
-            let restores = hold::in_engine(client).await?.into_iter();
-            let mut snapshots = restores.map(|restore| restore.snapshot);
-            snapshots.next().map(Living::InEngine)
-        }
+    let living = if let Some(hold) = alive.next() {
+        Some(Living::AtWork(hold.clone()))
+    } else {
+        let restores = hold::in_engine(client).await?.into_iter();
+        let mut snapshots = restores.map(|restore| restore.snapshot);
+        snapshots.next().map(Living::InEngine)
     };
     if let Some(living) = living {
         return Ok(Standing::Stays(paused, living));

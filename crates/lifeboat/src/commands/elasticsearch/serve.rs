@@ -28,7 +28,7 @@ const SHOWN: usize = 5;
 
 /// Take snapshots and expire them by the schedule of the settings, until a signal comes
 ///
-/// For where no CronJob can say the schedule, or there is no Kubernetes. It keeps the time of `lifeboat.timeZone`. A snapshot that fails is told, and the next one is
+/// For where no `CronJob` can say the schedule, or there is no Kubernetes. It keeps the time of `lifeboat.timeZone`. A snapshot that fails is told, and the next one is
 /// taken in its time; one that takes longer than until the next time leaves that out.
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {

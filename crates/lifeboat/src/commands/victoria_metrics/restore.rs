@@ -164,22 +164,7 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
     if replaces && !args.yes && !confirm(&view.table())? {
         return Err(Failure::interrupted().hint("nothing was changed"));
     }
-    if let Some(vmagent) = &view.vmagent {
-        ctx.note(&vmagent.line())?;
-    }
-    if plan.source.checked_by == CheckedBy::Listing {
-        ctx.note(&format!(
-            "`{}` was written by vmbackup, without checksums: only names and sizes can be checked",
-            plan.source.version
-        ))?;
-    }
-    if restore::left(restoring.data)? == Left::Emptied {
-        ctx.note("the data was removed by a restore that has not ended: this one ends it")?;
-    } else if plan.room == Room::InPlace {
-        ctx.note(
-            "there is no room beside the data: once all of the backup was read and found whole, the data is removed, and cannot be brought back",
-        )?;
-    }
+    tell_before(ctx, &view, &plan, restoring.data)?;
     let mut final_backup = None;
     if args.before.final_backup {
         final_backup = Some(Box::pin(back_up_and_wait(ctx, settings, &plan)).await?);
@@ -190,23 +175,7 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
     let progress = Arc::new(Progress::default());
     let bar = ctx.bar_by(Measure::Bytes, "restore", &progress);
     let watch = Stopwatch::start();
-    let mut looks = 0;
-    let work = async {
-        loop {
-            match Box::pin(restore::run(place, &plan, &restoring, &progress)).await {
-                // What has come since is restored: it was asked for by the name of the version.
-                Err(Error::Superseded { version }) if looks < LOOKS_MORE => {
-                    looks += 1;
-                    tracing::info!(
-                        version,
-                        "a backup has gone to the version since it was looked over, looking again"
-                    );
-                    plan = restore::plan(place, &version, &restoring).await?;
-                }
-                done => return done,
-            }
-        }
-    };
+    let work = run_on_the_newest(place, &mut plan, &restoring, &progress);
     let restored = ctx.interruptible(&progress, work).await;
     drop(bar);
     let restored = restored.map_err(|failure| what_is_left(failure, restoring.data))?;
@@ -228,6 +197,50 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
         args.instance
     ))?;
     Ok(Exit::Success)
+}
+
+/// What a person has to know before, beside the plan.
+fn tell_before(ctx: &Context, view: &PlanView, plan: &Plan, data: &Path) -> Result<(), Failure> {
+    if let Some(vmagent) = &view.vmagent {
+        ctx.note(&vmagent.line())?;
+    }
+    if plan.source.checked_by == CheckedBy::Listing {
+        ctx.note(&format!(
+            "`{}` was written by vmbackup, without checksums: only names and sizes can be checked",
+            plan.source.version
+        ))?;
+    }
+    if restore::left(data)? == Left::Emptied {
+        ctx.note("the data was removed by a restore that has not ended: this one ends it")?;
+    } else if plan.room == Room::InPlace {
+        ctx.note(
+            "there is no room beside the data: once all of the backup was read and found whole, the data is removed, and cannot be brought back",
+        )?;
+    }
+    Ok(())
+}
+
+/// Carries the plan out, and plans again where a backup has gone to the version since: what was asked for is what is there by its name.
+async fn run_on_the_newest(
+    place: Place<'_>,
+    plan: &mut Plan,
+    options: &Options<'_>,
+    progress: &Progress,
+) -> Result<Restored, Error> {
+    let mut looks = 0;
+    loop {
+        match Box::pin(restore::run(place, plan, options, progress)).await {
+            Err(Error::Superseded { version }) if looks < LOOKS_MORE => {
+                looks += 1;
+                tracing::info!(
+                    version,
+                    "a backup has gone to the version since it was looked over, looking again"
+                );
+                *plan = restore::plan(place, &version, options).await?;
+            }
+            done => return done,
+        }
+    }
 }
 
 /// How long a restore takes, by the time that it takes to read some of it. None where there is too little to tell.

@@ -89,8 +89,8 @@ fn overtaken(after: usize, restores: [u64; 2]) {
     let request = gate.passed() + after;
     let moment = Moment::Before;
     gate.reset(Some((Stop { request, moment }, meanwhile)));
-    let restored = metrics.world.json(&restore);
-    assert_eq!(restored["version"], version.as_str());
+    let outcome = metrics.world.json(&restore);
+    assert_eq!(outcome["version"], version.as_str());
     let printed = printed.lock().unwrap().clone();
     assert!(printed.ends_with("Some(0)"), "{printed}");
     let is_noted = restores[1] == 0;
