@@ -10,7 +10,7 @@ use lifeboat_core::progress::Progress;
 use serde_json::{Value, json};
 
 use crate::catalog::{Details, Repository};
-use crate::client::{Repeat, Request, list, segment};
+use crate::client::{Repeat, Request, list, segment, unless_stopped};
 use crate::counts::Counts;
 use crate::error::Error;
 use crate::indices;
@@ -111,7 +111,8 @@ pub async fn run(
     progress: &Progress,
 ) -> Result<Snapshot, Error> {
     begin(repository, plan, options).await?;
-    let taken = match follow(repository, &plan.name, progress).await {
+    let followed = unless_stopped(progress, follow(repository, &plan.name, progress));
+    let taken = match followed.await {
         Ok(taken) => taken,
         Err(Error::Stopped) => {
             abort(repository, &plan.name).await?;
@@ -164,9 +165,6 @@ async fn follow(
     let path = repository.path(&format!("/{}/{STATUS}", segment(name)));
     let mut told = (0, 0);
     loop {
-        if progress.is_stopped() {
-            return Err(Error::Stopped);
-        }
         // A cluster that does not answer for a while goes on all the same.
         let request = Request::get(path.clone(), format!("tell how far `{name}` is"));
         match repository.client.ask(request.watching()).await {

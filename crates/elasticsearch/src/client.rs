@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use lifeboat_core::progress::Progress;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode, redirect};
@@ -279,6 +280,23 @@ impl Client {
                 doing: request.doing.clone(),
                 reply: short(&text).to_owned(),
             }),
+        }
+    }
+}
+
+/// Gives a question up once somebody asked to stop. Only for what may be cut off at any moment: a cluster that says nothing may be waited for for minutes.
+pub(crate) async fn unless_stopped<T>(
+    progress: &Progress,
+    question: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    const LOOK: Duration = Duration::from_millis(200);
+    let mut question = std::pin::pin!(question);
+    loop {
+        if progress.is_stopped() {
+            return Err(Error::Stopped);
+        }
+        if let Ok(answer) = tokio::time::timeout(LOOK, &mut question).await {
+            return answer;
         }
     }
 }

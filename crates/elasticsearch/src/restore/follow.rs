@@ -10,7 +10,7 @@ use lifeboat_core::progress::Progress;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use crate::client::{Client, Repeat, Request, list};
+use crate::client::{Client, Repeat, Request, list, unless_stopped};
 use crate::error::Error;
 use crate::indices::{self, batches};
 use crate::native::{self, InEngine};
@@ -83,15 +83,26 @@ pub(super) async fn until_done(
     targets: &[String],
     progress: &Progress,
 ) -> Result<(), Error> {
+    // All of it only asks.
+    unless_stopped(
+        progress,
+        look_until_done(client, snapshot, targets, progress),
+    )
+    .await
+}
+
+async fn look_until_done(
+    client: &Client,
+    snapshot: &str,
+    targets: &[String],
+    progress: &Progress,
+) -> Result<(), Error> {
     let mut told = (0, 0);
     // Not looked at again: of thousands most are done most of the time.
     let mut done: BTreeMap<String, Look> = BTreeMap::new();
     let mut stuck: BTreeMap<String, u32> = BTreeMap::new();
     let mut absent = 0;
     loop {
-        if progress.is_stopped() {
-            return Err(Error::Stopped);
-        }
         let begun = Instant::now();
         let left = targets.iter().filter(|name| !done.contains_key(*name));
         let left: Vec<String> = left.cloned().collect();

@@ -1,5 +1,7 @@
 //! Restores: begun, followed, and those that the cluster remembers.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use lifeboat_core::error::Kind;
 use lifeboat_core::progress::{Progress, Reading};
@@ -183,6 +185,36 @@ async fn a_restore_whose_answer_was_lost_is_found_by_its_indices() {
         let asked = server.asked();
         assert_eq!(asked.iter().filter(|asked| *asked == RESTORE).count(), 1);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_to_stop_does_not_wait_for_a_cluster_that_says_nothing() {
+    let recorded = exchanges::opensearch();
+    let health = format!("GET /_cluster/health/{INDEX}");
+    let (health_of, begun) = (health.clone(), Reply::good(r#"{"accepted":true}"#));
+    let indices: Reply = recorded.get("cat-indices").into();
+    let server = Server::answering(move |seen| match &*seen.asked {
+        RESTORE => begun.clone(),
+        CAT => indices.clone(),
+        asked if asked == health_of => {
+            Reply::After(Duration::from_secs(90), Box::new(Reply::good("{}")))
+        }
+        asked => unscheduled(asked),
+    })
+    .await;
+    let progress = Progress::default();
+    let client = server.client();
+    let stop = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        progress.stop();
+    };
+    let (restored, ()) = tokio::join!(run(&client, recorded.engine, &progress), stop);
+    let error = restored.unwrap_err();
+    assert!(matches!(error, Error::Stopped), "{error:?}");
+    // What follows is whether something was stopped. Nobody asked again.
+    let asked = server.asked();
+    let looks = asked.iter().filter(|asked| **asked == health).count();
+    assert_eq!(looks, 1, "{asked:?}");
 }
 
 #[tokio::test]
