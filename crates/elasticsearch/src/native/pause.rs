@@ -68,6 +68,15 @@ pub enum Living {
     AtWork(Hold),
 }
 
+impl Living {
+    pub fn snapshot(&self) -> &str {
+        match self {
+            Self::InEngine(snapshot) => snapshot,
+            Self::AtWork(hold) => &hold.snapshot,
+        }
+    }
+}
+
 /// What takes snapshots in the cluster by itself, for people. Nothing where the engine cannot, or does not tell.
 pub async fn running(client: &Client, engine: Engine) -> Result<Vec<String>, Error> {
     Ok(look(client, engine).await?.words())

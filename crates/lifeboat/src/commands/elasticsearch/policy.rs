@@ -7,7 +7,7 @@ use lifeboat_core::settings::Elasticsearch;
 use lifeboat_elasticsearch::drift::Change;
 use lifeboat_elasticsearch::error::Error;
 use lifeboat_elasticsearch::name::Template;
-use lifeboat_elasticsearch::native::{self, Manager, Policy, Run, Wanted};
+use lifeboat_elasticsearch::native::{self, Manager, Policy, Run, Standing, Wanted};
 use serde::Serialize;
 
 use super::Cluster;
@@ -29,7 +29,7 @@ pub(crate) struct PolicyArgs {
 
 #[derive(Debug, Subcommand)]
 enum PolicyCommand {
-    /// Start what a restore that was killed has stopped
+    /// Start what a restore has stopped, also where one is under way
     Start,
     /// Take the policy away; its snapshots stay
     Remove(RemoveArgs),
@@ -155,7 +155,18 @@ async fn show(ctx: &Context, cluster: &Cluster) -> Result<Exit, Failure> {
 }
 
 async fn start(ctx: &Context, cluster: &Cluster) -> Result<Exit, Failure> {
-    let started = native::resume(&cluster.client, ctx.clock.now()).await?;
+    let (client, now) = (&cluster.client, ctx.clock.now());
+    let started = match native::resume_if_left_behind(client, now).await? {
+        Standing::Nothing => None,
+        Standing::Started(paused) => Some(paused),
+        Standing::Stays(_, living) => {
+            ctx.note(&format!(
+                "a restore of `{}` is under way: what a snapshot takes of it now may not be whole",
+                living.snapshot()
+            ))?;
+            native::resume(client, now).await?
+        }
+    };
     ctx.out.show(&StartView {
         started: started
             .as_ref()

@@ -214,6 +214,11 @@ pub(super) fn stopped_for_a_restore_that_goes_on(native: &Native<'_>, scheduler:
     streams::wait_until_active(telemetry);
     assert_eq!(process.stop().unwrap().status.code(), Some(130));
     assert!(!scheduler.is_running("sts-backup"));
+    // Whoever says so starts it at once, and is told.
+    let seen = native.run(&["policy", "start"]);
+    assert_eq!(seen.code, 0, "{}", seen.stderr);
+    assert!(seen.stderr.contains("is under way"), "{}", seen.stderr);
+    assert!(scheduler.is_running("sts-backup"));
     native.json(&["restore", "cancel", "--yes"]);
     assert!(scheduler.is_running("sts-backup"));
 }
