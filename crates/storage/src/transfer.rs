@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use crc_fast::{CrcAlgorithm, checksum, checksum_combine};
+use crc_fast::{CrcAlgorithm, Digest, checksum, checksum_combine};
 use futures::TryStreamExt;
 use futures::stream::{self, StreamExt};
 use lifeboat_core::progress::Progress;
@@ -47,6 +47,27 @@ const GRAIN: u64 = 64 * 1024;
 /// The checksum of bytes that are stored: CRC-64/NVME, which S3 knows as well.
 pub fn crc64(bytes: &[u8]) -> u64 {
     checksum(CrcAlgorithm::Crc64Nvme, bytes)
+}
+
+/// The checksum of bytes that come one after the other. To join checksums takes as long as to read some hundred KiB.
+#[derive(Debug, Clone, Copy)]
+pub struct Crc64(Digest);
+
+impl Default for Crc64 {
+    fn default() -> Self {
+        Self(Digest::new(CrcAlgorithm::Crc64Nvme))
+    }
+}
+
+impl Crc64 {
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Of all bytes so far.
+    pub fn value(&self) -> u64 {
+        self.0.finalize()
+    }
 }
 
 /// The checksum of some bytes and so many more, from those of both.
@@ -387,6 +408,10 @@ mod tests {
             let (first, second) = bytes.split_at(cut.index(bytes.len() + 1));
             let combined = crc64_of_both(crc64(first), crc64(second), second.len() as u64);
             prop_assert_eq!(combined, crc64(&bytes));
+            let mut running = Crc64::default();
+            running.update(first);
+            running.update(second);
+            prop_assert_eq!(running.value(), crc64(&bytes));
         }
     }
 

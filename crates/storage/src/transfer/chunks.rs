@@ -7,16 +7,16 @@ use std::sync::Arc;
 
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use super::Crc64;
 use super::buffers::Buffer;
-use super::{crc64, crc64_of_both};
 
 pub(super) struct Chunks {
     file: Arc<File>,
     at: u64,
-    /// CRC-64/NVME of what is written, and how much that is.
-    sum: u64,
+    /// Of what is written, and how much that is.
+    sum: Crc64,
     written: u64,
-    writing: Option<JoinHandle<io::Result<(u64, u64)>>>,
+    writing: Option<JoinHandle<io::Result<(Crc64, u64)>>>,
 }
 
 impl Chunks {
@@ -25,7 +25,7 @@ impl Chunks {
         Self {
             file,
             at,
-            sum: crc64(&[]),
+            sum: Crc64::default(),
             written: 0,
             writing: None,
         }
@@ -34,11 +34,12 @@ impl Chunks {
     /// Begins to write a chunk, once the one before is written.
     pub(super) async fn write(&mut self, chunk: Buffer) -> io::Result<()> {
         self.settle().await?;
-        let (file, at) = (Arc::clone(&self.file), self.at + self.written);
+        let (file, at, mut sum) = (Arc::clone(&self.file), self.at + self.written, self.sum);
         self.writing = Some(spawn_blocking(move || {
             let bytes = chunk.as_ref();
             file.write_all_at(bytes, at)?;
-            Ok((crc64(bytes), bytes.len() as u64))
+            sum.update(bytes);
+            Ok((sum, bytes.len() as u64))
         }));
         Ok(())
     }
@@ -46,13 +47,13 @@ impl Chunks {
     /// Returns checksum and number of all bytes, once they are written.
     pub(super) async fn finish(mut self) -> io::Result<(u64, u64)> {
         self.settle().await?;
-        Ok((self.sum, self.written))
+        Ok((self.sum.value(), self.written))
     }
 
     async fn settle(&mut self) -> io::Result<()> {
         if let Some(writing) = self.writing.take() {
             let (sum, length) = writing.await.map_err(io::Error::other)??;
-            self.sum = crc64_of_both(self.sum, sum, length);
+            self.sum = sum;
             self.written += length;
         }
         Ok(())

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt};
 use lifeboat_core::progress::Progress;
 use lifeboat_core::size::ByteSize;
-use lifeboat_storage::transfer::{Lane, crc64, crc64_of_both};
+use lifeboat_storage::transfer::{Crc64, Lane};
 
 use super::{Options, Plan, Replaces, RoomWish, Source, differing};
 use crate::backup::blocking;
@@ -34,6 +34,8 @@ pub struct Prepared {
 /// Room that a volume should have left when all is there.
 const SPARE: u64 = 64 * 1024 * 1024;
 const SMALL: u64 = 256 * 1024;
+/// What is read of a file at once: it is still near the processor when its checksum is taken.
+const READ: usize = 128 * 1024;
 const LARGE_FILES: usize = 8;
 const SMALL_FILES: usize = 64;
 
@@ -423,17 +425,17 @@ fn is_same(path: &Path, wanted: &FileEntry) -> io::Result<bool> {
 }
 
 fn sum_of(file: &mut File, mut left: u64) -> io::Result<u64> {
-    let mut buffer = vec![0; 1 << 20];
-    let mut sum = crc64(&[]);
+    let mut buffer = vec![0; READ];
+    let mut sum = Crc64::default();
     while left > 0 {
         let want = usize::try_from(left)
             .unwrap_or(usize::MAX)
             .min(buffer.len());
         file.read_exact(&mut buffer[..want])?;
-        sum = crc64_of_both(sum, crc64(&buffer[..want]), want as u64);
+        sum.update(&buffer[..want]);
         left -= want as u64;
     }
-    Ok(sum)
+    Ok(sum.value())
 }
 
 fn has_size(path: &Path, size: u64) -> bool {
