@@ -422,6 +422,7 @@ impl Run<'_, '_> {
             server: taken.vitals.version,
             layout,
             snapshot: Some(taken.name.clone()),
+            labelled: taken.labelled,
             taken: taken.at,
             completed,
             rows: Some(taken.summary.rows),

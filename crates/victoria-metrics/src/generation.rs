@@ -21,6 +21,9 @@ pub enum Why {
     NoLabel,
     /// The version has samples that are later than all of the server: continuing it would lose them.
     Behind,
+    /// The server does not have the label as the last backup to the version kept it: its data is of before that backup, and continuing it would lose what came
+    /// between.
+    PutBack,
     /// The version is going to be restored, and has to stay as it is.
     Spared,
 }
@@ -55,6 +58,28 @@ impl Decision {
         }
     }
 
+    /// By when the server last kept the label, beside when the backup to the version did. A restored version has its own.
+    #[must_use]
+    pub fn by_label_time(
+        self,
+        in_server: Option<Timestamp>,
+        in_version: Option<Timestamp>,
+        existing: &BTreeSet<String>,
+        now: &Zoned,
+    ) -> Self {
+        let is_earlier = match (in_server, in_version) {
+            (Some(here), Some(there)) => here < there,
+            _ => false,
+        };
+        match self {
+            Self::Continue(_) if is_earlier => Self::Begin {
+                label: fresh(existing, now),
+                why: Why::PutBack,
+            },
+            decision => decision,
+        }
+    }
+
     /// By what the snapshot holds beside what the version holds.
     #[must_use]
     pub fn by_range(
@@ -77,6 +102,13 @@ impl Decision {
             decision => decision,
         }
     }
+}
+
+/// When the label is kept: now, or just after it was kept last, so that of two backups the later one always has the later time, whatever the clocks say.
+pub(crate) fn next_time(last: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    let next = last.and_then(|last| last.checked_add(1.millisecond()).ok());
+    let now = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
+    next.map_or(now, |next| next.max(now))
 }
 
 /// The time, or the first second after it that no version has.
@@ -141,5 +173,42 @@ mod tests {
             let label = "20231128160000".to_owned();
             assert_eq!(begun, Decision::Begin { label, why });
         }
+    }
+
+    #[test]
+    fn a_version_is_continued_unless_the_server_is_of_before_its_backup() {
+        let existing = BTreeSet::from(["20220101000000".to_owned()]);
+        let decide =
+            |here, there| {
+                Decision::by_label(Some("20220101000000".to_owned()), &existing, &now())
+                    .by_label_time(here, there, &existing, &now())
+            };
+        let [early, late] = [1_700_000_000_000, 1_700_000_000_001]
+            .map(|time| Timestamp::from_millisecond(time).ok());
+        let continued = Decision::Continue("20220101000000".to_owned());
+        for (here, there) in [
+            // Restored, or a run was cut before its backup counted, or the backup is of before there were such times.
+            (early, early),
+            (late, early),
+            (early, None),
+        ] {
+            assert_eq!(decide(here, there), continued, "{here:?} {there:?}");
+        }
+        let begun = Decision::Begin {
+            label: "20231128160000".to_owned(),
+            why: Why::PutBack,
+        };
+        assert_eq!(decide(early, late), begun);
+    }
+
+    #[test]
+    fn the_time_of_a_label_only_grows_also_where_a_clock_was_put_back() {
+        let at = |time| Timestamp::from_millisecond(time).unwrap();
+        assert_eq!(next_time(None, at(5)), at(5));
+        assert_eq!(next_time(Some(at(4)), at(5)), at(5));
+        assert_eq!(next_time(Some(at(5)), at(5)), at(6));
+        assert_eq!(next_time(Some(at(9)), at(5)), at(10));
+        let finer: Timestamp = "2023-11-28T16:00:00.0009Z".parse().unwrap();
+        assert_eq!(next_time(None, finer), at(finer.as_millisecond()));
     }
 }

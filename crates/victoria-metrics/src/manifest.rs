@@ -33,6 +33,10 @@ pub struct Manifest {
     /// The oldest release whose files look so.
     pub layout: Version,
     pub snapshot: Option<String>,
+    /// The time of the sample by which the server kept the label of this version, written just before the snapshot. A server whose latest is earlier has
+    /// lost this backup. None where no label is kept, and of what another program wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labelled: Option<Timestamp>,
     /// The moment whose data the backup holds.
     pub taken: Timestamp,
     pub completed: Timestamp,
@@ -226,6 +230,7 @@ mod tests {
             server: "1.112.0".parse().ok(),
             layout: "1.90.0".parse().unwrap(),
             snapshot: Some("20231128160000-1A".to_owned()),
+            labelled: "2023-11-28T15:59:59.123Z".parse().ok(),
             taken: "2023-11-28T16:00:00Z".parse().unwrap(),
             completed: "2023-11-28T16:00:09Z".parse().unwrap(),
             rows: Some(90_000),
@@ -257,6 +262,18 @@ mod tests {
         let slices: Vec<_> = manifest().slices().map(|(_, sum)| sum).collect();
         assert_eq!(slices, [Some(u64::MAX), Some(7)]);
         assert_eq!(manifest().size(), SLICE + 3);
+    }
+
+    /// As all were before there was one.
+    #[test]
+    fn a_manifest_without_the_time_of_its_label_is_read() {
+        let old = Manifest {
+            labelled: None,
+            ..manifest()
+        };
+        let written = String::from_utf8(old.write()).unwrap();
+        assert!(!written.contains("labelled"), "{written}");
+        assert_eq!(Manifest::read(written.as_bytes()).unwrap(), old);
     }
 
     #[test]

@@ -67,6 +67,14 @@ pub struct Vitals {
     pub rows: Option<u64>,
 }
 
+/// The label that a server keeps, by its latest sample.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    pub label: String,
+    /// The time of that sample, in whole milliseconds.
+    pub at: Timestamp,
+}
+
 #[derive(Deserialize)]
 struct SnapshotAnswer {
     status: String,
@@ -325,7 +333,7 @@ impl Server {
     }
 
     /// Returns the label of the version that backups of this server belong to, if it has one.
-    pub async fn generation(&self, now: Timestamp) -> Result<Option<String>, Error> {
+    pub async fn generation(&self, now: Timestamp) -> Result<Option<Kept>, Error> {
         let doing = "tell the label of its backups";
         // From the beginning of time, for an old label counts as well, to beyond now: the server's own clock is up to a second late, and one of another machine may
         // be more.
@@ -345,9 +353,9 @@ impl Server {
         }
         match last {
             None => Ok(None),
-            Some((_, value)) => match label(value) {
-                Some(label) => Ok(Some(label)),
-                None => Err(self.strange(doing, &value.to_string())),
+            Some((time, value)) => match (label(value), Timestamp::from_millisecond(time)) {
+                (Some(label), Ok(at)) => Ok(Some(Kept { label, at })),
+                _ => Err(self.strange(doing, &value.to_string())),
             },
         }
     }

@@ -89,6 +89,7 @@ mod tests {
             server: None,
             layout: "1.90.0".parse().unwrap(),
             snapshot: None,
+            labelled: None,
             taken: Timestamp::UNIX_EPOCH,
             completed: Timestamp::UNIX_EPOCH,
             rows: None,

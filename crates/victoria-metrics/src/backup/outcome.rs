@@ -118,6 +118,7 @@ pub(crate) fn adopted(
         server: None,
         layout: era::of_layout(survey.files.paths(), &survey.inventory.parts),
         snapshot: None,
+        labelled: None,
         taken: completed,
         completed,
         rows: summary.map(|summary| summary.rows),

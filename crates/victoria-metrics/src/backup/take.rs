@@ -1,11 +1,13 @@
 //! A snapshot, made, counted and judged, and the version that it goes to.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use lifeboat_core::size::ByteSize;
 
 use super::{Intent, Run, Shrinking, Versions, outcome, send};
 use crate::error::Error;
-use crate::generation::Decision;
+use crate::generation::{self, Decision};
 use crate::manifest::Manifest;
 use crate::parts::{Inventory, Summary};
 use crate::server::Vitals;
@@ -15,6 +17,8 @@ use crate::store::{Found, LATEST};
 
 /// Snapshots after one that lacks samples which the server has.
 const FURTHER_ATTEMPTS: u32 = 3;
+/// A server that was not made to flush shows a sample after so long.
+const NOT_SHOWN_YET: Duration = Duration::from_secs(3);
 
 /// A snapshot, counted, and the version that it goes to.
 pub(super) struct Taken {
@@ -25,6 +29,8 @@ pub(super) struct Taken {
     pub(super) summary: Summary,
     pub(super) vitals: Vitals,
     pub(super) decision: Decision,
+    /// When the label was kept in the server for this backup.
+    pub(super) labelled: Option<Timestamp>,
     pub(super) found: Found,
     pub(super) before: Option<Manifest>,
 }
@@ -38,15 +44,19 @@ impl Run<'_, '_> {
             Versions::ByLabel => self.server.generation(self.now()).await?,
         };
         // What lies there is looked at while the labels are listed, wherever that is what it comes to.
-        let likely = kept.as_deref().unwrap_or(LATEST);
+        let likely = kept.as_ref().map_or(LATEST, |kept| &kept.label);
         let likely = format!("{}-{likely}", self.place.prefix);
         let (labels, looked) =
             futures::future::try_join(self.place.labels(), self.place.look(&likely)).await?;
         let mut looked = Some(looked);
         let mut decision = match self.options.versions {
             Versions::Latest => Decision::Continue(LATEST.to_owned()),
-            Versions::ByLabel => Decision::by_label(kept, &labels, now),
+            Versions::ByLabel => {
+                let label = kept.as_ref().map(|kept| kept.label.clone());
+                Decision::by_label(label, &labels, now)
+            }
         };
+        let mut last = kept.map(|kept| kept.at);
         let spared = self
             .options
             .spared
@@ -66,7 +76,27 @@ impl Run<'_, '_> {
                 });
             }
             let before = self.manifest_before(&found).await?;
-            let taken = match self.snapshot(decision.clone(), found, before).await {
+            // Found out before the label is kept again: then the server could not be told from one that has all.
+            if let (Decision::Continue(label), Versions::ByLabel) =
+                (&decision, self.options.versions)
+            {
+                let in_version = before.as_ref().and_then(|before| before.labelled);
+                let in_server = self.kept_at(label, last, in_version).await?;
+                let decided = decision
+                    .clone()
+                    .by_label_time(in_server, in_version, &labels, now);
+                if decided != decision {
+                    decision = decided;
+                    continue;
+                }
+            }
+            let labelled = generation::next_time(last, self.now());
+            let labelled = (self.options.versions == Versions::ByLabel).then_some(labelled);
+            last = labelled.or(last);
+            let taken = match self
+                .snapshot(decision.clone(), labelled, found, before)
+                .await
+            {
                 // Under load a server was seen to leave a month out of its snapshot (1.145.0); the next one had it.
                 Err(Error::FewSamples { found, expected }) if attempts < FURTHER_ATTEMPTS => {
                     attempts += 1;
@@ -98,18 +128,37 @@ impl Run<'_, '_> {
         }
     }
 
+    /// When the server kept the label last. One that seems to lack what the version has is asked twice: what it was given in the last seconds it may
+    /// not show yet.
+    async fn kept_at(
+        &self,
+        label: &str,
+        last: Option<Timestamp>,
+        in_version: Option<Timestamp>,
+    ) -> Result<Option<Timestamp>, Error> {
+        if last >= in_version {
+            return Ok(last);
+        }
+        self.server.flush().await;
+        tokio::time::sleep(NOT_SHOWN_YET).await;
+        let kept = self.server.generation(self.now()).await?;
+        Ok(kept
+            .filter(|kept| kept.label == label)
+            .map(|kept| kept.at)
+            .max(last))
+    }
+
     async fn snapshot(
         &self,
         decision: Decision,
+        labelled: Option<Timestamp>,
         found: Found,
         before: Option<Manifest>,
     ) -> Result<Taken, Error> {
         // Also finds out whether the key is good, before anything is kept.
         let before_it = self.server.snapshots().await?;
-        if self.options.versions == Versions::ByLabel && self.intent == Intent::Do {
-            self.server
-                .keep_generation(decision.label(), self.now())
-                .await?;
+        if let (Some(at), Intent::Do) = (labelled, self.intent) {
+            self.server.keep_generation(decision.label(), at).await?;
         }
         self.server.flush().await;
         let vitals = self.server.vitals().await?;
@@ -137,6 +186,7 @@ impl Run<'_, '_> {
             summary,
             vitals: after.clone(),
             decision,
+            labelled,
             found,
             before,
         };

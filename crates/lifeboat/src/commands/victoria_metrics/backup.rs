@@ -138,6 +138,9 @@ fn reason(why: Why) -> &'static str {
             "the server has no label of an earlier version, as after its data was emptied"
         }
         Why::Behind => "the version before holds samples that are later than all of the server",
+        Why::PutBack => {
+            "the server does not have all of the last backup to the version before, as after its volume was put back to an earlier state"
+        }
         Why::Spared => "the version before is going to be restored, and stays as it is",
     }
 }
