@@ -316,8 +316,7 @@ impl Run<'_, '_> {
         if let (Standing::Marked, Some(before)) = (&taken.found.standing, &taken.before) {
             known = Some(self.write_manifest(version, before, known.as_ref()).await?);
         }
-        // Servers before 1.90 take every folder for a part, so vmrestore must not restore what is on its way.
-        let mark_goes_first = taken.snapshot.lists().is_empty();
+        let mark_goes_first = plan.mark_goes_first;
         if mark_goes_first && taken.found.mark.is_some() {
             bucket.delete(&key(MARK)).await?;
         }

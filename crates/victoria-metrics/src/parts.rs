@@ -316,6 +316,18 @@ pub fn empty_list(path: &str) -> Option<&'static [u8]> {
     })
 }
 
+/// Whether any of these paths lies in the table that a list is of, or in the one of the large parts beside it.
+pub fn has_parts(list: &str, paths: &BTreeSet<&str>) -> bool {
+    let Some(table) = list.strip_suffix(LIST) else {
+        return false;
+    };
+    let big = table.replacen("data/small/", "data/big/", 1);
+    [table, &big].into_iter().any(|table| {
+        let mut from = paths.range(table..).filter(|path| **path != list);
+        from.next().is_some_and(|path| path.starts_with(table))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -3,7 +3,7 @@
 //! Pure: what the snapshot holds and what lies below the prefix give the plan. The order in which it is carried out:
 //!
 //! 1. an empty list for each table that is new, then what is new in all tables: a server that opens the backup before
-//!    passes over parts that no list names;
+//!    passes over parts that no list names; where the backup before has tables with parts and no list, vmbackup's mark has gone before;
 //! 2. vmbackup's completion mark goes and the manifest is written, in either order: from here the new backup counts for us;
 //! 3. the lists are replaced and what is no longer wanted is deleted, all at once;
 //! 4. the mark comes back: from here the new backup counts for vmrestore too.
@@ -28,6 +28,9 @@ pub struct Stored {
 /// What has to be done, in this order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
+    /// vmbackup's mark has to go before anything is sent. Servers before 1.90 take every folder for a part, and so does any server that finds no list: of tables
+    /// without a list vmrestore must not restore what is on its way, nor an empty list, by which a server deletes the parts that are there.
+    pub mark_goes_first: bool,
     /// Lists that name no part, for tables that are not there yet.
     pub empty_lists: Vec<Slice>,
     /// What is sent, the largest first.
@@ -69,7 +72,10 @@ impl Stored {
 
 impl Plan {
     pub fn make(snapshot: &Snapshot, stored: &Stored) -> Self {
-        let mut plan = Self::default();
+        let mut plan = Self {
+            mark_goes_first: snapshot.lists().is_empty(),
+            ..Self::default()
+        };
         let mut wanted: BTreeSet<Slice> = BTreeSet::new();
         for (path, size) in &snapshot.files {
             for slice in Slice::of(path, *size) {
@@ -92,7 +98,11 @@ impl Plan {
                 wanted.insert(slice);
             }
             if let (false, Some(empty)) = (there.contains(path.as_str()), parts::empty_list(path)) {
-                plan.empty_lists.extend(Slice::of(path, empty.len() as u64));
+                if parts::has_parts(path, &there) {
+                    plan.mark_goes_first = true;
+                } else {
+                    plan.empty_lists.extend(Slice::of(path, empty.len() as u64));
+                }
             }
         }
         for slice in stored.slices.keys() {
@@ -237,6 +247,41 @@ mod tests {
         );
         assert_eq!(names(&plan.obsolete), ["data/small/m/1/values.bin 5"]);
         assert_eq!(plan.upload_size(), 916);
+    }
+
+    /// A server before 1.90 writes no lists; a newer one opens what it left without them.
+    #[test]
+    fn a_table_that_gets_its_first_list_gets_no_empty_one_before_and_takes_the_mark_away() {
+        let name = "9_1_20231101000000.000_20231101000000.000_1A";
+        let small = format!("data/small/2023_11/{name}/values.bin");
+        let big = format!("data/big/2023_12/{name}/values.bin");
+        let index = "indexdb/17/9_1_2B/items.bin";
+        let old = snapshot(&[(&small, 5), (&big, 6), (index, 7)], &[]);
+        let first = Plan::make(&old, &Stored::default());
+        assert!(first.mark_goes_first, "the server knows no lists");
+        let lists = [
+            "data/small/2023_11/parts.json",
+            "data/small/2023_12/parts.json",
+            "indexdb/17/parts.json",
+        ];
+        for list in lists {
+            let new = snapshot(&[], &[(list, "[]")]);
+            let plan = Plan::make(&new, &stored(&old));
+            assert!(plan.mark_goes_first, "{list}");
+            assert_eq!(plan.empty_lists, [], "{list}");
+        }
+        for list in ["data/small/2024_01/parts.json", "indexdb/1/parts.json"] {
+            let new = snapshot(&[], &[(list, "[]")]);
+            let plan = Plan::make(&new, &stored(&old));
+            assert!(!plan.mark_goes_first, "{list}");
+            assert_eq!(plan.empty_lists.len(), 1, "{list}");
+            // Once it is there, it is like any other.
+            let next = Plan::make(&new, &stored(&new));
+            assert!(
+                !next.mark_goes_first && next.empty_lists.is_empty(),
+                "{list}"
+            );
+        }
     }
 
     #[test]

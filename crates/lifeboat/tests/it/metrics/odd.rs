@@ -5,9 +5,12 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use lifeboat_testkit::servers::victoria_metrics::{Release, Unusual};
+use lifeboat_testkit::turnstile::{Moment, Stop, Turnstile};
 
+use super::restore::release_lease;
 use super::{BUCKET, INSTANCE, Metrics, files, import, samples, snapshots};
 use crate::disk_full::SmallDisk;
+use crate::killed;
 
 const SLICE: u64 = 1 << 30;
 const SIZES: [u64; 5] = [0, SLICE - 1, SLICE, SLICE + 1, 2 * SLICE + 101];
@@ -160,6 +163,62 @@ fn an_upgrade_in_place_is_continued_and_the_old_server_is_refused_what_follows()
     assert!(metrics.boot(Release::V1_145));
     let counts = ["before", "after"].map(|metric| samples(metrics.server(), metric));
     assert_eq!(counts, [400, 200]);
+}
+
+/// A server of before 1.90 keeps no lists of parts; the next one gives the tables that are there their first.
+#[test]
+fn an_upgrade_from_before_there_were_lists_never_lies_there_with_empty_ones() {
+    let Some(mut metrics) = Metrics::start(Release::V1_79) else {
+        return;
+    };
+    import(metrics.server(), "before", 2, 200);
+    let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    metrics.halt();
+    assert!(metrics.boot(Release::V1_112));
+    import(metrics.server(), "after", 1, 100);
+    let address = metrics.world.endpoint().trim_start_matches("http://");
+    let gate = Turnstile::start(address.parse().unwrap()).unwrap();
+    let endpoint = format!("lifeboat.endpoint={}", gate.endpoint());
+    let stored = metrics.stored(&version);
+    let mark = stored.join("backup_complete.ignore");
+    let mut killed = 0;
+    for request in 1.. {
+        let mut command = metrics
+            .world
+            .command(&["victoria-metrics", "backup", INSTANCE]);
+        command.arg("--set").arg(&endpoint);
+        let stop = Stop {
+            request,
+            moment: Moment::After,
+        };
+        if killed::runs_to_its_end(&gate, Some(stop), &mut command) {
+            break;
+        }
+        killed += 1;
+        release_lease(&metrics);
+        let objects = files(&stored);
+        let has_lists = objects.keys().any(|name| name.contains("parts.json"));
+        let has_new = objects.keys().any(|name| {
+            let mut names = name.split('/').skip(3);
+            name.starts_with("data/small/") && names.next().is_some_and(|part| !part.contains('_'))
+        });
+        // What is marked vmrestore gives to a server: it has all of one of the two, and no list beside parts that it does not name.
+        if mark.exists() && has_new {
+            metrics
+                .world
+                .ok(&["victoria-metrics", "verify", INSTANCE, &version]);
+            assert!(has_lists, "request {request}");
+        } else {
+            assert!(!mark.exists() || !has_lists, "request {request}");
+        }
+    }
+    assert!(killed > 20, "{killed}");
+    metrics.halt();
+    metrics.wipe();
+    metrics.vmrestore(Release::V1_112, &version);
+    assert!(metrics.boot(Release::V1_112));
+    let counts = ["before", "after"].map(|metric| samples(metrics.server(), metric));
+    assert_eq!(counts, [400, 100]);
 }
 
 /// Data that an older server wrote tells that an older one may be going to open what is restored.

@@ -116,6 +116,60 @@ fn a_version_that_has_what_the_server_lacks_is_not_continued() {
     assert_eq!(samples(metrics.server(), "late"), 10);
 }
 
+/// The volume goes back in time with its label and the server runs on, so that its last sample is the latest of all.
+#[test]
+fn a_server_that_ran_on_after_its_volume_was_put_back_does_not_replace_what_only_the_backup_has() {
+    let Some(mut metrics) = Metrics::start(Release::V1_112) else {
+        return;
+    };
+    import(metrics.server(), "old", 1, 500);
+    let first = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    metrics.halt();
+    let aside = metrics.world.path("aside");
+    copy(&metrics.data(), &aside);
+    // Not put back, it is continued after a stop.
+    assert!(metrics.boot(Release::V1_112));
+    import(metrics.server(), "lost", 1, 40);
+    assert_eq!(metrics.back_up()["version"], first.as_str());
+    metrics.halt();
+    metrics.wipe();
+    copy(&aside, &metrics.data());
+    assert!(metrics.boot(Release::V1_112));
+    import_at(metrics.server(), "late", now() - 60, 10);
+    let seen = metrics
+        .world
+        .run(&["victoria-metrics", "backup", INSTANCE, "--dry-run"]);
+    assert_eq!(seen.code, 0, "{}", seen.stderr);
+    assert!(
+        seen.stdout.contains("put back to an earlier state"),
+        "{}",
+        seen.stdout
+    );
+    let seen = metrics
+        .world
+        .run(&["-o", "json", "victoria-metrics", "backup", INSTANCE]);
+    assert!(
+        seen.stderr.contains("put back to an earlier state"),
+        "{}",
+        seen.stderr
+    );
+    let next: serde_json::Value = serde_json::from_str(&seen.stdout).unwrap();
+    assert_ne!(next["version"], first.as_str());
+    assert_eq!(next["new_version"], true);
+    assert_eq!(snapshots(metrics.server()), 0, "a snapshot was left");
+    // From now on it is the new one that is continued.
+    let again = metrics.back_up();
+    assert_eq!(again["version"], next["version"]);
+    assert_eq!(again["new_version"], false);
+    metrics.halt();
+    metrics.restore(&first);
+    assert!(metrics.boot(Release::V1_112));
+    let count = |name| samples(metrics.server(), name);
+    assert_eq!(["old", "lost", "late"].map(count), [500, 40, 0]);
+    // The restored version has its own label, and is continued.
+    assert_eq!(metrics.back_up()["version"], first.as_str());
+}
+
 fn now() -> u64 {
     let now = std::time::UNIX_EPOCH.elapsed().unwrap();
     now.as_secs()
