@@ -12,6 +12,7 @@ pub mod error;
 mod leftovers;
 pub mod objects;
 pub mod pipe;
+mod raw;
 pub mod transfer;
 mod upload;
 

@@ -13,6 +13,7 @@ use object_store::{
 use crate::again;
 use crate::bucket::{Bucket, Entry};
 use crate::error::{Cause, Error};
+use crate::raw::{self, Depth};
 
 /// Which object it is that was read or written, for a condition: its etag.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,8 +46,12 @@ pub struct Fetched {
 }
 
 impl Bucket {
-    /// Returns all objects below `prefix`, however deep, ascending by key. `prefix` ends in `/`.
+    /// Returns all objects below `prefix`, however deep, ascending by key. `prefix` ends in `/`. Objects that only mark a folder are left out as far as they can be
+    /// told: a marker deeper below comes as an object without bytes that has the name of the folder.
     pub async fn list_below(&self, prefix: &str) -> Result<Vec<Entry>, Error> {
+        if raw::is_needed(prefix) {
+            return Ok(self.raw_level(prefix, Depth::All).await?.entries);
+        }
         let path = Path::from(prefix);
         let listed = again::ask(async || {
             let listed = self.s3().list(Some(&path));
@@ -57,11 +62,25 @@ impl Bucket {
             });
             entries.try_collect::<Vec<_>>().await
         });
-        let mut entries = listed.await.map_err(|error| {
-            self.failed(format!("list `{prefix}`"), Cause::of(&error).for_bucket())
-        })?;
+        let mut entries = match listed.await {
+            Ok(entries) => entries,
+            Err(object_store::Error::InvalidPath { .. }) => {
+                return Ok(self.raw_level(prefix, Depth::All).await?.entries);
+            }
+            Err(error) => {
+                let cause = Cause::of(&error).for_bucket();
+                return Err(self.failed(format!("list `{prefix}`"), cause));
+            }
+        };
+        entries.retain(|entry| entry.key.starts_with(prefix));
         entries.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         Ok(entries)
+    }
+
+    /// The same where names are met that the client cannot hold.
+    async fn raw_level(&self, prefix: &str, depth: Depth) -> Result<Level, Error> {
+        let listed = raw::level(self.s3(), prefix, depth).await;
+        listed.map_err(|cause| self.failed(format!("list `{prefix}`"), cause.for_bucket()))
     }
 
     /// Returns the names directly under `prefix` (empty, or ending in `/`) that other names lie below, without their `/`, ascending.
@@ -71,15 +90,24 @@ impl Bucket {
 
     /// Returns what is directly under `prefix` (empty, or ending in `/`), from one listing.
     pub async fn level(&self, prefix: &str) -> Result<Level, Error> {
+        if raw::is_needed(prefix) {
+            return self.raw_level(prefix, Depth::One).await;
+        }
         let parent = (!prefix.is_empty()).then(|| Path::from(prefix));
         let listed = again::ask(async || self.s3().list_with_delimiter(parent.as_ref()).await);
-        let listed = listed.await.map_err(|error| {
-            let doing = match prefix {
-                "" => "list the objects".to_owned(),
-                prefix => format!("list `{prefix}`"),
-            };
-            self.failed(doing, Cause::of(&error).for_bucket())
-        })?;
+        let listed = match listed.await {
+            Ok(listed) => listed,
+            Err(object_store::Error::InvalidPath { .. }) => {
+                return self.raw_level(prefix, Depth::One).await;
+            }
+            Err(error) => {
+                let doing = match prefix {
+                    "" => "list the objects".to_owned(),
+                    prefix => format!("list `{prefix}`"),
+                };
+                return Err(self.failed(doing, Cause::of(&error).for_bucket()));
+            }
+        };
         let names = listed.common_prefixes.iter();
         let mut folders: Vec<String> = names
             .filter_map(|path| path.parts().next_back())
@@ -94,6 +122,8 @@ impl Bucket {
                 modified: moment(object.last_modified.timestamp_millis()),
             })
             .collect();
+        // What marks the folder itself comes under its name.
+        entries.retain(|entry| entry.key.starts_with(prefix));
         entries.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         Ok(Level { entries, folders })
     }
@@ -200,6 +230,6 @@ impl Bucket {
     }
 }
 
-fn moment(milliseconds: i64) -> Timestamp {
+pub(crate) fn moment(milliseconds: i64) -> Timestamp {
     Timestamp::from_millisecond(milliseconds).unwrap_or_default()
 }

@@ -21,6 +21,9 @@ pub async fn list(place: Place<'_>) -> Result<Vec<Backup>, Error> {
     futures::stream::iter(versions)
         .map(|version| async move {
             let mut found = place.look(&version).await?;
+            if found.is_nothing() {
+                return Ok(None);
+            }
             // The mark says that somebody once thought so; objects can have gone since.
             if let Standing::Marked = found.standing {
                 match place.survey(&found).await {
@@ -31,9 +34,10 @@ pub async fn list(place: Place<'_>) -> Result<Vec<Backup>, Error> {
                     Err(error) => return Err(error),
                 }
             }
-            Ok::<_, Error>(record(place, &found))
+            Ok::<_, Error>(Some(record(place, &found)))
         })
         .buffered(AT_A_TIME)
+        .try_filter_map(async |record| Ok(record))
         .try_collect()
         .await
 }
@@ -85,16 +89,20 @@ fn created(times: &[u8]) -> Option<Timestamp> {
     times.get("created_at")?.as_str()?.parse().ok()
 }
 
-/// Returns the whole name of a version: `latest` stands for the newest that is complete, a label alone for its version.
+/// Returns the whole name of a version: `latest` stands for the newest that is complete, a label alone for its version, and what follows the last `/` for the whole.
 pub async fn find(place: Place<'_>, version: &str) -> Result<String, Error> {
     let versions = place.versions().await?;
     let version = version.trim_end_matches('/');
     if versions.iter().any(|found| found == version) {
         return Ok(version.to_owned());
     }
-    let labelled = format!("{}-{version}", place.prefix);
-    if versions.contains(&labelled) {
-        return Ok(labelled);
+    for whole in [
+        format!("{}-{version}", place.prefix),
+        format!("{}{version}", place.parent()),
+    ] {
+        if versions.contains(&whole) {
+            return Ok(whole);
+        }
     }
     if version == "latest" {
         let backups = list(place).await?;

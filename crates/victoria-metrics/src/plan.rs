@@ -54,7 +54,8 @@ impl Stored {
                 stored.special.insert(name, size);
             } else if let Some(slice) = Slice::parse(&name) {
                 stored.slices.insert(slice, size);
-            } else {
+            } else if size > 0 {
+                // One without bytes is what some programs put there to show a folder.
                 stored.strange.push(name);
             }
         }

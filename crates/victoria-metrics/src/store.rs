@@ -61,9 +61,10 @@ impl Found {
 impl Place<'_> {
     /// Returns the versions that the bucket holds something of, the oldest label first.
     pub async fn versions(&self) -> Result<Vec<String>, Error> {
-        let folders = self.bucket.folders("").await?;
-        let ours = folders.into_iter().filter(|name| self.is_version(name));
-        Ok(ours.collect())
+        let parent = self.parent();
+        let folders = self.bucket.folders(parent).await?;
+        let names = folders.into_iter().map(|name| format!("{parent}{name}"));
+        Ok(names.filter(|name| self.is_version(name)).collect())
     }
 
     /// Their labels.
@@ -73,6 +74,13 @@ impl Place<'_> {
             .iter()
             .filter_map(|version| version.rsplit('-').next());
         Ok(labels.map(str::to_owned).collect())
+    }
+
+    /// What the names of all versions begin with up to their last `/`: empty, or ends in `/`.
+    pub(crate) fn parent(&self) -> &str {
+        self.prefix
+            .rfind('/')
+            .map_or("", |last| &self.prefix[..=last])
     }
 
     /// Whether this is the whole name of a version.
@@ -117,9 +125,15 @@ impl Place<'_> {
         let mut mark = None;
         let mut listed = Vec::with_capacity(entries.len());
         for entry in entries {
-            let name = entry.key[version.len() + 1..].to_owned();
-            listed.push((name, entry.size.0));
-            if listed.last().is_some_and(|(name, _)| name == MARK) {
+            let Some(name) = entry
+                .key
+                .strip_prefix(version)
+                .and_then(|name| name.strip_prefix('/'))
+            else {
+                continue;
+            };
+            listed.push((name.to_owned(), entry.size.0));
+            if name == MARK {
                 mark = Some(entry);
             }
         }

@@ -12,6 +12,7 @@ mod odd;
 mod owners;
 mod pair;
 mod reader;
+mod prefix;
 mod restore;
 mod round;
 mod space;
