@@ -53,6 +53,10 @@ pub enum Fault {
     Checksum {
         path: String,
     },
+    /// A list that the backup does not have, of a table whose parts it has.
+    Foreign {
+        path: String,
+    },
 }
 
 impl Files {
@@ -175,6 +179,12 @@ impl fmt::Display for Fault {
             Self::Unreadable { path, reason } => write!(f, "`{path}` cannot be read: {reason}"),
             Self::Checksum { path } => {
                 write!(f, "`{path}` does not have the bytes that were backed up")
+            }
+            Self::Foreign { path } => {
+                write!(
+                    f,
+                    "`{path}` is none of the backup, whose parts it does not name"
+                )
             }
         }
     }

@@ -41,6 +41,8 @@ struct VerifyView {
     /// Objects whose bytes were compared with a checksum.
     compared: u64,
     has_checksums: bool,
+    /// What keeps vmrestore from it, although it is whole.
+    vmrestore_lacks: Option<String>,
     faults: Vec<String>,
 }
 
@@ -74,6 +76,7 @@ pub(crate) async fn run(ctx: &Context, args: &VerifyArgs) -> Result<Exit, Failur
             files: report.source.manifest.paths().count() as u64,
             compared: report.compared,
             has_checksums: report.has_checksums(),
+            vmrestore_lacks: report.hindrance.clone(),
             faults: report.faults.iter().map(ToString::to_string).collect(),
         },
         Err(Error::Damaged { version, faults }) => VerifyView {
@@ -83,6 +86,7 @@ pub(crate) async fn run(ctx: &Context, args: &VerifyArgs) -> Result<Exit, Failur
             files: 0,
             compared: 0,
             has_checksums: false,
+            vmrestore_lacks: None,
             faults: faults.iter().map(ToString::to_string).collect(),
         },
         Err(error) => return Err(error.into()),
@@ -112,6 +116,11 @@ impl View for VerifyView {
                 text.line(format_args!(
                     "the bytes of {} objects are those that were backed up",
                     self.compared
+                ));
+            }
+            if let Some(reason) = &self.vmrestore_lacks {
+                text.line(format_args!(
+                    "vmrestore could not restore it: {reason}; the next backup puts it right"
                 ));
             }
             if !self.has_checksums {
