@@ -179,10 +179,13 @@ impl From<lifeboat_victoria_metrics::error::Error> for Failure {
                 "is the server running? `lifeboat.{instance}.url` says where it is"
             )),
             Metrics::Unauthorized { instance, .. } => Some(format!(
-                "the keys are `lifeboat.{instance}.user`, `.password` and `.snapshotAuthKey`"
+                "the keys are `lifeboat.{instance}.user` and `.password`, `.snapshotAuthKey` and `.metricsAuthKey`"
             )),
             Metrics::Agent { .. } => Some(
                 "`lifeboat.victoriaMetrics.vmagent` says where it is; empty, nobody is asked".to_owned(),
+            Metrics::Redirected { instance, .. } => Some(format!(
+                "`lifeboat.{instance}.url` has to say where the server itself is, with its path prefix: nobody is followed elsewhere"
+            )),
             ),
             Metrics::NotDrained { .. } => Some(
                 "the old data is still there; the log of vmagent says what keeps it from sending".to_owned(),

@@ -24,6 +24,13 @@ pub enum Error {
         #[source]
         source: reqwest::Error,
     },
+    #[error("the server of `{instance}` at {url} sends elsewhere when asked to {doing}: to `{to}`")]
+    Redirected {
+        instance: String,
+        url: String,
+        doing: &'static str,
+        to: String,
+    },
     #[error("no answer from vmagent at {url}")]
     Agent {
         url: String,
@@ -182,7 +189,10 @@ impl Error {
             | Self::LeaseLost
             | Self::File { .. }
             | Self::Stopped => Kind::Unavailable,
-            Self::Unauthorized { .. } | Self::TooOld { .. } | Self::Target { .. } => Kind::Invalid,
+            Self::Unauthorized { .. }
+            | Self::Redirected { .. }
+            | Self::TooOld { .. }
+            | Self::Target { .. } => Kind::Invalid,
             Self::UnknownVersion { .. }
             | Self::NothingToUndo { .. }
             | Self::NothingToConfirm { .. } => Kind::NotFound,
@@ -204,6 +214,18 @@ impl Error {
             | Self::NotRestored { .. }
             | Self::NotFound { .. } => Kind::Damaged,
         }
+    }
+
+    /// Whether the server did not do what it was asked for, or did not answer.
+    pub(crate) fn is_of_server(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::Redirected { .. }
+                | Self::Refused { .. }
+                | Self::Unauthorized { .. }
+                | Self::Strange { .. }
+        )
     }
 
     pub(crate) fn transfer(

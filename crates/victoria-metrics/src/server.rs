@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::{Client, RequestBuilder, StatusCode};
+use reqwest::header::LOCATION;
+use reqwest::{Client, RequestBuilder, StatusCode, redirect};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
@@ -33,6 +34,8 @@ pub struct Access {
     pub snapshot_key: Option<String>,
     /// Of the server's `-forceFlushAuthKey`.
     pub flush_key: Option<String>,
+    /// Of the server's `-metricsAuthKey`.
+    pub metrics_key: Option<String>,
     /// Certificates to trust beside those of the system, in PEM.
     pub certificates: Vec<u8>,
 }
@@ -97,7 +100,10 @@ struct Data<T> {
 impl Server {
     /// Prepares the client. Nothing is sent.
     pub fn new(instance: &str, access: Access) -> Result<Self, Error> {
-        let mut builder = Client::builder().connect_timeout(Duration::from_secs(5));
+        let mut builder = Client::builder()
+            .connect_timeout(Duration::from_secs(5))
+            // Elsewhere a `POST` would arrive as a `GET`, and with keys that were not meant for it.
+            .redirect(redirect::Policy::none());
         let made = || -> Result<Client, reqwest::Error> {
             if !access.certificates.is_empty() {
                 for certificate in reqwest::Certificate::from_pem_bundle(&access.certificates)? {
@@ -152,11 +158,24 @@ impl Server {
             .await
             .map_err(unreachable)?;
         let status = answer.status();
+        let to = answer.headers().get(LOCATION).cloned();
         let body = answer.text().await.map_err(unreachable)?;
         if status.is_success() {
             return Ok(body);
         }
         let (instance, url) = (self.instance.clone(), self.access.url.clone());
+        if status.is_redirection() {
+            let to = to.as_ref().and_then(|to| to.to_str().ok());
+            // What follows may repeat a key.
+            let to = to.and_then(|to| to.split('?').next());
+            let to = short(to.unwrap_or_default()).to_owned();
+            return Err(Error::Redirected {
+                instance,
+                url,
+                doing,
+                to,
+            });
+        }
         let reply = format!("{status}: {}", short(&body));
         let about_keys = body.contains("authKey") || body.contains("AuthKey");
         if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN || about_keys {
@@ -290,9 +309,11 @@ impl Server {
     }
 
     pub async fn vitals(&self) -> Result<Vitals, Error> {
-        let text = self
-            .ask(self.get("/metrics"), "tell its metrics", QUESTION)
-            .await?;
+        let request = match &self.access.metrics_key {
+            Some(key) => self.request("/metrics").form(&[("authKey", key)]),
+            None => self.get("/metrics"),
+        };
+        let text = self.ask(request, "tell its metrics", QUESTION).await?;
         Ok(Vitals::parse(&text))
     }
 

@@ -98,6 +98,7 @@ pub struct MetricsServer {
     pub password: Option<Secret>,
     pub snapshot_key: Option<Secret>,
     pub flush_key: Option<Secret>,
+    pub metrics_key: Option<Secret>,
     /// A file in PEM.
     pub certificates: Option<String>,
 }
@@ -242,8 +243,13 @@ impl MetricsServer {
     fn resolve(resolver: &mut Resolver, section: &str) -> Self {
         let path = |rest: &str| format!("{section}.{rest}");
         let mut secret = |rest: &str| resolver.secret(&path(rest)).map(|found| found.secret);
-        let [password, snapshot_key, flush_key] =
-            ["password", "snapshotAuthKey", "flushAuthKey"].map(&mut secret);
+        let [password, snapshot_key, flush_key, metrics_key] = [
+            "password",
+            "snapshotAuthKey",
+            "flushAuthKey",
+            "metricsAuthKey",
+        ]
+        .map(&mut secret);
         Self {
             url: resolver.text(&path("url")),
             path: resolver.text(&path("path")),
@@ -251,6 +257,7 @@ impl MetricsServer {
             password,
             snapshot_key,
             flush_key,
+            metrics_key,
             certificates: resolver.optional(&path("certificates")),
         }
     }

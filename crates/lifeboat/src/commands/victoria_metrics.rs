@@ -63,6 +63,7 @@ fn server(settings: &VictoriaMetrics) -> Result<Server, Failure> {
         password: text(&server.password),
         snapshot_key: text(&server.snapshot_key),
         flush_key: text(&server.flush_key),
+        metrics_key: text(&server.metrics_key),
         certificates,
     };
     Ok(Server::new(settings.instance, access)?)

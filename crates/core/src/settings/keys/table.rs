@@ -305,6 +305,7 @@ macro_rules! server {
             Key::new(concat!($section, ".password"), Lifeboat, Secret, "", "Password of that user."),
             Key::new(concat!($section, ".snapshotAuthKey"), Lifeboat, Secret, "", "Key that the server was given as `-snapshotAuthKey`."),
             Key::new(concat!($section, ".flushAuthKey"), Lifeboat, Secret, "", "Key that the server was given as `-forceFlushAuthKey`."),
+            Key::new(concat!($section, ".metricsAuthKey"), Lifeboat, Secret, "", "Key that the server was given as `-metricsAuthKey`."),
             Key::new(concat!($section, ".certificates"), Lifeboat, Text, "", "File in PEM with certificates to trust beside those of the system when speaking to the server; empty: none."),
         ]
     };

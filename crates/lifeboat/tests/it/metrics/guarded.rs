@@ -2,14 +2,16 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::TcpStream;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 
 use lifeboat_testkit::servers::victoria_metrics::{Release, Unusual};
 
 use super::{INSTANCE, Metrics, import, samples};
 use crate::certificate;
+use crate::world::World;
 
-const SECRETS: [&str; 3] = ["hush", "opensesame", "rinse"];
+const SECRETS: [&str; 4] = ["hush", "opensesame", "rinse", "measure"];
 
 fn is_backed_up_with_all_of_them(release: Release) {
     let Some(mut metrics) = Metrics::start(release) else {
@@ -31,6 +33,7 @@ fn is_backed_up_with_all_of_them(release: Release) {
         "-httpAuth.password=hush",
         "-snapshotAuthKey=opensesame",
         "-forceFlushAuthKey=rinse",
+        "-metricsAuthKey=measure",
     ];
     let unusual = Unusual {
         arguments: &arguments,
@@ -46,6 +49,7 @@ fn is_backed_up_with_all_of_them(release: Release) {
             ("password", "hush"),
             ("snapshotAuthKey", "opensesame"),
             ("flushAuthKey", "rinse"),
+            ("metricsAuthKey", "measure"),
             ("certificates", &file("ca.crt")),
         ];
         let mut text = String::from("lifeboat:\n  victoria-metrics-0:\n");
@@ -59,6 +63,7 @@ fn is_backed_up_with_all_of_them(release: Release) {
         ("certificates", "no answer from the server"),
         ("password", "did not accept the credentials"),
         ("snapshotAuthKey", "did not accept the credentials"),
+        ("metricsAuthKey", "did not accept the credentials"),
     ] {
         write("less.yaml", without);
         let seen = metrics
@@ -85,6 +90,48 @@ fn is_backed_up_with_all_of_them(release: Release) {
     metrics.restore(&version);
     assert!(metrics.boot(release));
     assert_eq!(samples(metrics.server(), "boat"), 300);
+}
+
+/// Whoever sends elsewhere gets no key carried there.
+#[test]
+fn a_server_that_sends_elsewhere_is_not_followed() {
+    let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = elsewhere.local_addr().unwrap();
+    let sends = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", sends.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for connection in sends.incoming() {
+            let mut connection = connection.unwrap();
+            let mut head = [0; 8192];
+            assert!(connection.read(&mut head).unwrap() > 0);
+            let answer = format!(
+                "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://{to}/login?authKey=measure\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            );
+            connection.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let world = World::new();
+    let set = [
+        format!("lifeboat.victoria-metrics-0.url={url}"),
+        "lifeboat.victoria-metrics-0.user=sailor".to_owned(),
+        "lifeboat.victoria-metrics-0.password=hush".to_owned(),
+        "lifeboat.victoria-metrics-0.snapshotAuthKey=opensesame".to_owned(),
+    ];
+    let mut arguments: Vec<&str> = set.iter().flat_map(|set| ["--set", set]).collect();
+    arguments.extend(["victoria-metrics", "backup", INSTANCE]);
+    let text = world.seen(&arguments);
+    let text = text
+        .replace(&url, "[SERVER]")
+        .replace(&to.to_string(), "[ELSEWHERE]");
+    insta::assert_snapshot!(text, @"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: the server of `victoria-metrics-0` at [SERVER] sends elsewhere when asked to tell the label of its backups: to `http://[ELSEWHERE]/login`
+    hint: `lifeboat.victoria-metrics-0.url` has to say where the server itself is, with its path prefix: nobody is followed elsewhere
+    ");
+    elsewhere.set_nonblocking(true).unwrap();
+    assert!(elsewhere.accept().is_err(), "it was followed");
 }
 
 #[test]
