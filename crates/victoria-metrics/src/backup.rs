@@ -24,7 +24,6 @@ use lifeboat_storage::Condition;
 use lifeboat_storage::transfer::Lane;
 use tokio::sync::Mutex;
 
-use crate::era;
 use crate::error::Error;
 use crate::generation;
 use crate::layout::{MANIFEST, MARK, TIMES};
@@ -413,13 +412,12 @@ impl Run<'_, '_> {
         });
         let held = taken.snapshot.held.iter();
         let held = held.map(|(path, content)| (path.clone(), Held(content.clone())));
-        let layout = era::of_layout(taken.snapshot.paths(), &taken.inventory.parts);
         Manifest {
             format: Manifest::FORMAT,
             program: self.options.program.clone(),
             instance: self.place.instance.to_owned(),
             server: taken.vitals.version,
-            layout,
+            layout: taken.layout,
             snapshot: Some(taken.name.clone()),
             labelled: taken.labelled,
             taken: taken.at,

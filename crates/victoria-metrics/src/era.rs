@@ -37,7 +37,7 @@ const INDEX_FORMAT: Version = since(92);
 /// Each month has an index of its own.
 const MONTHLY_INDEX: Version = since(133);
 
-/// Returns the oldest release that writes such files.
+/// Returns the oldest release that writes files with such names. See [`is_undecided`].
 pub fn of_layout<'a>(paths: impl IntoIterator<Item = &'a str>, parts: &[Part]) -> Version {
     let mut lists = false;
     for path in paths {
@@ -55,6 +55,29 @@ pub fn of_layout<'a>(paths: impl IntoIterator<Item = &'a str>, parts: &[Part]) -
     } else {
         since(0)
     }
+}
+
+/// Whether the index has to be looked into.
+pub fn is_undecided(layout: Version) -> bool {
+    (PART_LISTS..INDEX_FORMAT).contains(&layout)
+}
+
+/// The first byte of entries for a day and a metric name, in hexadecimal. They come after all others, so the last entry of a part shows whether it has any.
+const DAY_AND_NAME: &str = "07";
+
+/// Returns the oldest release that writes such parts of the index, which say of themselves what their last entry is. None where they do not tell.
+pub fn of_index<'a>(metadata: impl IntoIterator<Item = &'a [u8]>) -> Option<Version> {
+    #[derive(serde::Deserialize)]
+    struct Metadata {
+        #[serde(rename = "LastItem")]
+        last: String,
+    }
+    let mut metadata = metadata.into_iter();
+    let has_any = metadata.any(|content| {
+        serde_json::from_slice::<Metadata>(content)
+            .is_ok_and(|metadata| metadata.last.starts_with(DAY_AND_NAME))
+    });
+    has_any.then_some(INDEX_FORMAT)
 }
 
 /// Why a server must not be given what another wrote. `writer` may be the oldest that could have written it.
@@ -148,6 +171,21 @@ mod tests {
         for text in ["", "v", "1", "1.x", "1.2.3.4", "latest", "1.-2"] {
             assert!(text.parse::<Version>().is_err(), "{text}");
         }
+    }
+
+    /// As servers of 1.79.5 and 1.112.0 were seen to write it.
+    #[test]
+    fn an_index_that_older_servers_could_not_read_shows_it() {
+        let of = |last: &str| {
+            let text = format!(
+                "{{\"ItemsCount\":9,\"BlocksCount\":1,\"FirstItem\":\"00\",\"LastItem\":\"{last}\"}}"
+            );
+            of_index([&b"garbage"[..], text.as_bytes()])
+        };
+        assert_eq!(of("06000000000000"), None);
+        assert_eq!(of("07000000000000"), Some(version("1.92.0")));
+        assert_eq!(of_index([]), None);
+        assert!(refusal(version("1.92.0"), version("1.91.3")).is_some());
     }
 
     #[test]

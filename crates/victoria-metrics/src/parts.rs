@@ -188,6 +188,12 @@ impl Inventory {
         });
     }
 
+    /// Files in which the parts of the index say of themselves what they hold.
+    pub fn index_metadata(&self) -> impl Iterator<Item = String> {
+        let parts = self.parts.iter().filter(|part| part.kind == Kind::Index);
+        parts.map(Part::metadata)
+    }
+
     /// Sums up all parts. `read` returns the content of the file at a path.
     pub fn summary(&self, mut read: impl FnMut(&str) -> Option<Vec<u8>>) -> Result<Summary, Fault> {
         let mut sum = Summary::default();

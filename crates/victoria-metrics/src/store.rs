@@ -7,9 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt, TryStreamExt};
 use lifeboat_storage::{Bucket, Entry, Fetched, Version};
 
+use crate::era;
 use crate::error::Error;
 use crate::files::{Fault, Files};
 use crate::layout::{self, LEASE, MANIFEST, MARK, Slice, TIMES};
+use crate::lease::Card;
 use crate::manifest::Manifest;
 use crate::parts::Inventory;
 use crate::plan::Stored;
@@ -258,11 +260,21 @@ pub struct Survey {
 pub fn is_label(label: &str) -> bool {
     label == LATEST || (label.len() == 14 && label.bytes().all(|byte| byte.is_ascii_digit()))
 }
+        let mut layout = era::of_layout(files.paths(), &inventory.parts);
+        if era::is_undecided(layout) {
+            let index = inventory.index_metadata();
+            let index = self.contents(&found.version, &files, index).await?;
+            let by_index = era::of_index(index.values().map(Vec::as_slice));
+            layout = layout.max(by_index.unwrap_or(layout));
+        }
 
 /// The label of the version that is brought up to date each hour and copied each day.
 pub const LATEST: &str = "latest";
 
+            layout,
 /// The key of a slice of a version.
 pub(crate) fn key(version: &str, slice: &Slice) -> String {
     format!("{version}/{slice}")
 }
+    /// The oldest release whose files look so.
+    pub layout: era::Version,

@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::Taken;
-use crate::era;
 use crate::generation::Decision;
 use crate::manifest::{FileEntry, Held, Manifest, Mark};
 use crate::parts::Summary;
@@ -116,7 +115,7 @@ pub(crate) fn adopted(
         program: program.to_owned(),
         instance: place.instance.to_owned(),
         server: None,
-        layout: era::of_layout(survey.files.paths(), &survey.inventory.parts),
+        layout: survey.layout,
         snapshot: None,
         labelled: None,
         taken: completed,

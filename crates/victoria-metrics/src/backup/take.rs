@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use lifeboat_core::size::ByteSize;
 
 use super::{Intent, Run, Shrinking, Versions, outcome, send};
+use crate::era::{self, Version};
 use crate::error::Error;
 use crate::generation::{self, Decision};
 use crate::manifest::Manifest;
@@ -25,7 +26,8 @@ pub(super) struct Taken {
     pub(super) name: String,
     pub(super) at: Timestamp,
     pub(super) snapshot: Snapshot,
-    pub(super) inventory: Inventory,
+    /// The oldest release whose files look so.
+    pub(super) layout: Version,
     pub(super) summary: Summary,
     pub(super) vitals: Vitals,
     pub(super) decision: Decision,
@@ -176,13 +178,13 @@ impl Run<'_, '_> {
         let at = self.now();
         let noted = async { self.lease.lock().await.note_snapshot(name.clone()).await };
         let looked = self.look_into(&name);
-        let ((), (snapshot, inventory, summary, after)) =
+        let ((), (snapshot, layout, summary, after)) =
             futures::future::try_join(noted, looked).await?;
         let taken = Taken {
             name,
             at,
             snapshot,
-            inventory,
+            layout,
             summary,
             vitals: after.clone(),
             decision,
@@ -195,7 +197,7 @@ impl Run<'_, '_> {
     }
 
     /// What is in a snapshot, and what the server says after it was made.
-    async fn look_into(&self, name: &str) -> Result<(Snapshot, Inventory, Summary, Vitals), Error> {
+    async fn look_into(&self, name: &str) -> Result<(Snapshot, Version, Summary, Vitals), Error> {
         let snapshot = send::blocking({
             let (data, name) = (self.options.data.to_owned(), name.to_owned());
             move || Snapshot::read(&data, &name)
@@ -211,8 +213,17 @@ impl Run<'_, '_> {
             .map_err(|fault| Error::BrokenSnapshot {
                 faults: vec![fault],
             })?;
+        let mut layout = era::of_layout(snapshot.paths(), &inventory.parts);
+        if era::is_undecided(layout) {
+            let read = |path: String| std::fs::read(snapshot.path(&path)).unwrap_or_default();
+            // One after the other: the first that tells is enough.
+            let by_index = inventory
+                .index_metadata()
+                .find_map(|path| era::of_index([&read(path)[..]]));
+            layout = layout.max(by_index.unwrap_or(layout));
+        }
         let after = self.server.vitals().await?;
-        Ok((snapshot, inventory, summary, after))
+        Ok((snapshot, layout, summary, after))
     }
 
     /// A snapshot that lacks what the server has, or a backup that would lose what there was, is refused.

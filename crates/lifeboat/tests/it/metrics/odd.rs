@@ -221,6 +221,41 @@ fn an_upgrade_from_before_there_were_lists_never_lies_there_with_empty_ones() {
     assert_eq!(counts, [400, 100]);
 }
 
+/// The packages do not know their version, and vmbackup notes none: what wrote the index is told by its last entries.
+#[test]
+fn the_index_of_a_backup_tells_which_servers_could_not_read_it() {
+    let Some(mut metrics) = Metrics::start(Release::V1_112) else {
+        return;
+    };
+    import(metrics.server(), "boat", 1, 100);
+    let ours = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    let theirs = format!("{INSTANCE}-20200101000000");
+    metrics.vmbackup(Release::V1_112, &theirs);
+    metrics.halt();
+    metrics.wipe();
+    for version in [&ours, &theirs] {
+        let restore = [
+            "victoria-metrics",
+            "restore",
+            INSTANCE,
+            version,
+            "--dry-run",
+        ];
+        let plan = metrics.world.json(&restore);
+        assert_eq!(plan["written_by"], "1.92.0", "{version}");
+        let older = [&restore[..], &["--server-version", "1.91.3"]].concat();
+        let seen = metrics.world.run(&older);
+        assert_eq!(seen.code, 2, "{version}: {}", seen.stderr);
+        assert!(
+            seen.stderr.contains("it would not find all series"),
+            "{}",
+            seen.stderr
+        );
+        let newer = [&restore[..], &["--server-version", "1.92.0"]].concat();
+        metrics.world.ok(&newer);
+    }
+}
+
 /// Data that an older server wrote tells that an older one may be going to open what is restored.
 #[test]
 fn data_of_an_older_server_refuses_what_it_could_not_open() {
