@@ -85,6 +85,8 @@ enum Intent {
     Do,
     /// Nothing is kept in the server and nothing stored, but for the lease.
     Foresee,
+    /// Only objects are copied: the server is not needed.
+    Copy,
 }
 
 /// A run under way.
@@ -106,7 +108,8 @@ pub async fn run(
     progress: &Progress,
 ) -> Result<Outcome, Error> {
     with_lease(server, place, options, progress, Intent::Do, async |run| {
-        let taken = run.take().await?;
+        // Boxed: it asks much at once.
+        let taken = Box::pin(run.take()).await?;
         run.store(taken).await
     })
     .await
@@ -126,7 +129,7 @@ pub async fn forecast(
         progress,
         Intent::Foresee,
         async |run| {
-            let taken = run.take().await?;
+            let taken = Box::pin(run.take()).await?;
             Ok(Forecast::new(
                 place,
                 &taken,
@@ -152,19 +155,26 @@ pub async fn copy(
     options: &Options<'_>,
     progress: &Progress,
 ) -> Result<Copied, Error> {
-    with_lease(server, place, options, progress, Intent::Do, async |run| {
-        let latest = format!("{}-{LATEST}", place.prefix);
-        let source = crate::restore::source(place, &latest, &options.program).await?;
-        let label = generation::fresh(&place.labels().await?, &options.now);
-        let version = format!("{}-{label}", place.prefix);
-        run.lease.lock().await.note_version(&version).await?;
-        let objects = crate::copy::run(place, &source, &version, progress).await?;
-        Ok(Copied {
-            source: source.version,
-            version,
-            objects,
-        })
-    })
+    with_lease(
+        server,
+        place,
+        options,
+        progress,
+        Intent::Copy,
+        async |run| {
+            let latest = format!("{}-{LATEST}", place.prefix);
+            let source = crate::restore::source(place, &latest, &options.program).await?;
+            let label = generation::fresh(&place.labels().await?, &options.now);
+            let version = format!("{}-{label}", place.prefix);
+            run.lease.lock().await.note_version(&version).await?;
+            let objects = crate::copy::run(place, &source, &version, progress).await?;
+            Ok(Copied {
+                source: source.version,
+                version,
+                objects,
+            })
+        },
+    )
     .await
 }
 
@@ -195,7 +205,13 @@ async fn with_lease<T>(
     };
     let worked = async {
         if let Some(predecessor) = &predecessor {
-            run.clean_up_after(predecessor).await?;
+            match run.clean_up_after(predecessor).await {
+                // The lease goes on saying what is left.
+                Err(error) if intent == Intent::Copy && error.is_of_server() => {
+                    tracing::warn!(%error, "what a run that was killed left on the server is still there; the next backup deletes it");
+                }
+                done => done?,
+            }
         }
         Box::pin(work(&run)).await
     };
@@ -229,18 +245,18 @@ impl Run<'_, '_> {
     /// Deletes the snapshot of a run that was killed, and ends its uploads. One whose name it did not come to note may be in the making yet and waits for
     /// [`settle_wishes`](Self::settle_wishes).
     async fn clean_up_after(&self, before: &Card) -> Result<(), Error> {
+        if let Some(version) = &before.version {
+            let ended = self.place.bucket.end_uploads(&format!("{version}/")).await;
+            if let Err(error) = ended {
+                tracing::info!(%error, "the uploads of a run that was killed were not ended");
+            }
+        }
         if let Some(name) = &before.snapshot {
             self.server.delete_snapshot(name).await?;
             tracing::info!(
                 snapshot = name,
                 "deleted the snapshot of a run that was killed"
             );
-        }
-        if let Some(version) = &before.version {
-            let ended = self.place.bucket.end_uploads(&format!("{version}/")).await;
-            if let Err(error) = ended {
-                tracing::info!(%error, "the uploads of a run that was killed were not ended");
-            }
         }
         Ok(())
     }

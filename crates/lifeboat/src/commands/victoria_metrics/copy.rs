@@ -35,6 +35,7 @@ struct CopyView {
 pub(crate) async fn run(ctx: &Context, args: &CopyArgs) -> Result<Exit, Failure> {
     let settings = instance(ctx, &args.instance)?;
     settings.require_backup_enabled()?;
+    ctx.settings.require_own_prefixes()?;
     if settings.daily.is_none() {
         let message = format!("`{}` has no dated copies", args.instance);
         return Err(Failure::new(Kind::Invalid, message).hint(format!(

@@ -52,6 +52,7 @@ struct VerdictView {
 pub(crate) async fn run(ctx: &Context, args: &ExpireArgs) -> Result<Exit, Failure> {
     let settings = instance(ctx, &args.instance)?;
     settings.require_backup_enabled()?;
+    ctx.settings.require_own_prefixes()?;
     let bucket = ctx.bucket(&settings.bucket)?;
     let place = place(settings, &bucket);
     let mut copies = Vec::new();
