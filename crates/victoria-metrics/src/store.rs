@@ -114,7 +114,28 @@ impl Place<'_> {
                 break;
             }
         }
+        if let Standing::Incomplete(reason) = &found.standing
+            && !found.is_nothing()
+            && let Some(writer) = self.writer(version).await?
+        {
+            found.standing = Standing::Incomplete(format!("{writer} ({reason})"));
+        }
         Ok(found)
+    }
+
+    /// Who writes the version, by the lease: without a clock nobody knows here whether it has ended, so it is told until when it lasts.
+    async fn writer(&self, version: &str) -> Result<Option<String>, Error> {
+        let Some(lease) = self.bucket.fetch(&self.lease_key()).await? else {
+            return Ok(None);
+        };
+        let card: Option<Card> = serde_json::from_slice(&lease.bytes).ok();
+        let card = card.filter(|card| card.version.as_deref() == Some(version));
+        Ok(card.map(|card| {
+            format!(
+                "{} began to write it at {}, with a lease until {}",
+                card.owner, card.since, card.until
+            )
+        }))
     }
 
     async fn look_once(&self, version: &str) -> Result<Found, Error> {
@@ -239,10 +260,18 @@ impl Place<'_> {
                 faults,
             });
         }
+        let mut layout = era::of_layout(files.paths(), &inventory.parts);
+        if era::is_undecided(layout) {
+            let index = inventory.index_metadata();
+            let index = self.contents(&found.version, &files, index).await?;
+            let by_index = era::of_index(index.values().map(Vec::as_slice));
+            layout = layout.max(by_index.unwrap_or(layout));
+        }
         Ok(Survey {
             files,
             held,
             inventory,
+            layout,
         })
     }
 }
@@ -254,27 +283,19 @@ pub struct Survey {
     /// Contents of what keeps its name when its content changes.
     pub held: BTreeMap<String, Vec<u8>>,
     pub inventory: Inventory,
+    /// The oldest release whose files look so.
+    pub layout: era::Version,
 }
 
 /// What stands behind the prefix in the name of a version: a time, or `latest`.
 pub fn is_label(label: &str) -> bool {
     label == LATEST || (label.len() == 14 && label.bytes().all(|byte| byte.is_ascii_digit()))
 }
-        let mut layout = era::of_layout(files.paths(), &inventory.parts);
-        if era::is_undecided(layout) {
-            let index = inventory.index_metadata();
-            let index = self.contents(&found.version, &files, index).await?;
-            let by_index = era::of_index(index.values().map(Vec::as_slice));
-            layout = layout.max(by_index.unwrap_or(layout));
-        }
 
 /// The label of the version that is brought up to date each hour and copied each day.
 pub const LATEST: &str = "latest";
 
-            layout,
 /// The key of a slice of a version.
 pub(crate) fn key(version: &str, slice: &Slice) -> String {
     format!("{version}/{slice}")
 }
-    /// The oldest release whose files look so.
-    pub layout: era::Version,
