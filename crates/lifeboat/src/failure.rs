@@ -172,20 +172,25 @@ impl From<lifeboat_victoria_metrics::error::Error> for Failure {
         let hint = match &error {
             Metrics::Storage(_) => {
                 let Metrics::Storage(error) = error else { unreachable!("it was just matched") };
+                if let lifeboat_storage::error::Cause::NoBucket(_) = &*error.cause {
+                    return Self::new(error.kind(), error).hint(
+                        "the gateway creates the buckets of its values when it starts; the name is `backup.bucketName` below the instance",
+                    );
+                }
                 return error.into();
             }
             Metrics::Stopped => return Self::interrupted(),
             Metrics::Unreachable { instance, .. } => Some(format!(
                 "is the server running? `lifeboat.{instance}.url` says where it is"
             )),
+            Metrics::Redirected { instance, .. } => Some(format!(
+                "`lifeboat.{instance}.url` has to say where the server itself is, with its path prefix: nobody is followed elsewhere"
+            )),
             Metrics::Unauthorized { instance, .. } => Some(format!(
                 "the keys are `lifeboat.{instance}.user` and `.password`, `.snapshotAuthKey` and `.metricsAuthKey`"
             )),
             Metrics::Agent { .. } => Some(
                 "`lifeboat.victoriaMetrics.vmagent` says where it is; empty, nobody is asked".to_owned(),
-            Metrics::Redirected { instance, .. } => Some(format!(
-                "`lifeboat.{instance}.url` has to say where the server itself is, with its path prefix: nobody is followed elsewhere"
-            )),
             ),
             Metrics::NotDrained { .. } => Some(
                 "the old data is still there; the log of vmagent says what keeps it from sending".to_owned(),

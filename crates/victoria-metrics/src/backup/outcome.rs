@@ -18,6 +18,8 @@ use crate::store::{Found, Place, Survey};
 pub struct Outcome {
     pub version: String,
     pub decision: Decision,
+    /// Nothing of the version was there before.
+    pub is_new: bool,
     pub manifest: Manifest,
     pub objects_sent: u64,
     pub bytes_sent: u64,
@@ -32,6 +34,8 @@ pub struct Outcome {
 pub struct Forecast {
     pub version: String,
     pub decision: Decision,
+    /// Nothing of the version is there yet.
+    pub is_new: bool,
     pub rows: u64,
     pub size: u64,
     pub objects_to_send: u64,
@@ -56,6 +60,7 @@ impl Outcome {
         Self {
             version: taken.found.version.clone(),
             decision: taken.decision.clone(),
+            is_new: taken.found.is_nothing(),
             manifest,
             objects_sent: (plan.uploads.len() + plan.held.len()) as u64,
             bytes_sent: plan.upload_size(),
@@ -71,12 +76,13 @@ impl Forecast {
         Self {
             version: taken.found.version.clone(),
             decision: taken.decision.clone(),
+            is_new: taken.found.is_nothing(),
             rows: taken.summary.rows,
             size: taken.snapshot.size(),
             objects_to_send: (plan.uploads.len() + plan.held.len()) as u64,
             bytes_to_send: plan.upload_size(),
             objects_kept: plan.kept.len() as u64,
-            objects_to_delete: plan.obsolete.len() as u64,
+            objects_to_delete: (plan.obsolete.len() + plan.replaced.len()) as u64,
             instance: place.instance.to_owned(),
         }
     }

@@ -154,7 +154,7 @@ impl From<Forecast> for PlanView {
         Self {
             instance: forecast.instance,
             version: forecast.version,
-            new_version: why.is_some(),
+            new_version: forecast.is_new || why.is_some(),
             samples: forecast.rows,
             bytes: forecast.size,
             objects_to_send: forecast.objects_to_send,
@@ -172,7 +172,7 @@ impl BackupView {
         Self {
             instance: instance.to_owned(),
             version: done.version,
-            new_version: matches!(done.decision, Decision::Begin { .. }),
+            new_version: done.is_new || matches!(done.decision, Decision::Begin { .. }),
             taken: manifest.taken,
             completed: manifest.completed,
             samples: manifest.rows,

@@ -1,5 +1,6 @@
 //! `lifeboat victoria-metrics confirm`.
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -68,19 +69,24 @@ pub(crate) async fn run(ctx: &Context, args: &ConfirmArgs) -> Result<Exit, Failu
             ))?;
         }
     }
+    let mut removed = false;
     if !args.keep_previous {
+        removed = has_previous(data);
         confirm::remove_previous(data).await?;
     }
-    ctx.out.show(&ConfirmView::new(
-        &args.instance,
-        &confirmed,
-        args.keep_previous,
-    ))?;
+    ctx.out
+        .show(&ConfirmView::new(&args.instance, &confirmed, removed))?;
     Ok(Exit::Success)
 }
 
+/// Whether there was data before the restore, which lies beside it until now.
+fn has_previous(data: &Path) -> bool {
+    let previous = data.join(".lifeboat-restore/previous");
+    fs::read_dir(previous).is_ok_and(|mut entries| entries.next().is_some())
+}
+
 impl ConfirmView {
-    fn new(instance: &str, confirmed: &Confirmed, keeps: bool) -> Self {
+    fn new(instance: &str, confirmed: &Confirmed, removed: bool) -> Self {
         let journal = &confirmed.journal;
         Self {
             instance: instance.to_owned(),
@@ -91,7 +97,7 @@ impl ConfirmView {
             series_in_backup: journal.series,
             from: journal.range.map(|(first, _)| first),
             to: journal.range.map(|(_, last)| last),
-            previous_removed: !keeps,
+            previous_removed: removed,
         }
     }
 }
@@ -102,15 +108,19 @@ impl View for ConfirmView {
         let number = |count: Option<u64>| {
             count.map_or_else(|| "an unknown number".to_owned(), |count| count.to_string())
         };
-        text.line(format_args!(
-            "`{}` has {} samples, of which {} came from `{}`",
-            self.instance,
-            self.samples,
-            number(self.samples_in_backup),
-            self.version
-        ));
+        let held = number(self.samples_in_backup);
+        match self.samples_in_backup {
+            Some(expected) if self.samples < expected => text.line(format_args!(
+                "`{}` has {} samples, fewer than the {held} of `{}`",
+                self.instance, self.samples, self.version
+            )),
+            _ => text.line(format_args!(
+                "`{}` has {} samples, of which {held} came from `{}`",
+                self.instance, self.samples, self.version
+            )),
+        }
         if let (Some(from), Some(to)) = (self.from, self.to) {
-            text.line(format_args!("they are from {from} to {to}; what came between then and the stop of the server is not among them"));
+            text.line(format_args!("those of `{}` are from {from} to {to}; what came between then and the stop of the server is not among them", self.version));
         }
         if let Some(series) = self.series {
             text.line(format_args!(
@@ -122,5 +132,41 @@ impl View for ConfirmView {
             text.line(format_args!("the data from before the restore was removed"));
         }
         text.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(samples: u64) -> ConfirmView {
+        ConfirmView {
+            instance: "victoria-metrics-0".to_owned(),
+            version: "victoria-metrics-0-20231128160000".to_owned(),
+            samples,
+            samples_in_backup: Some(100),
+            series: None,
+            series_in_backup: None,
+            from: None,
+            to: None,
+            previous_removed: false,
+        }
+    }
+
+    #[test]
+    fn fewer_samples_are_not_said_to_be_some_of_more() {
+        insta::assert_snapshot!(view(50).table(), @"`victoria-metrics-0` has 50 samples, fewer than the 100 of `victoria-metrics-0-20231128160000`");
+        insta::assert_snapshot!(view(150).table(), @"`victoria-metrics-0` has 150 samples, of which 100 came from `victoria-metrics-0-20231128160000`");
+    }
+
+    #[test]
+    fn what_was_not_there_is_not_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!has_previous(folder.path()));
+        let previous = folder.path().join(".lifeboat-restore/previous");
+        fs::create_dir_all(&previous).unwrap();
+        assert!(!has_previous(folder.path()));
+        fs::create_dir(previous.join("data")).unwrap();
+        assert!(has_previous(folder.path()));
     }
 }

@@ -165,7 +165,10 @@ impl View for ListView {
             "=== Fetching timestamps of last completed incremental backups"
         ));
         for backup in &self.backups {
-            let completed = backup.completed.unwrap_or_default();
+            // Those that are not complete have no place in these lines.
+            let (State::Completed, Some(completed)) = (&backup.state, backup.completed) else {
+                continue;
+            };
             let date = completed.strftime("%a, %d %b %Y %H:%M:%S GMT");
             text.line(format_args!(
                 "{} {} \"{date}\"",
