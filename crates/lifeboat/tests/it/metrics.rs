@@ -4,6 +4,7 @@
 
 mod agent;
 mod bad_input;
+mod changes;
 mod faults;
 mod guarded;
 mod kill;

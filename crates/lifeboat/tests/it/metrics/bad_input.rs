@@ -4,7 +4,7 @@ use std::fs;
 
 use lifeboat_testkit::servers::victoria_metrics::Release;
 
-use super::{BUCKET, INSTANCE, Metrics, import, samples, snapshots};
+use super::{BUCKET, INSTANCE, Metrics, files, import, samples, snapshots};
 use crate::world::World;
 
 fn started() -> Option<Metrics> {
@@ -157,23 +157,155 @@ fn a_prefix_that_holds_something_else_is_left_alone() {
 
 #[test]
 fn a_data_folder_that_is_mounted_in_part_is_an_error_and_no_backup() {
-    let Some(metrics) = started() else { return };
-    // The snapshots without the data that they link to.
+    let Some(mut metrics) = started() else { return };
+    metrics.halt();
+    // The snapshots without the data that they link to: the server finds them through a link, and their own links lead from where they lie to nowhere.
     let part = metrics.world.path("part");
     fs::create_dir(&part).unwrap();
-    std::os::unix::fs::symlink(metrics.data().join("snapshots"), part.join("snapshots")).unwrap();
-    let moved = metrics.world.path("moved");
-    let path = format!("lifeboat.victoria-metrics-0.path={}", moved.display());
-    fs::create_dir_all(&moved).unwrap();
+    let apart = part.join("snapshots");
+    fs::rename(metrics.data().join("snapshots"), &apart).unwrap();
+    std::os::unix::fs::symlink(&apart, metrics.data().join("snapshots")).unwrap();
+    assert!(metrics.boot(Release::V1_112));
+    let nothing = metrics.world.path("nothing");
+    fs::create_dir(&nothing).unwrap();
+    for (folder, missing) in [(&part, "/data/"), (&nothing, "/snapshots/")] {
+        let path = format!("lifeboat.victoria-metrics-0.path={}", folder.display());
+        let seen = metrics
+            .world
+            .run(&["--set", &path, "victoria-metrics", "backup", INSTANCE]);
+        assert_eq!(seen.code, 6, "{}", seen.stderr);
+        for expected in [
+            "the snapshot cannot be read",
+            missing,
+            "No such file or directory",
+            "the whole data folder",
+        ] {
+            assert!(seen.stderr.contains(expected), "{}", seen.stderr);
+        }
+        assert_eq!(metrics.listed(), Vec::<String>::new());
+        assert_eq!(snapshots(metrics.server()), 0);
+    }
+}
+
+#[test]
+fn wrong_keys_of_the_store_are_told_and_the_server_is_not_asked_for_anything() {
+    let Some(metrics) = started() else { return };
+    for command in ["backup", "list", "verify"] {
+        let mut arguments = vec![
+            "--set",
+            "minio.secretKey=wrong-secret",
+            "victoria-metrics",
+            command,
+        ];
+        if command != "list" {
+            arguments.push(INSTANCE);
+        }
+        if command == "verify" {
+            arguments.push("latest");
+        }
+        let seen = metrics.world.run(&arguments);
+        assert_eq!(seen.code, 2, "{command}: {}", seen.stderr);
+        assert!(
+            seen.stderr.contains("refused the key pair"),
+            "{}",
+            seen.stderr
+        );
+        assert!(seen.stderr.contains("`minio.accessKey`"), "{}", seen.stderr);
+        assert!(!seen.stderr.contains("wrong-secret"), "{}", seen.stderr);
+    }
+    assert_eq!(samples(metrics.server(), "_sts_generation"), 0);
+    assert_eq!(snapshots(metrics.server()), 0);
+    assert_eq!(metrics.listed(), Vec::<String>::new());
+}
+
+#[test]
+fn a_bucket_that_is_not_there_is_told_with_the_key_of_the_metrics() {
+    let Some(metrics) = started() else { return };
+    let bucket = "victoria-metrics-0.backup.bucketName=nowhere-to-be-found";
     let seen = metrics
         .world
-        .run(&["--set", &path, "victoria-metrics", "backup", INSTANCE]);
-    assert_eq!(seen.code, 6, "{}", seen.stderr);
+        .run(&["--set", bucket, "victoria-metrics", "list", INSTANCE]);
+    assert_eq!(seen.code, 3, "{}", seen.stderr);
     assert!(
-        seen.stderr.contains("the whole data folder"),
+        seen.stderr
+            .contains("`backup.bucketName` below the instance"),
+        "{}",
+        seen.stderr
+    );
+    assert!(!seen.stderr.contains("stackGraph"), "{}", seen.stderr);
+}
+
+#[test]
+fn a_server_that_refuses_the_snapshot_is_told_and_nothing_is_stored() {
+    let Some(metrics) = started() else { return };
+    // Where its snapshots would lie there is a file.
+    let folder = metrics.data().join("snapshots");
+    fs::remove_dir_all(&folder).unwrap();
+    fs::write(&folder, b"in the way").unwrap();
+    let seen = metrics.world.run(&["victoria-metrics", "backup", INSTANCE]);
+    assert_eq!(seen.code, 5, "{}", seen.stderr);
+    assert!(seen.stderr.contains("refused to"), "{}", seen.stderr);
+    assert!(
+        seen.stderr.contains("the log of the server says more"),
         "{}",
         seen.stderr
     );
     assert_eq!(metrics.listed(), Vec::<String>::new());
+    fs::remove_file(&folder).unwrap();
+    fs::create_dir(&folder).unwrap();
+    // Nothing keeps the next run.
+    metrics.back_up();
     assert_eq!(snapshots(metrics.server()), 0);
+}
+
+/// As the first backup of a version looks to others until it is complete.
+#[test]
+fn a_version_that_is_being_written_is_refused_with_who_writes_it_and_since_when() {
+    let Some(mut metrics) = started() else { return };
+    let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    metrics.halt();
+    let stored = metrics.stored(&version);
+    for name in ["backup_complete.ignore", "lifeboat_manifest.ignore"] {
+        fs::remove_file(stored.join(name)).unwrap();
+    }
+    let lease = metrics.stored("victoria-metrics-0-lifeboat_lease.ignore");
+    let card = |version: &str| {
+        format!(
+            r#"{{"owner":"`lifeboat victoria-metrics backup` on another, process 7","run":"00","version":"{version}","since":"2023-11-28T16:00:00Z","until":"2199-11-28T16:02:00Z"}}"#
+        )
+    };
+    fs::write(&lease, card(&version)).unwrap();
+    let before = files(&metrics.data());
+    for command in ["restore", "verify"] {
+        let mut arguments = vec!["victoria-metrics", command, INSTANCE, &version];
+        if command == "restore" {
+            arguments.push("--yes");
+        }
+        let text = seen(&metrics, &arguments).replace(&version, "[VERSION]");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(text, @"
+            exit code 6
+            --- stdout
+            --- stderr
+            error: `[VERSION]` is not complete: `lifeboat victoria-metrics backup` on another, process 7 began to write it at 2023-11-28T16:00:00Z, with a lease until 2199-11-28T16:02:00Z (it has no completion mark)
+            hint: `lifeboat victoria-metrics list` shows those that are complete
+            ");
+        }
+    }
+    assert_eq!(files(&metrics.data()), before);
+    let shown = metrics.world.ok(&["victoria-metrics", "list", "--all"]);
+    assert!(shown.contains("process 7 began to write it"), "{shown}");
+    // The lines of the platform's script are of complete ones.
+    let script = metrics
+        .world
+        .ok(&["-o", "script", "victoria-metrics", "list", "--all"]);
+    assert!(
+        !script.contains(&version) && !script.contains("1970"),
+        "{script}"
+    );
+    // A lease for another version says nothing of this one.
+    fs::write(&lease, card("victoria-metrics-0-20200101000000")).unwrap();
+    let shown = metrics.world.ok(&["victoria-metrics", "list", "--all"]);
+    assert!(!shown.contains("process 7"), "{shown}");
+    assert!(shown.contains("it has no completion mark"), "{shown}");
 }

@@ -129,16 +129,18 @@ fn a_key_with_an_empty_name_in_it_fails_no_listing_and_is_left_alone() {
     };
     import(metrics.server(), "boat", 1, 100);
     let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
-    for folder in [
-        // Keys `//x` and `VERSION//x` and `VERSION/data/small//x`.
-        String::new(),
-        version.clone(),
-        format!("{version}/data/small"),
+    for (folder, count) in [
+        // Keys `//x0` and `VERSION//x0`; and so many of `VERSION/data/small//x0` that what follows them comes on another page.
+        (String::new(), 1),
+        (version.clone(), 1),
+        (format!("{version}/data/small"), 1100),
     ] {
         let folder = metrics.world.volume().join(BUCKET).join(folder);
         let odd = folder.join(".lifeboat.empty");
         fs::create_dir_all(&odd).unwrap();
-        fs::write(odd.join("x"), b"odd").unwrap();
+        for number in 0..count {
+            fs::write(odd.join(format!("x{number}")), b"odd").unwrap();
+        }
     }
     assert_eq!(metrics.listed(), [version.as_str()]);
     metrics
