@@ -2,6 +2,8 @@
 //!
 //! Keys travel in the body of a POST, never in a URL that could be logged.
 
+mod vitals;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +14,11 @@ use reqwest::{Client, RequestBuilder, StatusCode, redirect};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use crate::era::Version;
 use crate::error::Error;
+
+use self::vitals::whole;
+
+pub use self::vitals::Vitals;
 
 /// Making a snapshot flushes memory to disk first, which takes minutes on a large database.
 const SNAPSHOT: Duration = Duration::from_mins(15);
@@ -59,15 +64,6 @@ pub struct Server {
     making: Arc<Mutex<Option<String>>>,
     /// Held while a snapshot is deleted.
     deleting: Arc<Mutex<()>>,
-}
-
-/// What a server says of itself on `/metrics`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Vitals {
-    /// Some builds do not know.
-    pub version: Option<Version>,
-    /// Samples, in memory and on the disk.
-    pub rows: Option<u64>,
 }
 
 /// The label that a server keeps, by its latest sample.
@@ -397,39 +393,6 @@ impl Server {
     }
 }
 
-impl Vitals {
-    /// Reads the text that Prometheus reads.
-    pub fn parse(text: &str) -> Self {
-        let mut vitals = Self::default();
-        for line in text.lines() {
-            if let Some(rest) = line.strip_prefix("vm_rows{type=\"storage/") {
-                let rows = rest
-                    .rsplit(' ')
-                    .next()
-                    .and_then(|value| value.parse::<f64>().ok());
-                if let Some(rows) = rows.and_then(whole) {
-                    vitals.rows = Some(vitals.rows.unwrap_or(0).saturating_add(rows));
-                }
-            } else if let Some(rest) = line.strip_prefix("vm_app_version{version=\"") {
-                let version = rest.split('"').next().unwrap_or_default();
-                vitals.version = version.parse().ok();
-            }
-        }
-        vitals
-    }
-}
-
-/// A number of samples is printed like any other value.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "checked to be whole and in range"
-)]
-fn whole(value: f64) -> Option<u64> {
-    (value >= 0.0 && value < u64::MAX as f64 && value.fract() == 0.0).then_some(value as u64)
-}
-
 /// `20231128160000`, as the value of a sample.
 fn label(value: f64) -> Option<String> {
     let label = whole(value)?.to_string();
@@ -454,22 +417,7 @@ fn short(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    #[test]
-    fn vitals_are_read_from_metrics() {
-        let text = "vm_app_version{version=\"victoria-metrics-20250226-1-tags-v1.112.0-0-g1\", short_version=\"v1.112.0\"} 1\n\
-                    vm_rows{type=\"storage/inmemory\"} 9\nvm_rows{type=\"storage/small\"} 1.5e+03\nvm_rows{type=\"indexdb/file\"} 75\n";
-        let vitals = Vitals::parse(text);
-        assert_eq!(vitals.version, "1.112.0".parse().ok());
-        assert_eq!(vitals.rows, Some(1509));
-        assert_eq!(
-            Vitals::parse("vm_app_version{version=\"\"} 1\n"),
-            Vitals::default()
-        );
-    }
 
     #[test]
     fn names_and_labels_are_told_from_others() {
@@ -489,13 +437,6 @@ mod tests {
         );
         for value in [0.0, -1.0, 1.5, f64::NAN, f64::INFINITY, 2e15] {
             assert_eq!(label(value), None, "{value}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_of_metrics_panics(text in "(vm_rows\\{type=\"storage/|vm_app_version\\{version=\")?\\PC*") {
-            Vitals::parse(&text);
         }
     }
 }
