@@ -241,9 +241,10 @@ pub fn preparation_beside(root: &Path) -> Result<Option<Preparation>, Error> {
     read(&root.join(WORK).join(PREPARATION))
 }
 
-/// Whether the data from before a restore lies beside a data folder.
+/// Whether data from before a restore lies beside a data folder. Not so where there was none.
 pub fn has_previous(root: &Path) -> bool {
-    root.join(WORK).join(PREVIOUS).exists()
+    let entries = fs::read_dir(root.join(WORK).join(PREVIOUS));
+    entries.is_ok_and(|mut entries| entries.next().is_some())
 }
 
 /// Whether a server, or a restore, has the data open. Whoever has it open holds the lock.

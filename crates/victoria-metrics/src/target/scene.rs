@@ -16,6 +16,7 @@ pub(super) fn manifest() -> Manifest {
         server: None,
         layout: "1.90.0".parse().unwrap(),
         snapshot: None,
+        labelled: None,
         taken: Timestamp::UNIX_EPOCH,
         completed: Timestamp::UNIX_EPOCH,
         rows: Some(1),

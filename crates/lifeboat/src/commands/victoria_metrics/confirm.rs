@@ -1,6 +1,5 @@
 //! `lifeboat victoria-metrics confirm`.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -43,6 +42,8 @@ struct ConfirmView {
     series_in_backup: Option<u64>,
     from: Option<jiff::Timestamp>,
     to: Option<jiff::Timestamp>,
+    /// The server had stopped by then.
+    restore_begun: jiff::Timestamp,
     previous_removed: bool,
 }
 
@@ -71,18 +72,12 @@ pub(crate) async fn run(ctx: &Context, args: &ConfirmArgs) -> Result<Exit, Failu
     }
     let mut removed = false;
     if !args.keep_previous {
-        removed = has_previous(data);
+        removed = confirmed.has_previous;
         confirm::remove_previous(data).await?;
     }
     ctx.out
         .show(&ConfirmView::new(&args.instance, &confirmed, removed))?;
     Ok(Exit::Success)
-}
-
-/// Whether there was data before the restore, which lies beside it until now.
-fn has_previous(data: &Path) -> bool {
-    let previous = data.join(".lifeboat-restore/previous");
-    fs::read_dir(previous).is_ok_and(|mut entries| entries.next().is_some())
 }
 
 impl ConfirmView {
@@ -97,6 +92,7 @@ impl ConfirmView {
             series_in_backup: journal.series,
             from: journal.range.map(|(first, _)| first),
             to: journal.range.map(|(_, last)| last),
+            restore_begun: journal.begun,
             previous_removed: removed,
         }
     }
@@ -120,7 +116,11 @@ impl View for ConfirmView {
             )),
         }
         if let (Some(from), Some(to)) = (self.from, self.to) {
-            text.line(format_args!("those of `{}` are from {from} to {to}; what came between then and the stop of the server is not among them", self.version));
+            text.line(format_args!(
+                "those of `{}` are from {from} to {to}; what came from then to the stop of the server is not among them, {:#} at most",
+                self.version,
+                self.restore_begun.duration_since(to)
+            ));
         }
         if let Some(series) = self.series {
             text.line(format_args!(
@@ -149,6 +149,7 @@ mod tests {
             series_in_backup: None,
             from: None,
             to: None,
+            restore_begun: jiff::Timestamp::UNIX_EPOCH,
             previous_removed: false,
         }
     }
@@ -160,13 +161,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_there_is_not_removed() {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(!has_previous(folder.path()));
-        let previous = folder.path().join(".lifeboat-restore/previous");
-        fs::create_dir_all(&previous).unwrap();
-        assert!(!has_previous(folder.path()));
-        fs::create_dir(previous.join("data")).unwrap();
-        assert!(has_previous(folder.path()));
+    fn what_no_buffer_held_is_told_by_its_time() {
+        let at = |time: &str| format!("2026-11-26T{time}Z").parse().unwrap();
+        let view = ConfirmView {
+            from: Some(at("01:00:00")),
+            to: Some(at("03:25:00")),
+            restore_begun: at("04:10:30"),
+            ..view(150)
+        };
+        insta::assert_snapshot!(view.table().lines().nth(1).unwrap(), @"those of `victoria-metrics-0-20231128160000` are from 2026-11-26T01:00:00Z to 2026-11-26T03:25:00Z; what came from then to the stop of the server is not among them, 45m 30s at most");
     }
 }
