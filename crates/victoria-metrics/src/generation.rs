@@ -111,19 +111,21 @@ pub(crate) fn next_time(last: Option<Timestamp>, now: Timestamp) -> Timestamp {
     next.map_or(now, |next| next.max(now))
 }
 
-/// The time, or the first second after it that no version has.
+/// The time, or the second after the newest version where that is younger than the time: of two versions that are made within a second, the later one
+/// has the later label. A label of a day to come, of a clock that was wrong, is left alone.
 pub(crate) fn fresh(existing: &BTreeSet<String>, now: &Zoned) -> String {
+    let label = |at: &Zoned| at.strftime("%Y%m%d%H%M%S").to_string();
     let mut at = now.clone();
-    loop {
-        let label = at.strftime("%Y%m%d%H%M%S").to_string();
-        if !existing.contains(&label) {
-            return label;
-        }
+    let soon = now
+        .checked_add(1.hour())
+        .map_or_else(|_| label(now), |at| label(&at));
+    while existing.range(label(&at)..soon.clone()).next().is_some() {
         match at.checked_add(1.second()) {
             Ok(next) => at = next,
-            Err(_) => return label,
+            Err(_) => break,
         }
     }
+    label(&at)
 }
 
 #[cfg(test)]
@@ -149,6 +151,20 @@ mod tests {
                 why: Why::NoLabel
             }
         );
+    }
+
+    #[test]
+    fn a_later_version_has_the_later_label() {
+        let of = |existing: &[&str]| {
+            fresh(
+                &existing.iter().map(|label| (*label).to_owned()).collect(),
+                &now(),
+            )
+        };
+        assert_eq!(of(&["20231128155959", "20231129160000"]), "20231128160000");
+        // Two of the same second, of which the first has expired.
+        assert_eq!(of(&["20231128160001"]), "20231128160002");
+        assert_eq!(of(&["20231128160000", "20231128160007"]), "20231128160008");
     }
 
     #[test]
