@@ -24,6 +24,7 @@ pub mod server;
 pub mod snapshot;
 pub mod standing;
 pub mod store;
+mod sum;
 pub mod target;
 pub mod verify;
 pub mod vmagent;

@@ -130,6 +130,24 @@ impl Metrics {
         self.world.json(&arguments)
     }
 
+    /// Values in `mirror.yaml` by which `victoria-metrics-1` lies in this folder, which is made.
+    fn write_mirror(&self) -> PathBuf {
+        let folder = self.world.path("mirror");
+        fs::create_dir_all(folder.join("data")).unwrap();
+        let values = format!(
+            "victoria-metrics-1: {{restore: {{enabled: true}}}}\nlifeboat: {{victoria-metrics-1: {{path: {}}}}}\n",
+            folder.join("data").display()
+        );
+        fs::write(self.world.path("mirror.yaml"), values).unwrap();
+        folder
+    }
+
+    /// Values in `daily.yaml` by which dated copies are made, of which one is kept.
+    fn write_daily(&self) {
+        let values = "victoria-metrics-0: {backup: {enabled: true, keepLastDaily: 1, keepLastWeekly: 0, scheduled: {daily: '55 0 * * *'}}, restore: {enabled: true}}\n";
+        fs::write(self.world.path("daily.yaml"), values).unwrap();
+    }
+
     /// Versions that are listed.
     fn listed(&self) -> Vec<String> {
         let listed = self.world.json(&["victoria-metrics", "list"]);

@@ -8,7 +8,6 @@ use std::time::Duration;
 use futures::{StreamExt, TryStreamExt};
 use lifeboat_core::progress::Progress;
 use lifeboat_storage::Condition;
-use lifeboat_storage::transfer::crc64;
 
 use super::{Run, Taken};
 use crate::error::Error;
@@ -100,7 +99,7 @@ impl Run<'_, '_> {
         let path = taken.snapshot.path(&slice.path);
         let slice = slice.clone();
         blocking(move || {
-            use std::io::{Read, Seek, SeekFrom};
+            use std::io::{Seek, SeekFrom};
             let failed = |source| Error::File {
                 doing: "read",
                 path: path.clone(),
@@ -108,18 +107,7 @@ impl Run<'_, '_> {
             };
             let mut file = File::open(&path).map_err(failed)?;
             file.seek(SeekFrom::Start(slice.offset)).map_err(failed)?;
-            let mut left = slice.size;
-            let mut buffer = vec![0; 1 << 20];
-            let mut sum = crc64(&[]);
-            while left > 0 {
-                let want = usize::try_from(left)
-                    .unwrap_or(usize::MAX)
-                    .min(buffer.len());
-                file.read_exact(&mut buffer[..want]).map_err(failed)?;
-                let piece = crc64(&buffer[..want]);
-                sum = lifeboat_storage::transfer::crc64_of_both(sum, piece, want as u64);
-                left -= want as u64;
-            }
+            let sum = crate::sum::of_next(&mut file, slice.size).map_err(failed)?;
             Ok((slice, sum))
         })
         .await

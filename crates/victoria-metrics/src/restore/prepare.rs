@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Permissions};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt};
 use lifeboat_core::progress::Progress;
 use lifeboat_core::size::ByteSize;
-use lifeboat_storage::transfer::{Crc64, Lane};
+use lifeboat_storage::transfer::Lane;
 
 use super::{Options, Plan, Replaces, RoomWish, Source, differing};
 use crate::backup::blocking;
@@ -20,6 +20,7 @@ use crate::files::Fault;
 use crate::layout::Slice;
 use crate::manifest::{FileEntry, Manifest};
 use crate::store::{Place, key};
+use crate::sum;
 use crate::target::{self, Owner, Preparation, Room, Target};
 
 /// What the preparation came to.
@@ -34,8 +35,6 @@ pub struct Prepared {
 /// Room that a volume should have left when all is there.
 const SPARE: u64 = 64 * 1024 * 1024;
 const SMALL: u64 = 256 * 1024;
-/// What is read of a file at once: it is still near the processor when its checksum is taken.
-const READ: usize = 128 * 1024;
 const LARGE_FILES: usize = 8;
 const SMALL_FILES: usize = 64;
 
@@ -416,26 +415,12 @@ fn is_same(path: &Path, wanted: &FileEntry) -> io::Result<bool> {
         return Ok(false);
     }
     let mut file = File::open(path)?;
-    for (slice, sum) in Slice::of("", wanted.size).zip(&wanted.slices) {
-        if sum_of(&mut file, slice.size)? != *sum {
+    for (slice, expected) in Slice::of("", wanted.size).zip(&wanted.slices) {
+        if sum::of_next(&mut file, slice.size)? != *expected {
             return Ok(false);
         }
     }
     Ok(true)
-}
-
-fn sum_of(file: &mut File, mut left: u64) -> io::Result<u64> {
-    let mut buffer = vec![0; READ];
-    let mut sum = Crc64::default();
-    while left > 0 {
-        let want = usize::try_from(left)
-            .unwrap_or(usize::MAX)
-            .min(buffer.len());
-        file.read_exact(&mut buffer[..want])?;
-        sum.update(&buffer[..want]);
-        left -= want as u64;
-    }
-    Ok(sum.value())
 }
 
 fn has_size(path: &Path, size: u64) -> bool {

@@ -378,8 +378,7 @@ fn what_an_expiry_leaves_that_was_killed_restores_or_is_not_listed() {
         return;
     };
     import(metrics.server(), "boat", 1, 50);
-    let values = "victoria-metrics-0: {backup: {enabled: true, keepLastDaily: 1, keepLastWeekly: 0, scheduled: {daily: '55 0 * * *'}}}\n";
-    fs::write(metrics.world.path("daily.yaml"), values).unwrap();
+    metrics.write_daily();
     let ours = |command| ["-f", "daily.yaml", "victoria-metrics", command, INSTANCE];
     metrics.world.json(&ours("backup"));
     metrics.world.json(&ours("copy"));

@@ -391,16 +391,11 @@ fn dated_copies_are_made_inside_the_store_and_expire() {
     let Some(mut metrics) = Metrics::start(Release::V1_112) else {
         return;
     };
-    let more = "  backup: {enabled: true, keepLastDaily: 1, keepLastWeekly: 0, scheduled: {daily: '55 0 * * *'}}\n  restore: {enabled: true}\n";
-    fs::write(
-        metrics.world.path("current.yaml"),
-        format!("victoria-metrics-0:\n{more}"),
-    )
-    .unwrap();
+    metrics.write_daily();
     let run = |metrics: &Metrics, arguments: &[&str]| {
         metrics
             .world
-            .json(&[&["-f", "current.yaml", "victoria-metrics"], arguments].concat())
+            .json(&[&["-f", "daily.yaml", "victoria-metrics"], arguments].concat())
     };
     import(metrics.server(), "boat", 1, 100);
     assert_eq!(

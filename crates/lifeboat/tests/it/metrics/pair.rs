@@ -1,6 +1,5 @@
 //! The two instances of a pair, and one more backup before the server is stopped.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use lifeboat_testkit::process::Process;
@@ -21,16 +20,10 @@ fn one_backup_is_restored_to_both_instances_of_a_pair() {
     metrics.halt();
     metrics.wipe();
     metrics.restore(&version);
-    let other = metrics.world.path("other");
-    fs::create_dir_all(other.join("data")).unwrap();
-    let values = format!(
-        "victoria-metrics-1: {{restore: {{enabled: true}}}}\nlifeboat: {{victoria-metrics-1: {{path: {}}}}}\n",
-        other.join("data").display()
-    );
-    fs::write(metrics.world.path("other.yaml"), values).unwrap();
+    let other = metrics.write_mirror();
     let restore = [
         "-f",
-        "other.yaml",
+        "mirror.yaml",
         "victoria-metrics",
         "restore",
         "victoria-metrics-1",

@@ -47,13 +47,7 @@ fn overtaken(after: usize, restores: [u64; 2]) {
     let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
     import(metrics.server(), "later", 1, 70);
     merge(&metrics);
-    let other = metrics.world.path("other");
-    fs::create_dir_all(other.join("data")).unwrap();
-    let values = format!(
-        "victoria-metrics-1: {{restore: {{enabled: true}}}}\nlifeboat: {{victoria-metrics-1: {{path: {}}}}}\n",
-        other.join("data").display()
-    );
-    fs::write(metrics.world.path("other.yaml"), values).unwrap();
+    let other = metrics.write_mirror();
     let address = metrics.world.endpoint().trim_start_matches("http://");
     let gate = Turnstile::start(address.parse().unwrap()).unwrap();
     let printed = Arc::new(Mutex::new(String::new()));
@@ -74,7 +68,7 @@ fn overtaken(after: usize, restores: [u64; 2]) {
     let endpoint = format!("lifeboat.endpoint={}", gate.endpoint());
     let restore = [
         "-f",
-        "other.yaml",
+        "mirror.yaml",
         "--set",
         &endpoint,
         "victoria-metrics",
@@ -142,16 +136,11 @@ fn a_version_that_somebody_restores_from_does_not_expire() {
     let Some(metrics) = Metrics::start(RELEASE) else {
         return;
     };
-    let more = "  backup: {enabled: true, keepLastDaily: 1, keepLastWeekly: 0, scheduled: {daily: '55 0 * * *'}}\n  restore: {enabled: true}\n";
-    fs::write(
-        metrics.world.path("current.yaml"),
-        format!("victoria-metrics-0:\n{more}"),
-    )
-    .unwrap();
+    metrics.write_daily();
     let run = |arguments: &[&str]| {
         metrics
             .world
-            .json(&[&["-f", "current.yaml", "victoria-metrics"], arguments].concat())
+            .json(&[&["-f", "daily.yaml", "victoria-metrics"], arguments].concat())
     };
     import(metrics.server(), "boat", 1, 100);
     run(&["backup", INSTANCE]);
