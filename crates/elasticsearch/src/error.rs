@@ -123,6 +123,8 @@ pub enum Error {
     },
     #[error("{} exist already: `{}`", count(indices.len(), "index", "indices"), shown(indices))]
     Exist { indices: Vec<String> },
+    #[error("the cluster has other things of these names: {}", some(taken, "; "))]
+    Taken { taken: Vec<String> },
     #[error("`{0}` is no index of the cluster")]
     UnknownIndex(String),
     #[error("`{pattern}` cannot be used to rename: {reason}")]
@@ -171,10 +173,16 @@ fn count(count: usize, one: &str, many: &str) -> String {
 }
 
 fn shown(names: &[String]) -> String {
+    some(names, "`, `")
+}
+
+/// The first of them.
+fn some(texts: &[String], between: &str) -> String {
     const SHOWN: usize = 8;
-    let mut text = names[..names.len().min(SHOWN)].join("`, `");
-    if names.len() > SHOWN {
-        text += "`, … `";
+    let mut text = texts[..texts.len().min(SHOWN)].join(between);
+    if texts.len() > SHOWN {
+        text += between;
+        text += "…";
     }
     text
 }
@@ -248,7 +256,7 @@ impl Error {
             | Self::UnknownIndex(_)
             | Self::UnknownPolicy(_)
             | Self::NothingToAttach => Kind::NotFound,
-            Self::Exist { .. } => Kind::Conflict,
+            Self::Exist { .. } | Self::Taken { .. } => Kind::Conflict,
             Self::Strange { .. }
             | Self::NotWhole { .. }
             | Self::ShardsFailed { .. }

@@ -39,6 +39,14 @@ pub struct Stream {
     pub indices: Vec<String>,
 }
 
+/// Another name of an index or of a data stream, which no index can have beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alias {
+    pub name: String,
+    /// What it stands for.
+    pub of: String,
+}
+
 impl Index {
     fn read(value: &Value) -> Option<Self> {
         let text = |name: &str| value[name].as_str().map(str::to_owned);
@@ -105,6 +113,30 @@ fn read_streams(answer: &Value) -> Vec<Stream> {
         })
     });
     streams.collect()
+}
+
+/// All aliases, once for each index that they stand for. None where the cluster does not tell who asks.
+pub async fn aliases(client: &Client) -> Result<Vec<Alias>, Error> {
+    let path = "_cat/aliases?format=json&expand_wildcards=all&h=alias,index";
+    match client.ask(Request::get(path, "list its aliases")).await {
+        Ok(answer) => Ok(read_aliases(&answer)),
+        Err(error @ (Error::Unauthorized { .. } | Error::Refused { .. })) => {
+            tracing::warn!(%error, "aliases are not known, and may be in the way of a restore");
+            Ok(Vec::new())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn read_aliases(answer: &Value) -> Vec<Alias> {
+    let all = answer.as_array().into_iter().flatten();
+    let aliases = all.filter_map(|one| {
+        Some(Alias {
+            name: one["alias"].as_str()?.to_owned(),
+            of: one["index"].as_str()?.to_owned(),
+        })
+    });
+    aliases.collect()
 }
 
 /// The data stream of each index that is behind one.
@@ -193,10 +225,12 @@ mod tests {
         #[test]
         fn no_answer_panics(
             cat in odd::answer(&json!([{"index": "a", "status": "open", "health": "green", "pri": "1", "docs.count": "5", "store.size": "7"}])),
+            aliases in odd::answer(&json!([{"alias": "a", "index": "b"}])),
             streams in odd::answer(&json!({"data_streams": [{"name": "s", "indices": [{"index_name": ".ds-s-000001"}]}]})),
         ) {
             read_all(cat.as_array().map(Vec::as_slice).unwrap_or_default());
             read_streams(&streams);
+            read_aliases(&aliases);
         }
 
         #[test]

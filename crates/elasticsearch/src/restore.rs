@@ -6,6 +6,7 @@
 
 mod follow;
 mod plan;
+mod room;
 
 use std::collections::BTreeSet;
 use std::error::Error as _;
@@ -52,9 +53,8 @@ pub async fn plan(
     wish: &Wish<'_>,
 ) -> Result<Planned, Error> {
     let snapshot = repository.find(snapshot, Details::WithSizes).await?;
-    let there = indices::all(repository.client).await?;
-    let streams = indices::streams(repository.client).await?;
-    let plan = plan::make(&snapshot, wish, repository.engine, &there, &streams)?;
+    let cluster = room::Cluster::ask(repository.client).await?;
+    let plan = plan::make(&snapshot, wish, repository.engine, &cluster)?;
     let stops = native::running(repository.client, repository.engine).await?;
     Ok(Planned {
         plan,

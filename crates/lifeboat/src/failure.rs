@@ -363,6 +363,9 @@ fn of_telemetry(error: &Telemetry) -> Option<String> {
             Telemetry::Exist { .. } => Some(
                 "nothing was restored; `--delete-existing` deletes them first, `--rename` restores beside them".to_owned(),
             ),
+            Telemetry::Taken { .. } => Some(
+                "nothing was changed, and `--delete-existing` deletes no such things; `--rename` restores under other names, `--indices` leaves them out, or take the alias or the data stream away".to_owned(),
+            ),
             Telemetry::ShardsFailed { .. } => Some(
                 "the snapshot is as it was: the same command with `--delete-existing` begins anew, `restore cancel` only deletes what the restore made".to_owned(),
             ),

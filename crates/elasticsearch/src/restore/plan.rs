@@ -8,9 +8,11 @@ use regex::Regex;
 
 use crate::engine::{Engine, Version};
 use crate::error::Error;
-use crate::indices::{self, Index, Status, Stream};
+use crate::indices::{self, Status};
 use crate::pattern::{Patterns, is_system};
 use crate::snapshot::{Snapshot, State};
+
+use super::room::{self, Cluster};
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -147,10 +149,10 @@ pub(super) fn make(
     snapshot: &Snapshot,
     wish: &Wish<'_>,
     engine: Engine,
-    there: &[Index],
-    streams: &[Stream],
+    cluster: &Cluster,
 ) -> Result<Plan, Error> {
     check(snapshot, wish.partial, engine)?;
+    let (there, streams) = (&cluster.indices, &cluster.streams);
     let mut plan = select(snapshot, wish.patterns)?;
     let target = |name: &str| match wish.rename {
         Some(rename) => rename.apply(name),
@@ -170,11 +172,15 @@ pub(super) fn make(
     });
     let behind: Vec<String> = behind.iter().map(|index| target(index)).collect();
     let mut conflicts = BTreeSet::new();
-    for name in &plan.data_streams {
-        let name = target(name);
-        if streams.iter().any(|stream| stream.name == name) {
+    let new_streams: Vec<String> = plan.data_streams.iter().map(|name| target(name)).collect();
+    for name in &new_streams {
+        if streams.iter().any(|stream| stream.name == *name) {
             conflicts.insert(name.clone());
-            plan.delete_streams.push(name);
+            plan.delete_streams.push(name.clone());
+        } else if there.iter().any(|index| index.name == *name) {
+            // Made by whoever wrote to a stream that was gone.
+            conflicts.insert(name.clone());
+            plan.delete_indices.push(name.clone());
         }
     }
     plan.targets.extend(behind);
@@ -204,6 +210,7 @@ pub(super) fn make(
         }
         plan.delete_indices.push(name.clone());
     }
+    room::check_names(&plan, &new_streams, cluster)?;
     if wish.existing != Existing::Deleted && !conflicts.is_empty() {
         return Err(Error::Exist {
             indices: conflicts.into_iter().collect(),
@@ -302,6 +309,7 @@ mod tests {
 
     use super::*;
     use crate::engine::Family;
+    use crate::indices::{Index, Stream};
 
     fn engine() -> Engine {
         Engine {
@@ -350,7 +358,12 @@ mod tests {
             partial: Partial::Refused,
             existing,
         };
-        make(&snapshot("SUCCESS"), &wish, engine(), there, streams)
+        let cluster = Cluster {
+            indices: there.to_vec(),
+            streams: streams.to_vec(),
+            ..Cluster::default()
+        };
+        make(&snapshot("SUCCESS"), &wish, engine(), &cluster)
     }
 
     #[test]
@@ -402,7 +415,8 @@ mod tests {
             existing: Existing::Refused,
         };
         let refusal = |wish: &Wish<'_>, state: &str, engine| {
-            make(&snapshot(state), wish, engine, &[], &[]).map_err(|error| error.to_string())
+            make(&snapshot(state), wish, engine, &Cluster::default())
+                .map_err(|error| error.to_string())
         };
         for state in ["PARTIAL", "FAILED", "INCOMPATIBLE", "IN_PROGRESS", "ODD"] {
             assert!(refusal(&wish, state, engine()).is_err(), "{state}");
