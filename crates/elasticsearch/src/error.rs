@@ -125,6 +125,15 @@ pub enum Error {
     Exist { indices: Vec<String> },
     #[error("the cluster has other things of these names: {}", some(taken, "; "))]
     Taken { taken: Vec<String> },
+    #[error(
+        "the cluster would refuse `{index}` with {shards} shards or more: {open} are open besides what is deleted, and it allows for {limit}"
+    )]
+    TooManyShards {
+        index: String,
+        shards: u64,
+        open: u64,
+        limit: u64,
+    },
     #[error("`{0}` is no index of the cluster")]
     UnknownIndex(String),
     #[error("`{pattern}` cannot be used to rename: {reason}")]
@@ -249,6 +258,7 @@ impl Error {
             | Self::SeveralToAttach { .. }
             | Self::NothingMatches { .. }
             | Self::TooNew { .. }
+            | Self::TooManyShards { .. }
             | Self::Rename { .. } => Kind::Invalid,
             Self::NoRepository { .. }
             | Self::UnknownSnapshot { .. }

@@ -19,6 +19,9 @@ pub struct Index {
     pub status: Status,
     pub health: Option<String>,
     pub primaries: u64,
+    /// All copies of them, also those that no node has.
+    #[serde(skip)]
+    pub shards: u64,
     /// Of its primaries; none of a closed index.
     pub documents: Option<u64>,
     /// Bytes of all copies.
@@ -60,6 +63,7 @@ impl Index {
             },
             health: text("health"),
             primaries: number(&value["pri"]),
+            shards: number(&value["pri"]).saturating_mul(number(&value["rep"]).saturating_add(1)),
             documents: known("docs.count"),
             size: known("store.size"),
         })
@@ -68,7 +72,7 @@ impl Index {
 
 /// All indices of the cluster by name, hidden and closed ones too.
 pub async fn all(client: &Client) -> Result<Vec<Index>, Error> {
-    let path = "_cat/indices?format=json&bytes=b&expand_wildcards=all&h=index,status,health,pri,docs.count,store.size";
+    let path = "_cat/indices?format=json&bytes=b&expand_wildcards=all&h=index,status,health,pri,rep,docs.count,store.size";
     let doing = "list its indices";
     let answer = client.ask(Request::get(path, doing)).await?;
     let Some(found) = answer.as_array() else {

@@ -25,6 +25,7 @@ use crate::snapshot::{Shards, Snapshot, State, sum};
 
 pub use self::follow::{Known, known};
 pub use self::plan::{Existing, Partial, Plan, Rename, Wish};
+pub use self::room::Crowd;
 
 /// A plan, and the snapshot that it is of.
 #[derive(Debug)]

@@ -2,6 +2,8 @@
 //!
 //! Three shapes of lists are in use, numbers may be texts, and each version adds fields; so only what is needed is read, and what is missing is nothing.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -34,6 +36,8 @@ pub struct Snapshot {
     pub counts: Option<Counts>,
     /// Bytes, where the server was asked for details.
     pub size: Option<u64>,
+    /// Primaries of indices, where the server was asked for details.
+    pub primaries: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +90,12 @@ impl Snapshot {
             let sizes = details.values();
             sum(sizes.map(|one| number(&one["size_in_bytes"])))
         });
+        let primaries = details.into_iter().flatten().map(|(index, one)| {
+            let count = number(&one["shard_count"]);
+            (index.clone(), count)
+        });
         Some(Self {
+            primaries: primaries.collect(),
             uuid: value["uuid"].as_str().unwrap_or_default().to_owned(),
             state: State::read(value["state"].as_str().unwrap_or_default()),
             started: moment(&value["start_time_in_millis"]).unwrap_or_default(),
@@ -209,7 +218,7 @@ mod tests {
             "end_time_in_millis": 0, "shards": {"total": "3", "failed": 1, "successful": 2},
             "failures": [{"index": "i", "shard_id": 2, "reason": "gone"}],
             "metadata": {"taken_by": "lifeboat 0.1.0", "policy": "auto-sts-backup"},
-            "index_details": {"i": {"size_in_bytes": 7}, "j": {"size_in_bytes": "5"}}
+            "index_details": {"i": {"shard_count": 2, "size_in_bytes": 7}, "j": {"size_in_bytes": "5"}}
         });
         let plain = Snapshot::read_list(&json!({"snapshots": [one], "total": 1})).unwrap();
         let wrapped = json!({"responses": [{"repository": "r", "snapshots": [one]}]});
@@ -223,6 +232,7 @@ mod tests {
         assert_eq!(read.shards.total, 3);
         assert_eq!(read.failures[0].shard, 2);
         assert_eq!(read.size, Some(12));
+        assert_eq!((read.primaries["i"], read.primaries["j"]), (2, 0));
         assert_eq!(read.policy.as_deref(), Some("auto-sts-backup"));
         assert_eq!(Snapshot::read_list(&json!({"error": "x"})), None);
     }

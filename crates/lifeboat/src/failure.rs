@@ -366,6 +366,9 @@ fn of_telemetry(error: &Telemetry) -> Option<String> {
             Telemetry::Taken { .. } => Some(
                 "nothing was changed, and `--delete-existing` deletes no such things; `--rename` restores under other names, `--indices` leaves them out, or take the alias or the data stream away".to_owned(),
             ),
+            Telemetry::TooManyShards { .. } => Some(
+                "nothing was changed; raise `cluster.max_shards_per_node`, add a node, or delete or close what is not needed".to_owned(),
+            ),
             Telemetry::ShardsFailed { .. } => Some(
                 "the snapshot is as it was: the same command with `--delete-existing` begins anew, `restore cancel` only deletes what the restore made".to_owned(),
             ),

@@ -12,7 +12,7 @@ use crate::indices::{self, Status};
 use crate::pattern::{Patterns, is_system};
 use crate::snapshot::{Snapshot, State};
 
-use super::room::{self, Cluster};
+use super::room::{self, Cluster, Crowd};
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -76,6 +76,8 @@ pub struct Plan {
     pub left_out: Vec<String>,
     /// Shards that the snapshot lacks.
     pub missing_shards: u64,
+    /// That the cluster would be full after it.
+    pub crowd: Option<Crowd>,
 }
 
 impl Rename {
@@ -216,6 +218,7 @@ pub(super) fn make(
             indices: conflicts.into_iter().collect(),
         });
     }
+    plan.crowd = room::check_shards(&plan, snapshot, target, engine, cluster)?;
     Ok(plan)
 }
 
@@ -285,6 +288,7 @@ fn select(snapshot: &Snapshot, patterns: &Patterns) -> Result<Plan, Error> {
         over_closed: Vec::new(),
         left_out,
         missing_shards: snapshot.shards.failed,
+        crowd: None,
     })
 }
 
@@ -333,6 +337,7 @@ mod tests {
             status,
             health: None,
             primaries: 1,
+            shards: 1,
             documents: None,
             size: None,
         }

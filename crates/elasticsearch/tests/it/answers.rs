@@ -7,3 +7,4 @@ mod paused;
 mod refusals;
 mod repository;
 mod restore;
+mod room;

@@ -9,6 +9,7 @@ mod kill;
 mod many;
 mod native;
 mod real;
+mod room;
 mod round;
 mod serve;
 mod streams;

@@ -1,9 +1,11 @@
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::super::plan::{Existing, Partial, Rename, Wish, make};
 use super::*;
 use crate::engine::{Engine, Family, Version};
 use crate::indices::Status;
+use crate::odd;
 use crate::pattern::Patterns;
 use crate::snapshot::Snapshot;
 
@@ -13,6 +15,7 @@ fn index(name: &str) -> Index {
         status: Status::Open,
         health: None,
         primaries: 1,
+        shards: 1,
         documents: None,
         size: None,
     }
@@ -94,6 +97,7 @@ fn an_alias_that_goes_with_its_indices_is_in_nobodys_way() {
         indices: vec![index("sts_b"), index(".ds-sts_logs-000007"), index("x")],
         streams: vec![stream],
         aliases: vec![alias("sts_a", "sts_b"), alias("sts_a", "sts_logs")],
+        limit: None,
     };
     let made = plan(&cluster, Existing::Deleted, None).unwrap();
     assert_eq!(made.delete_indices, ["sts_b"]);
@@ -112,4 +116,52 @@ fn an_index_with_the_name_of_a_stream_is_deleted_on_demand() {
     assert_eq!(error.to_string(), "1 index does exist already: `sts_logs`");
     let made = plan(&cluster, Existing::Deleted, None).unwrap();
     assert_eq!(made.delete_indices, ["sts_logs"]);
+}
+
+#[test]
+fn a_restore_that_has_no_room_for_one_of_its_shards_is_refused() {
+    let mut there = index("sts_a");
+    there.shards = 3;
+    let mut closed = index("closed");
+    closed.status = Status::Closed;
+    closed.shards = 100;
+    let mut cluster = Cluster {
+        indices: vec![there, index("x"), index("y"), closed],
+        limit: Some(2),
+        ..Cluster::default()
+    };
+    let error = plan(&cluster, Existing::Deleted, None).unwrap_err();
+    assert_eq!(error.kind(), lifeboat_core::error::Kind::Invalid);
+    assert_eq!(
+        error.to_string(),
+        "the cluster would refuse `sts_a` with 1 shards or more: 2 are open besides what is deleted, and it allows for 2"
+    );
+    // One has room, and each is judged by itself: 2, and 3 of `sts_a` as there are now, and 1 of each other.
+    for (limit, crowd) in [(3, true), (6, true), (7, false)] {
+        cluster.limit = Some(limit);
+        let made = plan(&cluster, Existing::Deleted, None).unwrap();
+        let expected = crowd.then_some(Crowd { after: 7, limit });
+        assert_eq!(made.crowd, expected);
+    }
+    cluster.limit = None;
+    assert_eq!(plan(&cluster, Existing::Deleted, None).unwrap().crowd, None);
+}
+
+#[test]
+fn the_limit_is_of_all_nodes_that_hold_data() {
+    let of = |settings, nodes| read_limit(&settings, nodes);
+    let at = |limit: &str| json!({"cluster": {"max_shards_per_node": limit}});
+    let all = json!({"transient": at("3"), "persistent": at("4"), "defaults": at("5")});
+    assert_eq!(of(all, 2), Some(6));
+    assert_eq!(of(json!({"persistent": at("4")}), 1), Some(4));
+    assert_eq!(of(json!({"defaults": at("1000")}), 3), Some(3000));
+    assert_eq!(of(json!({"defaults": at("1000")}), 0), None);
+    assert_eq!(of(json!(null), 1), None);
+}
+
+proptest! {
+    #[test]
+    fn no_settings_panic(settings in odd::answer(&json!({"defaults": {"cluster": {"max_shards_per_node": "1000"}}})), nodes: u64) {
+        read_limit(&settings, nodes);
+    }
 }

@@ -41,6 +41,7 @@ async fn run(client: &Client, engine: Engine, progress: &Progress) -> Result<Res
         over_closed: Vec::new(),
         left_out: Vec::new(),
         missing_shards: 0,
+        crowd: None,
     };
     let wish = Wish {
         patterns: &Patterns::parse("sts*"),

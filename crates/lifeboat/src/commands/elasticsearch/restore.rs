@@ -8,7 +8,7 @@ use lifeboat_core::size::ByteSize;
 use lifeboat_elasticsearch::error::Error;
 use lifeboat_elasticsearch::pattern::Patterns;
 use lifeboat_elasticsearch::restore::{
-    self, Existing, Followed, Known, Partial, Planned, Rename, Restored, Wish,
+    self, Crowd, Existing, Followed, Known, Partial, Planned, Rename, Restored, Wish,
 };
 use lifeboat_elasticsearch::snapshot::Shards;
 use serde::Serialize;
@@ -109,6 +109,8 @@ struct PlanView {
     missing_shards: u64,
     /// What takes snapshots by itself, and is started again afterwards.
     stops: Vec<String>,
+    /// What may go wrong, and cannot be known for certain.
+    warnings: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -168,6 +170,9 @@ async fn restore(ctx: &Context, cluster: &Cluster, args: &RestoreArgs) -> Result
     if args.dry_run {
         ctx.out.show(&view)?;
         return Ok(Exit::Success);
+    }
+    for warning in &view.warnings {
+        ctx.note(warning)?;
     }
     if view.destroys() && !args.yes && !confirm(&view.table())? {
         return Err(Failure::interrupted().hint("nothing was changed"));
@@ -311,6 +316,14 @@ fn spaced(value: &impl Serialize) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+fn of_crowd(crowd: Crowd) -> String {
+    format!(
+        "about {} shards would be open after it, and `cluster.max_shards_per_node` allows for {}: then no new index is made, and an index that goes beyond it by itself is refused; \
+         copies in the snapshot are not known",
+        crowd.after, crowd.limit
+    )
+}
+
 impl PlanView {
     fn new(planned: &Planned) -> Self {
         let plan = &planned.plan;
@@ -328,6 +341,7 @@ impl PlanView {
             left_out: plan.left_out.clone(),
             missing_shards: plan.missing_shards,
             stops: planned.stops.clone(),
+            warnings: plan.crowd.map(of_crowd).into_iter().collect(),
         }
     }
 
@@ -383,6 +397,9 @@ impl View for PlanView {
         }
         for name in &self.replaces_closed {
             text.line(format_args!("would replace `{name}`, which is closed"));
+        }
+        for warning in &self.warnings {
+            text.line(format_args!("warning: {warning}"));
         }
         if !self.left_out.is_empty() {
             text.line(format_args!(
