@@ -179,7 +179,7 @@ impl Context {
         shown.then(|| Bar::follow(doing, measure, progress))
     }
 
-    /// Runs `work`, and asks it to stop and undo what it began when a signal comes.
+    /// Runs `work`, and asks it to stop and undo what it began when a signal comes. From then on another one ends the program at once.
     pub(crate) async fn interruptible<T, E: Into<Failure>>(
         &self,
         progress: &Progress,
@@ -192,6 +192,8 @@ impl Context {
             done = &mut work => return done.map_err(Into::into),
             () = stop_requested => progress.stop(),
         }
+        self.note("stopping, and undoing what was begun; another signal ends this at once")?;
+        signals::end_at_the_next();
         // It may have been past the point where it could stop: then it is done.
         work.await.map_err(|_| Failure::interrupted())
     }

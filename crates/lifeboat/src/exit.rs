@@ -52,7 +52,7 @@ impl Exit {
             Self::Unavailable => "a server, the network or the disk did not do its part",
             Self::Damaged => "stored bytes are not what they should be: a person must look",
             Self::Interrupted => {
-                "stopped by a signal, or by the answer no; what was under way has been undone"
+                "stopped by a signal, or by the answer no; what was under way has been undone, unless a second signal gave that up"
             }
         }
     }

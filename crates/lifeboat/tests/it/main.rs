@@ -19,6 +19,7 @@ mod kill_gateway;
 mod kill_stackgraph;
 mod killed;
 mod metrics;
+mod signals;
 mod stackgraph;
 mod telemetry;
 mod trash;
