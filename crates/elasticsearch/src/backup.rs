@@ -3,6 +3,7 @@
 //! The cluster takes it by itself, also when whoever asked for it is gone: then it is there under its name, marked as ours, and is listed and expires like any
 //! other. Whether it was heard is found out by that name, never by asking twice.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -20,6 +21,8 @@ use crate::snapshot::{DOCUMENTS, POLICY, Snapshot, State, TAKEN_BY, number, sum}
 
 /// How often a snapshot that is being taken is looked at.
 const LOOK: Duration = Duration::from_millis(500);
+/// How long the cluster has to hear that a snapshot is given up.
+const GIVE_UP: Duration = Duration::from_secs(30);
 /// What is read of how far it is. All else is told of each shard, megabytes of thousands.
 const STATUS: &str =
     "_status?filter_path=snapshots.state,snapshots.shards_stats,snapshots.stats,error,status";
@@ -103,26 +106,56 @@ pub async fn plan(repository: Repository<'_>, options: &Options<'_>) -> Result<P
     })
 }
 
-/// Takes the snapshot of a plan and waits until it is whole. When `progress` asks to stop, the snapshot is given up.
+/// Takes the snapshot of a plan and waits until it is whole. When `progress` asks to stop, the snapshot is given up, or left where the cluster does not
+/// hear of it.
 pub async fn run(
     repository: Repository<'_>,
     plan: &Plan,
     options: &Options<'_>,
     progress: &Progress,
 ) -> Result<Snapshot, Error> {
-    begin(repository, plan, options).await?;
+    let begun = bounded(progress, begin(repository, plan, options));
+    let Some(begun) = begun.await else {
+        return Err(left(&plan.name, None));
+    };
+    begun?;
     let followed = unless_stopped(progress, follow(repository, &plan.name, progress));
     let taken = match followed.await {
         Ok(taken) => taken,
         Err(Error::Stopped) => {
-            abort(repository, &plan.name).await?;
-            return Err(Error::Stopped);
+            // Its deletion ends it.
+            let given_up = bounded(progress, delete(repository, &plan.name)).await;
+            return Err(match given_up {
+                Some(Ok(())) => Error::Stopped,
+                Some(Err(error)) => left(&plan.name, Some(error)),
+                None => left(&plan.name, None),
+            });
         }
         Err(error) => return Err(error),
     };
     match taken.state {
         State::Success => Ok(taken),
         _ => Err(not_whole(&taken)),
+    }
+}
+
+/// Waits as long as it takes, and once somebody asked to stop, only a little longer. None where that was not enough.
+async fn bounded<T>(progress: &Progress, question: impl Future<Output = T>) -> Option<T> {
+    const LOOK: Duration = Duration::from_millis(200);
+    let mut question = pin!(question);
+    while !progress.is_stopped() {
+        if let Ok(answer) = tokio::time::timeout(LOOK, &mut question).await {
+            return Some(answer);
+        }
+    }
+    tokio::time::timeout(GIVE_UP, question).await.ok()
+}
+
+/// Of a snapshot that was to be given up, and may not have been.
+fn left(snapshot: &str, source: Option<Error>) -> Error {
+    Error::NotGivenUp {
+        snapshot: snapshot.to_owned(),
+        source: source.map(Box::new),
     }
 }
 
@@ -232,11 +265,6 @@ fn report(snapshot: &Value, progress: &Progress, told: &mut (u64, u64)) -> bool 
     *told = (told.0.max(finished), told.1.max(bytes));
     let state = snapshot["state"].as_str().unwrap_or_default();
     !matches!(state, "" | "INIT" | "STARTED" | "IN_PROGRESS" | "ABORTED")
-}
-
-/// Gives up a snapshot that is being taken; its deletion ends it.
-async fn abort(repository: Repository<'_>, name: &str) -> Result<(), Error> {
-    delete(repository, name).await
 }
 
 /// Deletes a snapshot by its exact name. One that is not there is no failure.

@@ -115,6 +115,12 @@ pub enum Error {
     },
     #[error("the cluster gave up the snapshot `{snapshot}`, and nothing of it is left: {reason}")]
     GivenUp { snapshot: String, reason: String },
+    #[error("the snapshot `{snapshot}` was to be given up, and the cluster did not say that it is")]
+    NotGivenUp {
+        snapshot: String,
+        #[source]
+        source: Option<Box<Error>>,
+    },
     #[error("the snapshot `{snapshot}` was taken by {taken}, and the cluster is {server}")]
     TooNew {
         snapshot: String,
@@ -223,6 +229,7 @@ impl Error {
             Self::Unreachable { .. }
             | Self::RepositoryInUse { .. }
             | Self::GivenUp { .. }
+            | Self::NotGivenUp { .. }
             | Self::Stopped => Kind::Unavailable,
             Self::Refused { refusal, .. } if refusal.is_passing() => Kind::Unavailable,
             // 500, whatever it is.

@@ -369,6 +369,9 @@ fn of_telemetry(error: &Telemetry) -> Option<String> {
             Telemetry::TooManyShards { .. } => Some(
                 "nothing was changed; raise `cluster.max_shards_per_node`, add a node, or delete or close what is not needed".to_owned(),
             ),
+            Telemetry::NotGivenUp { .. } => Some(
+                "it may go on and be listed, and expires like any other; `lifeboat elasticsearch list` shows what became of it".to_owned(),
+            ),
             Telemetry::ShardsFailed { .. } => Some(
                 "the snapshot is as it was: the same command with `--delete-existing` begins anew, `restore cancel` only deletes what the restore made".to_owned(),
             ),

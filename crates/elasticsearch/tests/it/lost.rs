@@ -1,5 +1,7 @@
 //! Answers that were lost: whether the cluster heard is found out by what is there, never by asking twice.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use lifeboat_core::progress::{Progress, Reading};
 use lifeboat_elasticsearch::backup::{self, Options, Plan};
@@ -154,5 +156,57 @@ async fn a_refusal_of_the_engine_is_believed() {
         let text = taken.unwrap_err().to_string();
         assert!(text.contains("same name already exists"), "{text}");
         assert_eq!(server.asked().len(), 1);
+    }
+}
+
+/// Stopped while the cluster takes it, and says this to its deletion, or to its beginning.
+async fn stopped(recorded: &Recorded, method: &str, reply: Reply) -> Error {
+    let asked = format!("{method} {SNAPSHOT}");
+    let created: Reply = recorded.get("create-async").into();
+    let running: Reply = recorded.get("status-running").into();
+    let server = Server::answering(move |seen| match &*seen.asked {
+        one if one == asked => reply.clone(),
+        one if one == format!("PUT {SNAPSHOT}") => created.clone(),
+        one if one == format!("GET {SNAPSHOT}/_status") => running.clone(),
+        one => panic!("{one}"),
+    })
+    .await;
+    let progress = Progress::default();
+    let client = server.client();
+    let stop = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        progress.stop();
+    };
+    let (taken, ()) = tokio::join!(back_up(&client, recorded.engine, &progress), stop);
+    taken.unwrap_err()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_that_is_given_up_is_waited_for_only_a_little_and_said_to_be_left() {
+    for recorded in exchanges::all() {
+        let gone = Reply::good(r#"{"acknowledged":true}"#);
+        let error = stopped(&recorded, "DELETE", gone.clone()).await;
+        assert!(matches!(error, Error::Stopped), "{error:?}");
+        let minutes = Duration::from_mins(9);
+        for method in ["DELETE", "PUT"] {
+            let late = Reply::After(minutes, Box::new(gone.clone()));
+            let error = stopped(&recorded, method, late).await;
+            assert!(
+                matches!(&error, Error::NotGivenUp { snapshot, source: None } if snapshot == NAME),
+                "{method}: {error:?}"
+            );
+        }
+        let refused = Reply::status(500, r#"{"error":{"type":"repository_exception"}}"#);
+        let error = stopped(&recorded, "DELETE", refused).await;
+        assert!(
+            matches!(
+                &error,
+                Error::NotGivenUp {
+                    source: Some(_),
+                    ..
+                }
+            ),
+            "{error:?}"
+        );
     }
 }

@@ -8,6 +8,7 @@ use lifeboat_core::progress::Progress;
 use lifeboat_core::settings::Mode;
 use lifeboat_core::size::ByteSize;
 use lifeboat_elasticsearch::backup::{self, Options, Plan};
+use lifeboat_elasticsearch::error::Error;
 use lifeboat_elasticsearch::name::Template;
 use lifeboat_elasticsearch::snapshot::Snapshot;
 use serde::Serialize;
@@ -82,12 +83,22 @@ pub(crate) async fn run(ctx: &Context, args: &BackupArgs) -> Result<Exit, Failur
     let bar = ctx.bar_by(Measure::Count("shards"), "backup", &progress);
     let watch = Stopwatch::start();
     let work = backup::run(cluster.repository(), &plan, &options, &progress);
-    let taken = ctx.interruptible(&progress, work).await;
+    let work = async { Ok::<_, Failure>(work.await) };
+    let taken = ctx.interruptible(&progress, work).await?;
     drop(bar);
-    let taken = taken?;
+    let taken = taken.map_err(|error| given_up(error, &progress))?;
     let took = watch.stop(taken.shards.total);
     ctx.out.show(&BackupView::new(taken, took))?;
     Ok(Exit::Success)
+}
+
+/// However it ended, after a signal it was interrupted.
+fn given_up(error: Error, progress: &Progress) -> Failure {
+    let mut failure = Failure::from(error);
+    if progress.is_stopped() {
+        failure.exit = Exit::Interrupted;
+    }
+    failure
 }
 
 impl PlanView {
