@@ -192,7 +192,9 @@ impl Context {
             done = &mut work => return done.map_err(Into::into),
             () = stop_requested => progress.stop(),
         }
-        self.note("stopping, and undoing what was begun; another signal ends this at once")?;
+        // Nobody may be left to tell, and what was begun is undone all the same.
+        self.note("stopping, and undoing what was begun; another signal ends this at once")
+            .ok();
         signals::end_at_the_next();
         // It may have been past the point where it could stop: then it is done.
         work.await.map_err(|_| Failure::interrupted())

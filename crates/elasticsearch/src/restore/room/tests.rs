@@ -1,3 +1,5 @@
+//! What is refused for its name or its shards, and what is not.
+
 use proptest::prelude::*;
 use serde_json::json;
 
