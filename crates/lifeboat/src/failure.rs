@@ -345,6 +345,13 @@ fn of_telemetry(error: &Telemetry) -> Option<String> {
             Telemetry::UnknownSnapshot { nearest, .. } => {
                 Some(format!("the nearest names are `{}`", nearest.join("`, `")))
             }
+            _ => of_snapshots(error),
+        }
+}
+
+/// Of those that are taken, chosen and restored.
+fn of_snapshots(error: &Telemetry) -> Option<String> {
+    match error {
             Telemetry::NothingMatches { .. } | Telemetry::UnknownIndex(_) => Some(
                 "nothing was changed; `lifeboat elasticsearch list-indices` shows what there is".to_owned(),
             ),

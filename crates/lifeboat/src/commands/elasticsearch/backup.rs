@@ -82,7 +82,8 @@ pub(crate) async fn run(ctx: &Context, args: &BackupArgs) -> Result<Exit, Failur
     let progress = Arc::new(Progress::default());
     let bar = ctx.bar_by(Measure::Count("shards"), "backup", &progress);
     let watch = Stopwatch::start();
-    let work = backup::run(cluster.repository(), &plan, &options, &progress);
+    let repository = cluster.repository();
+    let work = Box::pin(backup::run(repository, &plan, &options, &progress));
     let work = async { Ok::<_, Failure>(work.await) };
     let taken = ctx.interruptible(&progress, work).await?;
     drop(bar);
