@@ -9,6 +9,7 @@ use lifeboat_testkit::process::{Finished, Process};
 use lifeboat_testkit::servers::opensearch::{self, Repositories};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::Telemetry;
@@ -239,5 +240,38 @@ fn a_node_that_is_killed_in_mid_restore() {
         .run(&["elasticsearch", "restore", &name, "--yes"]);
     assert_eq!(seen.code, 4, "{}", seen.stderr);
     configure(&telemetry, "max_restore_bytes_per_sec=40mb");
+    restores(&telemetry, &name, &documents);
+}
+
+/// It is not reaped before it is dropped, so its id cannot be another's.
+fn send(id: u32, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(id).unwrap()).unwrap();
+    kill_process(pid, signal).unwrap();
+}
+
+#[test]
+fn a_cluster_that_hangs_while_its_snapshot_is_given_up() {
+    let Some(telemetry) = Telemetry::start() else {
+        return;
+    };
+    configure(&telemetry, "max_snapshot_bytes_per_sec=1mb");
+    store_noise(&telemetry, 1);
+    let documents = all(&telemetry);
+    let backup = started(&telemetry, &["backup"]);
+    wait_until_some_is_sent(&telemetry);
+    send(telemetry.cluster.id(), Signal::STOP);
+    send(backup.id(), Signal::TERM);
+    let ended = backup.finish().unwrap();
+    send(telemetry.cluster.id(), Signal::CONT);
+    assert_eq!(ended.status.code(), Some(130), "{ended}");
+    assert!(ended.stderr.contains("was to be given up"), "{ended}");
+    assert!(ended.stderr.contains("it may go on"), "{ended}");
+    // Whatever the cluster heard of it, in the end the snapshot is whole or none.
+    wait_for(&telemetry, "/_snapshot/sts-backup/_all", |answer| {
+        let mut left = answer["snapshots"].as_array().unwrap().iter();
+        left.all(|one| one["state"] == "SUCCESS")
+    });
+    configure(&telemetry, "max_snapshot_bytes_per_sec=40mb");
+    let name = telemetry.back_up();
     restores(&telemetry, &name, &documents);
 }
