@@ -7,7 +7,7 @@
 //! - between these two, which are under way at once: the backup before, by its manifest (one of vmbackup got a manifest first), or, where the new
 //!   manifest came first, by the mark and the objects, all of which are there;
 //! - after both: the new backup, by its manifest; vmrestore wants to see the mark, which the next run puts back. The same is left, and said, where somebody restores
-//!   from the version: see [`reader`](crate::reader).
+//!   from the version: see [`reader`].
 //!
 //! A snapshot is left on the server as well; the lease knows its name, or when it was asked for, and the next run deletes it.
 

@@ -3,7 +3,7 @@
 //! Everything is checked before anything is touched: what is stored, that a server can open it, that it fits. The files are prepared beside the data;
 //! parts that the data has already are shared with it, once their bytes were compared. Then folders are renamed. What a SIGKILL leaves: the
 //! old data, and files that the next run compares and goes on with; or, between two renames, a folder that no server opens and that the next run
-//! finishes. See [`target`](crate::target).
+//! finishes. See [`target`].
 
 mod prepare;
 

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::manifest::Manifest;
 
 impl Target {
-    /// Puts what was prepared in the place of the data. Cut anywhere, [`finish`](Self::finish) ends it. The data before is kept beside, of a restore over a restore
+    /// Puts what was prepared in the place of the data. Cut anywhere, [`settle`](Self::settle) ends it. The data before is kept beside, of a restore over a restore
     /// that of the first; data that was removed for want of room is not. Returns whether there is a way back.
     pub fn switch(&self, preparation: &Preparation, manifest: &Manifest) -> Result<bool, Error> {
         let (previous, discarded) = (self.work.join(PREVIOUS), self.work.join(DISCARDED));
