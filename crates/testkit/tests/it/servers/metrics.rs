@@ -30,6 +30,8 @@ fn tool(program: &Path, bucket: &Server, arguments: &[String]) {
     command
         .args(arguments)
         .arg(format!("-customS3Endpoint={}", bucket.endpoint()))
+        // Or else two of them at once want one port.
+        .arg("-httpListenAddr=127.0.0.1:0")
         .env("AWS_ACCESS_KEY_ID", bucket.keys().access)
         .env("AWS_SECRET_ACCESS_KEY", bucket.keys().secret)
         .env("AWS_REGION", "us-east-1");
