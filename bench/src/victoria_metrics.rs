@@ -96,6 +96,7 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<()> {
     };
     for mib in &arguments.growth {
         source.fill(mib << 20)?;
+        source.settle()?;
         eprintln!("{mib} MiB");
         report.growth.push(one_size(&work)?);
     }
@@ -184,6 +185,7 @@ fn one_round(
         if task == Task::Hour {
             source.hour()?;
         }
+        source.settle()?;
         for side in sides {
             measure(task, side, work.back_up(side, &endpoint, &prefix(side)))?;
         }

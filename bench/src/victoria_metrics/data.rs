@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use lifeboat_testkit::servers::Server;
@@ -18,6 +20,9 @@ const IN_A_LINE: u64 = 240;
 /// Whole lines in a request, in bytes.
 const REQUEST: usize = 8 << 20;
 const BEGIN: u64 = 1_700_000_000;
+/// Looks, half a second apart, in which a server merges nothing before it is measured; and how many there are at most.
+const QUIET: u32 = 6;
+const PATIENCE: u32 = 120;
 
 pub(super) struct Source<'a> {
     server: &'a Server,
@@ -55,6 +60,29 @@ impl<'a> Source<'a> {
     pub(super) fn fill(&mut self, bytes: u64) -> Result<()> {
         while scratch::size(&self.server.data().join("data")) < bytes {
             self.hour()?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the server merges nothing: that would cost whoever is measured.
+    pub(super) fn settle(&self) -> Result<()> {
+        let mut quiet = 0;
+        for _ in 0..PATIENCE {
+            let metrics = http::get(self.server.address(), "/metrics")?.body;
+            let merges = metrics
+                .lines()
+                .filter(|line| line.starts_with("vm_active_merges{"));
+            let is_quiet =
+                merges.clone().count() > 0 && merges.into_iter().all(|line| line.ends_with(" 0"));
+            quiet = if is_quiet { quiet + 1 } else { 0 };
+            if quiet >= QUIET {
+                return Ok(());
+            }
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the server does not say when it has merged"
+            )]
+            thread::sleep(Duration::from_millis(500));
         }
         Ok(())
     }
