@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use lifeboat_testkit::servers::Server;
 use lifeboat_testkit::{http, scratch};
 use rand::rngs::StdRng;
@@ -84,7 +84,7 @@ impl<'a> Source<'a> {
             )]
             thread::sleep(Duration::from_millis(500));
         }
-        Ok(())
+        bail!("the server merges without an end, so that nothing can be measured beside it")
     }
 
     /// Sends an hour of all series.
