@@ -351,14 +351,13 @@ impl Run<'_, '_> {
         };
         // From here the new backup counts. While the mark is still there it does not: then it is the one before, whose objects are all there.
         let write = self.write_manifest(version, &manifest, known.as_ref());
-        // Whoever begins to read later reads by the new manifest.
-        let readers = async {
-            if plan.obsolete.is_empty() {
-                return Ok(Vec::new());
-            }
-            reader::readers(self.place, version, self.now()).await
+        futures::future::try_join(unmark, write).await?;
+        // Only now: whoever notes later that it reads finds the new manifest.
+        let readers = if plan.obsolete.is_empty() {
+            Vec::new()
+        } else {
+            reader::readers(self.place, version, self.now()).await?
         };
-        let ((), _, readers) = futures::future::try_join3(unmark, write, readers).await?;
         self.lease.lock().await.make_sure(self.now()).await?;
         // Without the mark nobody looks at these but by the manifest, which knows what is in the lists.
         let send = self.send_held(version, &plan.held, |path| {
