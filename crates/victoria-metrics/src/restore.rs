@@ -25,7 +25,7 @@ use crate::parts::Inventory;
 use crate::reader::{self, Identity};
 use crate::standing::Standing;
 use crate::store::Place;
-use crate::target::{self, Preparation, Room, Target};
+use crate::target::{self, Preparation, Room, State, Target};
 
 pub use self::prepare::Prepared;
 
@@ -266,10 +266,16 @@ pub enum Left {
     Fetched,
     /// The data was removed: only a restore brings anything back.
     Emptied,
+    /// Folders are being renamed: the same command, or an undo, ends it.
+    Between,
 }
 
 /// Looks at a data folder.
 pub fn left(data: &Path) -> Result<Left, Error> {
+    let journal = target::journal_beside(data)?;
+    if journal.is_some_and(|journal| journal.state != State::Switched) {
+        return Ok(Left::Between);
+    }
     Ok(match target::preparation_beside(data)? {
         None => Left::Nothing,
         Some(preparation) if preparation.is_emptied => Left::Emptied,

@@ -239,6 +239,8 @@ mod tests {
                             fs::rename(new.join(name), &now).unwrap();
                         }
                     }
+                    let left = crate::restore::left(root.path()).unwrap();
+                    assert_eq!(left, crate::restore::Left::Between);
                     if switched % 2 == 0 {
                         target.settle().unwrap();
                         assert_eq!(shown(root.path()), ["data new", "metadata new"]);

@@ -263,6 +263,9 @@ fn what_is_left(failure: Failure, data: &Path) -> Failure {
         Ok(Left::Emptied) => failure.left(
             "the data was removed to make room, and no server starts on what is there; the same command goes on",
         ),
+        Ok(Left::Between) => failure.left(
+            "folders are being renamed, and no server starts on what is there; the same command, or `undo`, ends it",
+        ),
         Ok(Left::Nothing) | Err(_) => failure,
     }
 }
