@@ -12,3 +12,6 @@ pub mod retention;
 pub mod schedule;
 pub mod settings;
 pub mod size;
+
+/// What a gateway of ours calls itself in the header `Server` of its answers, by which our clients know it.
+pub const GATEWAY_NAME: &str = "Lifeboat";

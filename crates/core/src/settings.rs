@@ -80,6 +80,8 @@ pub struct Lifeboat {
     pub endpoint: String,
     /// Seconds that it may be silent while an answer is awaited; 0: any number.
     pub read_timeout_seconds: u64,
+    /// Whether the signature of an upload to our own gateway covers the content itself, not its checksum.
+    pub sign_content: bool,
     /// Name in the time zone database, not looked up yet; `None`: the system's.
     pub time_zone: Option<String>,
     pub gateway: Gateway,
@@ -261,6 +263,7 @@ impl Lifeboat {
         Self {
             endpoint: resolver.text("lifeboat.endpoint"),
             read_timeout_seconds: resolver.count("lifeboat.readTimeoutSeconds"),
+            sign_content: resolver.flag("lifeboat.signContent"),
             time_zone: resolver.optional("lifeboat.timeZone"),
             gateway: Gateway::resolve(resolver),
             stackgraph: StackGraphStore {

@@ -15,7 +15,7 @@ use lifeboat_core::settings::{Driver, Settings, Source};
 use lifeboat_core::size::ByteSize;
 use lifeboat_stackgraph::catalog::Catalog;
 use lifeboat_stackgraph::embedded::{self, Holder};
-use lifeboat_storage::{Access, Bucket, Endpoint};
+use lifeboat_storage::{Access, Bucket, Endpoint, Signing};
 use rand::RngExt;
 
 use crate::bar::{Bar, Measure};
@@ -112,6 +112,11 @@ impl Context {
             read_timeout: match self.settings.lifeboat.read_timeout_seconds {
                 0 => None,
                 seconds => Some(Duration::from_secs(seconds)),
+            },
+            content: if self.settings.lifeboat.sign_content {
+                Signing::Content
+            } else {
+                Signing::Checksum
             },
         };
         let access = Access {

@@ -10,13 +10,14 @@ use futures::TryStreamExt;
 use jiff::Timestamp;
 use lifeboat_core::progress::Progress;
 use lifeboat_core::size::ByteSize;
-use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::aws::{AmazonS3, AmazonS3Builder, Checksum};
 use object_store::path::Path;
 use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig};
 
 use crate::again;
 use crate::error::{Cause, Error};
 use crate::leftovers;
+use crate::peer::{Connections, Peer};
 use crate::pipe::{Feed, Source};
 use crate::upload;
 
@@ -28,6 +29,16 @@ pub struct Endpoint {
     pub region: String,
     /// How long it may send nothing while an answer is awaited; then the request is made again, a few times. None: as long as it takes.
     pub read_timeout: Option<Duration>,
+    pub content: Signing,
+}
+
+/// What the signature of a request that brings content is made over, where a gateway of ours answers. Any other server gets all signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signing {
+    /// The CRC-64/NVME of the content, which the gateway compares. Whoever can change what goes over an unencrypted connection can make it fit.
+    Checksum,
+    /// All of the content, which costs each side about as much as all else that is done to it.
+    Content,
 }
 
 /// The key pair of a client. Never printed.
@@ -56,6 +67,9 @@ pub struct Bucket {
     name: String,
     endpoint: Endpoint,
     s3: Arc<AmazonS3>,
+    /// Sends a checksum of content instead of signing it.
+    by_checksum: Arc<AmazonS3>,
+    peer: Peer,
 }
 
 impl Bucket {
@@ -76,22 +90,34 @@ impl Bucket {
             retry_timeout: Duration::from_mins(1) + silence * RETRIES,
             ..RetryConfig::default()
         };
-        let built = AmazonS3Builder::new()
+        let peer = Peer::default();
+        let builder = AmazonS3Builder::new()
             .with_endpoint(&endpoint.url)
             .with_region(&endpoint.region)
             .with_bucket_name(name)
             .with_access_key_id(&access.access_key)
             .with_secret_access_key(&access.secret_key)
             .with_virtual_hosted_style_request(false)
-            .with_client_options(client)
-            .with_retry(retry)
-            .build();
+            .with_retry(retry);
+        let build = || {
+            let connections = Connections::new(&client, peer.clone())?;
+            let builder = builder
+                .with_client_options(client)
+                .with_http_connector(connections);
+            let by_checksum = builder
+                .clone()
+                .with_unsigned_payload(true)
+                .with_checksum_algorithm(Checksum::CRC64NVME);
+            Ok::<_, object_store::Error>((builder.build()?, by_checksum.build()?))
+        };
         let name = name.to_owned();
-        match built {
-            Ok(s3) => Ok(Self {
+        match build() {
+            Ok((s3, by_checksum)) => Ok(Self {
                 name,
                 endpoint,
                 s3: Arc::new(s3),
+                by_checksum: Arc::new(by_checksum),
+                peer,
             }),
             Err(_) => Err(Error {
                 doing: "connect".to_owned(),
@@ -197,7 +223,7 @@ impl Bucket {
         if self.size(key).await?.is_some() {
             return Err(failed(Cause::Exists));
         }
-        let store: Arc<dyn ObjectStore> = self.s3.clone();
+        let store: Arc<dyn ObjectStore> = self.for_content().clone();
         let sent = upload::run(&store, &path, source, progress)
             .await
             .map_err(failed)?;
@@ -238,6 +264,15 @@ impl Bucket {
 
     pub(crate) fn s3(&self) -> &AmazonS3 {
         &self.s3
+    }
+
+    /// The client for content of any size; an upload keeps to one.
+    pub(crate) fn for_content(&self) -> &Arc<AmazonS3> {
+        if self.endpoint.content == Signing::Checksum && self.peer.is_ours() {
+            &self.by_checksum
+        } else {
+            &self.s3
+        }
     }
 
     pub(crate) fn path(&self, key: &str) -> Result<Path, Error> {

@@ -11,11 +11,12 @@ pub mod bucket;
 pub mod error;
 mod leftovers;
 pub mod objects;
+mod peer;
 pub mod pipe;
 mod raw;
 pub mod transfer;
 mod upload;
 
-pub use bucket::{Access, Bucket, Endpoint, Entry};
+pub use bucket::{Access, Bucket, Endpoint, Entry, Signing};
 pub use error::Error;
 pub use objects::{Condition, Fetched, Level, Version};

@@ -6,6 +6,7 @@
 
 mod buffers;
 mod chunks;
+mod output;
 
 use std::fs::File;
 use std::io;
@@ -20,6 +21,7 @@ use futures::TryStreamExt;
 use futures::stream::{self, StreamExt};
 use lifeboat_core::progress::Progress;
 use lifeboat_core::size::ByteSize;
+use object_store::aws::AmazonS3;
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutPayload};
@@ -29,6 +31,7 @@ use tokio::time::Instant;
 
 use self::buffers::Buffers;
 use self::chunks::Chunks;
+pub use self::output::Output;
 use crate::again;
 use crate::bucket::Bucket;
 use crate::error::{Cause, Error};
@@ -194,25 +197,26 @@ impl Bucket {
         progress: &Progress,
     ) -> Result<u64, TransferError> {
         let path = self.path(key)?;
+        let store = self.for_content();
         let failed = |cause| self.failed(format!("write `{key}`"), cause);
         if range.end - range.start <= PIECE {
             let _permits = lane.enter(range.end - range.start).await;
             let bytes = lane.read(file, range).await?;
             let (sum, length) = (crc64(&bytes), bytes.len() as u64);
             let payload = PutPayload::from_bytes(bytes);
-            let stored = again::ask(async || self.s3().put(&path, payload.clone()).await);
+            let stored = again::ask(async || store.put(&path, payload.clone()).await);
             stored.await.map_err(|error| failed(Cause::of(&error)))?;
             progress.add(1, length);
             return Ok(sum);
         }
         // One whose answer broke off is ended with the others that are left over.
-        let id = again::ask(async || self.s3().create_multipart(&path).await);
+        let id = again::ask(async || store.create_multipart(&path).await);
         let id = id.await.map_err(|error| failed(Cause::of(&error)))?;
         let sent = self
-            .send_parts(key, &path, &id, file, range, lane, progress)
+            .send_parts(store, key, &path, &id, file, range, lane, progress)
             .await;
         if sent.is_err()
-            && let Err(error) = self.s3().abort_multipart(&path, &id).await
+            && let Err(error) = store.abort_multipart(&path, &id).await
         {
             tracing::warn!(%error, key, "an upload could not be aborted, a later run removes it");
         }
@@ -223,6 +227,7 @@ impl Bucket {
     #[expect(clippy::too_many_arguments, reason = "all of one upload")]
     async fn send_parts(
         &self,
+        store: &AmazonS3,
         key: &str,
         path: &Path,
         id: &String,
@@ -241,9 +246,8 @@ impl Bucket {
                 let bytes = lane.read(file, piece).await?;
                 let sum = crc64(&bytes);
                 let payload = PutPayload::from_bytes(bytes);
-                let part = again::ask(async || {
-                    self.s3().put_part(path, id, number, payload.clone()).await
-                });
+                let part =
+                    again::ask(async || store.put_part(path, id, number, payload.clone()).await);
                 let part = part.await.map_err(|error| failed(Cause::of(&error)))?;
                 progress.add(0, length);
                 Ok::<_, TransferError>((part, sum, length))
@@ -255,7 +259,7 @@ impl Bucket {
         });
         let parts: Vec<PartId> = sent.into_iter().map(|(part, _, _)| part).collect();
         let completed =
-            again::ask(async || self.s3().complete_multipart(path, id, parts.clone()).await);
+            again::ask(async || store.complete_multipart(path, id, parts.clone()).await);
         if let Err(error) = completed.await {
             // A server may have heard it the first time, and know nothing of the upload any more.
             let is_there = matches!(error, object_store::Error::NotFound { .. })
@@ -273,7 +277,7 @@ impl Bucket {
         &self,
         key: &str,
         size: u64,
-        file: &Arc<File>,
+        output: &Arc<Output>,
         offset: u64,
         lane: &Lane,
         progress: &Progress,
@@ -282,7 +286,7 @@ impl Bucket {
             let length = piece.end - piece.start;
             let _permits = lane.enter_with(length.min(CHUNK * CHUNKS), length).await;
             let at = offset + piece.start;
-            let sum = Box::pin(self.fetch_piece(key, piece, file, at, lane)).await?;
+            let sum = Box::pin(self.fetch_piece(key, piece, output, at, lane)).await?;
             progress.add(0, length);
             Ok::<_, TransferError>((sum, length))
         });
@@ -300,7 +304,7 @@ impl Bucket {
         &self,
         key: &str,
         piece: Range<u64>,
-        file: &Arc<File>,
+        output: &Arc<Output>,
         at: u64,
         lane: &Lane,
     ) -> Result<u64, TransferError> {
@@ -315,8 +319,8 @@ impl Bucket {
             if bytes.len() as u64 != length {
                 return Err(failed(wrong_size(bytes.len() as u64)).into());
             }
-            let file = Arc::clone(file);
-            let write = move || file.write_all_at(&bytes, at).map(|()| crc64(&bytes));
+            let output = Arc::clone(output);
+            let write = move || output.write(&bytes, at).map(|()| crc64(&bytes));
             return Ok(spawn_blocking(write).await.map_err(io::Error::other)??);
         }
         let path = self.path(key)?;
@@ -325,7 +329,7 @@ impl Bucket {
         let found = found.map_err(|error| failed(Cause::of(&error)))?;
         // Where it breaks off the client goes on from there.
         let mut stream = found.into_stream();
-        let mut chunks = Chunks::new(Arc::clone(file), at);
+        let mut chunks = Chunks::new(Arc::clone(output), at);
         let mut buffer = lane.chunks.take();
         while let Some(mut bytes) = stream
             .try_next()

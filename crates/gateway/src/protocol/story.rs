@@ -12,8 +12,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::header::{HeaderName, HeaderValue, SERVER};
 use hyper::{Response, StatusCode};
+use lifeboat_core::GATEWAY_NAME;
 use s3s::{HttpResponse, S3ErrorCode};
 
 use super::xml;
@@ -107,6 +108,8 @@ impl Teller {
         if let Ok(id) = HeaderValue::from_str(&id) {
             parts.headers.insert(REQUEST_ID, id);
         }
+        let name = HeaderValue::from_static(GATEWAY_NAME);
+        parts.headers.insert(SERVER, name);
         self.status = parts.status.as_u16();
         if parts.status.is_client_error() || parts.status.is_server_error() {
             self.code = body.bytes().as_deref().and_then(xml::error_code);

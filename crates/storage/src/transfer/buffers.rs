@@ -5,17 +5,18 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use lifeboat_direct::Memory;
 
 /// Buffers of one size that are not in use. As many are made as are in use at once.
 #[derive(Debug)]
 pub(super) struct Buffers {
     size: usize,
-    free: Mutex<Vec<Vec<u8>>>,
+    free: Mutex<Vec<Memory>>,
 }
 
 /// A buffer in use. It goes back when the last of its bytes is let go.
 pub(super) struct Buffer {
-    bytes: Vec<u8>,
+    bytes: Memory,
     filled: usize,
     home: Arc<Buffers>,
 }
@@ -36,7 +37,7 @@ impl Buffers {
             .unwrap_or_else(PoisonError::into_inner)
             .pop();
         Buffer {
-            bytes: free.unwrap_or_else(|| vec![0; self.size]),
+            bytes: free.unwrap_or_else(|| Memory::new(self.size)),
             filled: 0,
             home: Arc::clone(self),
         }

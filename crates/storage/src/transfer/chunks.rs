@@ -1,17 +1,16 @@
 //! Chunks on their way into a file: each is written while the next one is filled.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::Crc64;
 use super::buffers::Buffer;
+use super::output::Output;
 
 pub(super) struct Chunks {
-    file: Arc<File>,
+    output: Arc<Output>,
     at: u64,
     /// Of what is written, and how much that is.
     sum: Crc64,
@@ -21,9 +20,9 @@ pub(super) struct Chunks {
 
 impl Chunks {
     /// They go into the file from `at` on.
-    pub(super) fn new(file: Arc<File>, at: u64) -> Self {
+    pub(super) fn new(output: Arc<Output>, at: u64) -> Self {
         Self {
-            file,
+            output,
             at,
             sum: Crc64::default(),
             written: 0,
@@ -34,10 +33,10 @@ impl Chunks {
     /// Begins to write a chunk, once the one before is written.
     pub(super) async fn write(&mut self, chunk: Buffer) -> io::Result<()> {
         self.settle().await?;
-        let (file, at, mut sum) = (Arc::clone(&self.file), self.at + self.written, self.sum);
+        let (output, at, mut sum) = (Arc::clone(&self.output), self.at + self.written, self.sum);
         self.writing = Some(spawn_blocking(move || {
             let bytes = chunk.as_ref();
-            file.write_all_at(bytes, at)?;
+            output.write(bytes, at)?;
             sum.update(bytes);
             Ok((sum, bytes.len() as u64))
         }));

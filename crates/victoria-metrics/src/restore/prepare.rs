@@ -10,7 +10,7 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt};
 use lifeboat_core::progress::Progress;
 use lifeboat_core::size::ByteSize;
-use lifeboat_storage::transfer::Lane;
+use lifeboat_storage::transfer::{Lane, Output};
 
 use super::{Options, Plan, Replaces, RoomWish, Source, differing};
 use crate::backup::blocking;
@@ -358,18 +358,19 @@ impl Work<'_> {
         futures::future::try_join_all(fetched).await
     }
 
-    async fn create(&self, new: PathBuf, size: u64) -> Result<Arc<File>, Error> {
+    async fn create(&self, new: PathBuf, size: u64) -> Result<Arc<Output>, Error> {
         let (owner, root) = (self.owner, self.new.clone());
         blocking(move || {
             make_parents(&root, &new, owner)?;
             // A name that shares its file with the data must not be written to.
             remove_file(&new).map_err(failed("remove", &new))?;
-            let make = || -> io::Result<File> {
-                let file = File::create_new(&new)?;
-                file.set_len(size)?;
-                file.set_permissions(Permissions::from_mode(owner.folder_mode & 0o666))?;
+            let make = || -> io::Result<Output> {
+                let output = Output::create(&new, size)?;
+                output
+                    .file()
+                    .set_permissions(Permissions::from_mode(owner.folder_mode & 0o666))?;
                 owner.give(&new)?;
-                Ok(file)
+                Ok(output)
             };
             make().map(Arc::new).map_err(failed("write", &new))
         })
@@ -379,8 +380,14 @@ impl Work<'_> {
     async fn write(&self, path: &str, content: Vec<u8>) -> Result<(), Error> {
         use std::io::Write;
         let new = self.new.join(path);
-        let file = self.create(new.clone(), 0).await?;
-        blocking(move || (&*file).write_all(&content).map_err(failed("write", &new))).await
+        let output = self.create(new.clone(), 0).await?;
+        blocking(move || {
+            output
+                .file()
+                .write_all(&content)
+                .map_err(failed("write", &new))
+        })
+        .await
     }
 }
 

@@ -8,7 +8,8 @@ use std::fs::File;
 use std::io::{self, IoSlice};
 use std::num::NonZero;
 
-use rustix::fs::{Advice, AtFlags, FallocateFlags, OFlags, StatxFlags};
+use lifeboat_direct::{self as direct, BLOCK, Memory};
+use rustix::fs::{Advice, FallocateFlags};
 use rustix::io::Errno;
 
 use super::crc;
@@ -20,9 +21,6 @@ const LARGE: u64 = 1024 * 1024;
 const WINDOW: usize = 256 * 1024;
 /// What a writer keeps in memory, in bytes.
 pub(super) const HELD: u64 = 256 * 1024 + 4096;
-/// What goes past the page cache begins and ends at multiples of this, in the file and in memory: the largest block that
-/// file systems ask for. One that wants more refuses, and is written through the cache.
-const ALIGNMENT: usize = 4096;
 /// How much room is taken at a time, in bytes: blocks that lie together, found once, and never more than this for a client
 /// that promises much and sends little. A SIGKILL leaves so much with an upload at most, until that is completed or aborted.
 const ROOM: u64 = 32 * 1024 * 1024;
@@ -106,7 +104,7 @@ impl Writer {
     pub(super) fn finish(&mut self, file: &File) -> io::Result<crc::Crc> {
         if let Way::Direct(mut window) = std::mem::replace(&mut self.way, Way::Cached) {
             self.write_direct(file, &mut window)?;
-            leave(file)?;
+            direct::leave(file)?;
         }
         Ok(std::mem::take(&mut self.crc).finish())
     }
@@ -115,14 +113,14 @@ impl Writer {
     fn write_direct(&mut self, file: &File, window: &mut Window) -> io::Result<()> {
         self.reserve(file)?;
         let mut rest = window.filled();
-        let mut direct = true;
+        let mut past = true;
         while !rest.is_empty() {
-            let whole = rest.len() - rest.len() % ALIGNMENT;
-            if direct && (whole == 0 || !is_aligned(self.next)) {
-                leave(file)?;
-                direct = false;
+            let whole = rest.len() - rest.len() % BLOCK;
+            if past && (whole == 0 || !direct::is_aligned(self.next)) {
+                direct::leave(file)?;
+                past = false;
             }
-            let now = if direct { &rest[..whole] } else { rest };
+            let now = if past { &rest[..whole] } else { rest };
             match rustix::io::pwrite(file, now, self.next) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => {
@@ -130,9 +128,9 @@ impl Writer {
                     rest = &rest[written..];
                 }
                 Err(Errno::INTR) => {}
-                Err(Errno::INVAL) if direct => {
-                    leave(file)?;
-                    direct = false;
+                Err(Errno::INVAL) if past => {
+                    direct::leave(file)?;
+                    past = false;
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -196,53 +194,25 @@ impl Writer {
 
 /// Has the file go past the page cache, if it can from `next` on.
 fn enter(file: &File, next: u64) -> Option<Window> {
-    if !is_aligned(next) || !takes_windows(file) {
+    if !direct::is_aligned(next) || !direct::is_possible(file) {
         return None;
     }
-    let flags = rustix::fs::fcntl_getfl(file).ok()?;
-    rustix::fs::fcntl_setfl(file, flags | OFlags::DIRECT).ok()?;
+    direct::enter(file).ok()?;
     Some(Window::new())
-}
-
-/// Whether the file system says that it writes past its cache, and that our alignment is enough. A file system in memory
-/// takes the flag and writes to its cache all the same.
-fn takes_windows(file: &File) -> bool {
-    let asked = StatxFlags::DIOALIGN;
-    rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, asked).is_ok_and(|found| {
-        let fits =
-            |wanted: u32| usize::try_from(wanted).is_ok_and(|n| (1..=ALIGNMENT).contains(&n));
-        StatxFlags::from_bits_retain(found.stx_mask).contains(asked)
-            && fits(found.stx_dio_mem_align)
-            && fits(found.stx_dio_offset_align)
-    })
-}
-
-/// Has the file go through the page cache again.
-fn leave(file: &File) -> io::Result<()> {
-    let flags = rustix::fs::fcntl_getfl(file)?;
-    Ok(rustix::fs::fcntl_setfl(file, flags - OFlags::DIRECT)?)
-}
-
-fn is_aligned(offset: u64) -> bool {
-    offset.is_multiple_of(u64::try_from(ALIGNMENT).expect("sizes fit in 64 bits"))
 }
 
 /// Memory that can be written past the page cache.
 #[derive(Debug)]
 struct Window {
-    memory: Vec<u8>,
-    /// Where the aligned part begins.
-    begin: usize,
+    memory: Memory,
     /// How many bytes of it wait.
     filled: usize,
 }
 
 impl Window {
     fn new() -> Self {
-        let memory = vec![0; WINDOW + ALIGNMENT];
         Self {
-            begin: memory.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT),
-            memory,
+            memory: Memory::new(WINDOW),
             filled: 0,
         }
     }
@@ -250,7 +220,7 @@ impl Window {
     /// Takes as much as there is room for and returns the rest.
     fn take<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let (now, rest) = bytes.split_at(bytes.len().min(WINDOW - self.filled));
-        self.memory[self.begin + self.filled..][..now.len()].copy_from_slice(now);
+        self.memory[self.filled..][..now.len()].copy_from_slice(now);
         self.filled += now.len();
         rest
     }
@@ -260,7 +230,7 @@ impl Window {
     }
 
     fn filled(&self) -> &[u8] {
-        &self.memory[self.begin..][..self.filled]
+        &self.memory[..self.filled]
     }
 
     fn clear(&mut self) {
@@ -272,6 +242,7 @@ impl Window {
 mod tests {
     use bytes::Bytes;
     use proptest::prelude::*;
+    use rustix::fs::OFlags;
     use tempfile::tempfile;
 
     use super::*;
@@ -309,7 +280,7 @@ mod tests {
         for size in [
             large,
             large + 1,
-            large + ALIGNMENT,
+            large + BLOCK,
             2 * large - 1,
             large + WINDOW + 5,
         ] {

@@ -1,0 +1,95 @@
+//! Who answers at the endpoint: a gateway of ours, of which more is known than of any S3 server.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use http::HeaderMap;
+use http::header::SERVER;
+use lifeboat_core::GATEWAY_NAME;
+use object_store::ClientOptions;
+use object_store::client::{
+    HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService, ReqwestConnector,
+};
+
+/// What the answers so far have shown. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Peer {
+    is_ours: Arc<AtomicBool>,
+}
+
+impl Peer {
+    /// Whether the last answer was that of a gateway of ours. Not before there was one.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.is_ours.load(Ordering::Relaxed)
+    }
+
+    fn note(&self, headers: &HeaderMap) {
+        let is_ours = headers
+            .get(SERVER)
+            .is_some_and(|name| name.as_bytes() == GATEWAY_NAME.as_bytes());
+        self.is_ours.store(is_ours, Ordering::Relaxed);
+    }
+}
+
+/// Connections that are shared by all clients that are made with it, and that note who answers.
+#[derive(Debug, Clone)]
+pub(crate) struct Connections {
+    client: HttpClient,
+}
+
+impl Connections {
+    pub(crate) fn new(options: &ClientOptions, peer: Peer) -> object_store::Result<Self> {
+        let inner = ReqwestConnector::default().connect(options)?;
+        Ok(Self {
+            client: HttpClient::new(Noting { inner, peer }),
+        })
+    }
+}
+
+impl HttpConnector for Connections {
+    fn connect(&self, _options: &ClientOptions) -> object_store::Result<HttpClient> {
+        Ok(self.client.clone())
+    }
+}
+
+#[derive(Debug)]
+struct Noting {
+    inner: HttpClient,
+    peer: Peer,
+}
+
+#[async_trait]
+impl HttpService for Noting {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let answer = self.inner.execute(request).await?;
+        self.peer.note(answer.headers());
+        Ok(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_gateway_of_ours_is_taken_for_one() {
+        let peer = Peer::default();
+        assert!(!peer.is_ours());
+        for (name, is_ours) in [
+            (Some("Lifeboat"), true),
+            (Some("lifeboat"), false),
+            (Some("Lifeboat"), true),
+            (Some("MinIO"), false),
+            (Some("Lifeboat"), true),
+            (None, false),
+        ] {
+            let mut headers = HeaderMap::new();
+            if let Some(name) = name {
+                headers.insert(SERVER, name.parse().unwrap());
+            }
+            peer.note(&headers);
+            assert_eq!(peer.is_ours(), is_ours, "{name:?}");
+        }
+    }
+}
