@@ -233,6 +233,11 @@ impl From<lifeboat_victoria_metrics::error::Error> for Failure {
                 "nothing was changed; stop the server first, or let `--final-backup` back it up once more and wait for its stop"
                     .to_owned(),
             ),
+            Metrics::Unconfirmed { .. } => Some(
+                "nothing was changed; `confirm` keeps the data as it is now and gives up what was there before that restore, `undo` brings that back and gives up the data as it is now"
+                    .to_owned(),
+            ),
+            Metrics::Busy { .. } => Some("nothing was changed; wait until it has ended".to_owned()),
             Metrics::NoSpace { .. } => Some(
                 "nothing was changed; with `--in-place-if-needed` the old data makes room, and cannot be brought back"
                     .to_owned(),

@@ -135,6 +135,10 @@ pub enum Error {
     Superseded { version: String },
     #[error("the data in `{}` is in use by a server", path.display())]
     InUse { path: PathBuf },
+    #[error("another run of ours works on what lies beside the data in `{}`", path.display())]
+    Busy { path: PathBuf },
+    #[error("the restore of `{version}` into `{}` was not confirmed, and a server has had its data open since", path.display())]
+    Unconfirmed { path: PathBuf, version: String },
     #[error("`{}` is not a folder that a restore can go to", path.display())]
     Target {
         path: PathBuf,
@@ -199,6 +203,8 @@ impl Error {
             Self::Held { .. }
             | Self::Superseded { .. }
             | Self::InUse { .. }
+            | Self::Busy { .. }
+            | Self::Unconfirmed { .. }
             | Self::NotOpened { .. }
             | Self::Young { .. }
             | Self::SomethingElse { .. } => Kind::Conflict,

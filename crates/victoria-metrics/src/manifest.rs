@@ -165,6 +165,13 @@ impl Manifest {
         self.files.values().map(|file| file.size).sum::<u64>() + held as u64
     }
 
+    /// Bytes that its files take on a disk.
+    pub fn room(&self) -> u64 {
+        let held = self.held.values().map(|held| held.0.len() as u64);
+        let sizes = self.files.values().map(|file| file.size).chain(held);
+        sizes.map(room_of).fold(0, u64::saturating_add)
+    }
+
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.files
             .keys()
@@ -213,6 +220,12 @@ mod checksums {
             .map(|text| u64::from_str_radix(text, 16).map_err(serde::de::Error::custom))
             .collect()
     }
+}
+
+/// Bytes that a file of so many takes on a disk: whole blocks, and where to find them.
+pub(crate) fn room_of(size: u64) -> u64 {
+    const BLOCK: u64 = 4096;
+    (size.div_ceil(BLOCK) * BLOCK).saturating_add(BLOCK / 8)
 }
 
 #[cfg(test)]

@@ -217,7 +217,7 @@ pub async fn run(
         tokio::select! {
         prepared = prepare::run(place, &target, plan, &mut preparation, options, progress) => {
             let prepared = prepared?;
-            target.sync()?;
+            target.sync().await?;
             let can_be_undone = target.switch(&preparation, manifest)?;
             Ok(Restored { prepared, can_be_undone })
         }

@@ -5,6 +5,7 @@
 //! by the next, never half.
 
 mod journal;
+mod mounts;
 mod owner;
 mod room;
 #[cfg(test)]
@@ -14,17 +15,19 @@ mod undo;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::backup::blocking;
 use crate::error::Error;
 
 pub use self::journal::{Journal, Preparation, State};
+use self::mounts::Mounted;
 pub use self::owner::Owner;
 pub use self::room::{Extent, extent_of_data, taken_by};
 pub use self::undo::Undone;
@@ -53,7 +56,10 @@ pub struct Target {
     root: PathBuf,
     work: PathBuf,
     owner: Owner,
+    /// Opened before anything is written, so that it knows of all that failed since.
+    volume: Arc<File>,
     _lock: File,
+    _work_lock: Option<File>,
 }
 
 /// What a restore does where there is no room for old and new.
@@ -93,24 +99,17 @@ impl Target {
         }
         Ok(Self {
             work: root.join(WORK),
+            volume: Arc::new(File::open(&root).map_err(failed)?),
+            _work_lock: lock_work(&root)?,
             root,
             owner,
             _lock: lock,
         })
     }
 
-    /// Removes what an earlier removal was cut in, and work that no note speaks of. An error where part of the data cannot be moved.
+    /// Removes what an earlier removal was cut in, and work that no note speaks of. An error where a restore cannot go there: see [`check`].
     pub fn sweep(&self) -> Result<(), Error> {
-        for name in ENTRIES {
-            if !PASSING.contains(&name) && self.is_mounted(&self.root.join(name))? {
-                return Err(Error::Target {
-                    path: self.root.clone(),
-                    source: io::Error::other(format!(
-                        "`{name}` in it is a volume of its own, and cannot be renamed with the rest"
-                    )),
-                });
-            }
-        }
+        check(&self.root)?;
         remove(&self.root.join(GONE))?;
         if self.journal()?.is_none() && self.preparation()?.is_none() {
             self.forget()?;
@@ -161,15 +160,24 @@ impl Target {
     fn forget_preparation(&self) -> Result<(), Error> {
         remove(&self.new_files())?;
         let path = self.work.join(PREPARATION);
-        remove_file(&path).map_err(failed("remove", &path))
+        let removed = remove_file(&path).and_then(|()| match sync(&self.work) {
+            // There was nothing to remove.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            synced => synced,
+        });
+        removed.map_err(failed("remove", &path))
     }
 
     fn write(&self, name: &str, note: &impl Serialize) -> Result<(), Error> {
         let path = self.work.join(name);
         let aside = self.work.join("note.tmp");
         let write = || -> io::Result<()> {
-            fs::create_dir_all(&self.work)?;
+            if !self.work.exists() {
+                fs::create_dir(&self.work)?;
+                self.owner.give(&self.work)?;
+            }
             let mut file = File::create(&aside)?;
+            self.owner.give_file(&file)?;
             file.write_all(&serde_json::to_vec(note).expect("it is text and numbers"))?;
             file.sync_all()?;
             fs::rename(&aside, &path)?;
@@ -179,10 +187,14 @@ impl Target {
         write().map_err(failed("write", &path))
     }
 
-    /// Makes everything on the volume durable.
-    pub fn sync(&self) -> Result<(), Error> {
-        let synced = || -> io::Result<()> { Ok(rustix::fs::syncfs(File::open(&self.root)?)?) };
-        synced().map_err(failed("sync", &self.root))
+    /// Makes everything on the volume durable. That may take minutes.
+    pub async fn sync(&self) -> Result<(), Error> {
+        let (volume, root) = (Arc::clone(&self.volume), self.root.clone());
+        blocking(move || {
+            let synced = rustix::fs::syncfs(&*volume);
+            synced.map_err(|error| failed("sync", &root)(error.into()))
+        })
+        .await
     }
 
     /// Whether something keeps servers from starting.
@@ -207,27 +219,34 @@ impl Target {
             .map_err(failed("remove", &path))
     }
 
-    /// Removes the data, for lack of room beside it.
-    pub fn remove_data(&self) -> Result<(), Error> {
-        ENTRIES
-            .iter()
-            .filter(|name| !PASSING.contains(name))
-            .try_for_each(|name| remove(&self.root.join(name)))
+    /// Removes the data, for lack of room beside it. That may take minutes.
+    pub async fn remove_data(&self) -> Result<(), Error> {
+        let root = self.root.clone();
+        blocking(move || {
+            let data = ENTRIES.iter().filter(|name| !PASSING.contains(name));
+            data.map(|name| root.join(name))
+                .try_for_each(|path| remove(&path))
+        })
+        .await
     }
 
-    /// Whether an entry of the folder is a volume of its own.
-    fn is_mounted(&self, path: &Path) -> Result<bool, Error> {
-        let root = fs::symlink_metadata(&self.root).map_err(failed("look at", &self.root))?;
-        match fs::symlink_metadata(path) {
-            Ok(found) => Ok(found.dev() != root.dev()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(failed("look at", path)(error)),
-        }
+    /// The entries of the folder that stay where they are.
+    fn mounted(&self) -> Result<Mounted, Error> {
+        mounts::look(&self.root)
+    }
+
+    /// Makes a folder of ours, whose the data is: the user of the server may have to remove it.
+    fn make(&self, folder: &Path) -> Result<(), Error> {
+        let made = match fs::create_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+            made => made.and_then(|()| self.owner.give(folder)),
+        };
+        made.map_err(failed("make", folder))
     }
 
     /// Removes all that a restore left beside the data.
     fn forget(&self) -> Result<(), Error> {
-        forget_beside(&self.root)
+        forget_locked(&self.root)
     }
 }
 
@@ -236,9 +255,32 @@ pub fn journal_beside(root: &Path) -> Result<Option<Journal>, Error> {
     read(&root.join(WORK).join(JOURNAL))
 }
 
-/// Returns what is being prepared for a data folder, which a server may have open.
+/// Returns what is being prepared for a data folder, which a server may have open. Not what has taken its place already, whose note a kill can leave.
 pub fn preparation_beside(root: &Path) -> Result<Option<Preparation>, Error> {
-    read(&root.join(WORK).join(PREPARATION))
+    let preparation: Option<Preparation> = read(&root.join(WORK).join(PREPARATION))?;
+    let journal = journal_beside(root)?;
+    Ok(preparation.filter(|found| !journal.is_some_and(|journal| journal.is_of(found))))
+}
+
+/// Whether a restore can go to a folder, which a server may have open. An error where part of the data could not be renamed, and where data that
+/// nobody has confirmed would be lost.
+pub fn check(root: &Path) -> Result<(), Error> {
+    mounts::look(root)?;
+    match journal_beside(root)? {
+        Some(journal) if has_previous(root) && was_opened(root, &journal) => {
+            Err(Error::Unconfirmed {
+                path: root.to_owned(),
+                version: journal.version,
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a server has had the data open since it came there by a restore: what comes in by then is in no backup.
+fn was_opened(root: &Path, journal: &Journal) -> bool {
+    // Every server makes it when it opens its data, and no backup has it.
+    journal.state == State::Switched && root.join("snapshots").exists()
 }
 
 /// Whether data from before a restore lies beside a data folder. Not so where there was none.
@@ -270,6 +312,11 @@ pub fn new_files_beside(root: &Path) -> PathBuf {
 /// Removes what lies beside the data, while a server may have it open. Cut anywhere, all of it counts or
 /// nothing; what then is left of it the next restore removes.
 pub fn forget_beside(root: &Path) -> Result<(), Error> {
+    let _lock = lock_work(root)?;
+    forget_locked(root)
+}
+
+fn forget_locked(root: &Path) -> Result<(), Error> {
     let (work, gone) = (root.join(WORK), root.join(GONE));
     // Of a removal that was cut.
     remove(&gone)?;
@@ -282,6 +329,22 @@ pub fn forget_beside(root: &Path) -> Result<(), Error> {
     remove(&gone)
 }
 
+/// Has what lies beside the data to itself, until it is dropped. A restore has it, and whoever removes what a restore left, for whom a server may have the data
+/// open. None where the file system locks no folders: some kinds of NFS.
+fn lock_work(root: &Path) -> Result<Option<File>, Error> {
+    let folder = File::open(root).map_err(failed("open", root))?;
+    match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(folder)),
+        Err(Errno::WOULDBLOCK) => Err(Error::Busy {
+            path: root.to_owned(),
+        }),
+        Err(error) => {
+            tracing::debug!(%error, "the folder cannot be locked");
+            Ok(None)
+        }
+    }
+}
+
 fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
     let text = match fs::read(path) {
         Ok(text) => text,
@@ -291,10 +354,6 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
     let note = serde_json::from_slice(&text);
     note.map(Some)
         .map_err(|error| failed("read", path)(io::Error::other(error)))
-}
-
-fn make(folder: &Path) -> Result<(), Error> {
-    fs::create_dir_all(folder).map_err(failed("make", folder))
 }
 
 fn remove(folder: &Path) -> Result<(), Error> {

@@ -19,6 +19,7 @@ mod round;
 mod space;
 mod theirs;
 mod undo;
+mod volumes;
 
 use std::fmt::Write as _;
 use std::fs;

@@ -18,7 +18,7 @@ use crate::era::Version;
 use crate::error::Error;
 use crate::files::Fault;
 use crate::layout::Slice;
-use crate::manifest::{FileEntry, Manifest};
+use crate::manifest::{FileEntry, Manifest, room_of};
 use crate::store::{Place, key};
 use crate::sum;
 use crate::target::{self, Owner, Preparation, Room, Target};
@@ -59,6 +59,7 @@ pub(super) fn server_of(data: &Path) -> Option<Version> {
 }
 
 pub(super) fn plan(source: Source, writer: Version, options: &Options<'_>) -> Result<Plan, Error> {
+    target::check(options.data)?;
     let size = source.manifest.size();
     let failed = |source| Error::Target {
         path: options.data.to_owned(),
@@ -80,7 +81,7 @@ pub(super) fn plan(source: Source, writer: Version, options: &Options<'_>) -> Re
         .map(|(_, file)| if file.slices.is_empty() { 0 } else { file.size })
         .sum();
     let prepared = target::taken_by(target::new_files_beside(options.data));
-    let needed = (size + SPARE).saturating_sub(shared.max(prepared));
+    let needed = (source.manifest.room() + SPARE).saturating_sub(shared.max(prepared));
     // What the new data shares with the old does not come free. Before anything is removed, this is looked at once more, by the files that were really shared.
     let freed = there.freed.saturating_sub(shared);
     let is_emptied =
@@ -154,14 +155,15 @@ pub(super) async fn run(
     drop(reuse);
     if plan.room == Room::InPlace {
         if !preparation.is_emptied {
-            let needed = prepared.fetched_bytes + SPARE;
+            let needed: u64 = missing.iter().map(|(_, file)| room_of(file.size)).sum();
+            let needed = needed + SPARE;
             work.check_before_removal(target, &missing, needed).await?;
             target.raise_barrier()?;
             // From here there is no way back.
             preparation.is_emptied = true;
             target.note_preparation(preparation)?;
         }
-        target.remove_data()?;
+        target.remove_data().await?;
     }
     missing.sort_by_key(|(_, file)| std::cmp::Reverse(file.size));
     let (small, large): (Vec<_>, Vec<_>) = missing

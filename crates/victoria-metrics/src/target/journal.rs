@@ -40,6 +40,19 @@ pub struct Journal {
     pub range: Option<(Timestamp, Timestamp)>,
 }
 
+impl Journal {
+    /// Whether it is what was prepared that has taken the place of the data.
+    pub fn is_of(&self, preparation: &Preparation) -> bool {
+        let of = (&self.version, self.completed, self.begun);
+        let prepared = (
+            &preparation.version,
+            preparation.completed,
+            preparation.begun,
+        );
+        self.state == State::Switched && of == prepared
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {

@@ -2,28 +2,34 @@
 //!
 //! Folders are renamed one after the other, while the barrier keeps servers from starting and the journal says how to go on. What a SIGKILL leaves: before
 //! the journal says `switching` the old data, with the barrier perhaps up, which the next restore or `undo` takes down; from then on a folder that no server opens
-//! and that the next restore or `undo` brings to its end, in the same direction; after it says `switched`, the new data, and things beside it that are removed later.
+//! and that the next restore or `undo` brings to its end, in the same direction; after it says `switched`, the new data, with the barrier perhaps up, and things
+//! beside it that are removed later.
 
 use std::fs;
 use std::path::Path;
 
 use super::journal::{Journal, Preparation, State};
-use super::{DISCARDED, ENTRIES, PREVIOUS, Target, failed, make, remove, sync};
+use super::{DISCARDED, ENTRIES, PREVIOUS, Target, check, failed, has_previous, remove, sync};
 use crate::error::Error;
 use crate::manifest::Manifest;
 
 impl Target {
-    /// Puts what was prepared in the place of the data. Cut anywhere, [`settle`](Self::settle) ends it. The data before is kept beside, of a restore over a restore
-    /// that of the first; data that was removed for want of room is not. Returns whether there is a way back.
+    /// Puts what was prepared in the place of the data. Cut anywhere, [`settle`](Self::settle) ends it. The data before is kept beside; of a restore over a restore
+    /// that no server has opened, the data before the first. Data that was removed for want of room is not kept. Returns whether there is a way back.
     pub fn switch(&self, preparation: &Preparation, manifest: &Manifest) -> Result<bool, Error> {
+        check(&self.root)?;
+        // What cannot be emptied must be known before anything is moved.
+        for name in self.mounted()?.names() {
+            empty(&self.root.join(name))?;
+        }
         let (previous, discarded) = (self.work.join(PREVIOUS), self.work.join(DISCARDED));
         // Left by a restore that was cut when it had nearly ended: would be taken for what this one moves away.
         remove(&discarded)?;
-        let is_kept = previous.exists();
+        let is_kept = has_previous(&self.root);
         let before = self.journal()?.filter(|_| is_kept);
         if is_kept || preparation.is_emptied {
-            // The data now is that of a restore that nobody confirmed, or what is left of it.
-            make(&discarded)?;
+            // The data now is that of a restore that no server opened, or what is left of it.
+            self.make(&discarded)?;
         }
         self.raise_barrier()?;
         let journal = Journal {
@@ -47,7 +53,11 @@ impl Target {
         match self.journal()? {
             Some(journal) if journal.state == State::Switching => self.finish(journal).map(drop),
             Some(journal) if journal.state == State::Undoing => self.finish_undo(&journal),
-            _ => Ok(()),
+            Some(journal) => match self.preparation()? {
+                Some(preparation) if journal.is_of(&preparation) => self.tidy(),
+                _ => Ok(()),
+            },
+            None => Ok(()),
         }
     }
 
@@ -59,14 +69,19 @@ impl Target {
         } else {
             &previous
         };
-        make(aside)?;
+        self.make(aside)?;
         self.exchange(&journal.arriving, &new, aside)?;
         journal.state = State::Switched;
         self.note(&journal)?;
+        self.tidy()?;
+        Ok(journal)
+    }
+
+    /// What is left to be done once the new data is in its place. Its note goes before what was discarded, which counts for nothing.
+    fn tidy(&self) -> Result<(), Error> {
         self.lower_barrier()?;
         self.forget_preparation()?;
-        remove(&discarded)?;
-        Ok(journal)
+        remove(&self.work.join(DISCARDED))
     }
 
     /// Moves the entries of the data to `aside`, and those of `from` to their place. Nothing else may touch them meanwhile; cut anywhere, it can be run
@@ -77,9 +92,10 @@ impl Target {
         from: &Path,
         aside: &Path,
     ) -> Result<(), Error> {
+        let mounted = self.mounted()?;
         for name in ENTRIES {
             let (now, new, old) = (self.root.join(name), from.join(name), aside.join(name));
-            if self.is_mounted(&now)? {
+            if mounted.contains(name) {
                 empty(&now)?;
                 continue;
             }
@@ -107,10 +123,13 @@ pub(super) fn present(folder: &Path) -> Vec<String> {
     names.map(|name| (*name).to_owned()).collect()
 }
 
-/// Removes what is in a folder, which may be a mount and then stays.
+/// Removes what is in a folder that is a volume of its own and stays, but for what its file system has put there.
 pub(super) fn empty(folder: &Path) -> Result<(), Error> {
     for entry in fs::read_dir(folder).map_err(failed("look at", folder))? {
         let path = entry.map_err(failed("look at", folder))?.path();
+        if path.ends_with("lost+found") {
+            continue;
+        }
         let is_folder = fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir());
         if is_folder {
             remove(&path)?;
@@ -127,10 +146,10 @@ mod tests {
 
     use super::*;
     use crate::target::scene::*;
-    use crate::target::{GONE, WORK, forget_beside};
+    use crate::target::{GONE, WORK, forget_beside, preparation_beside};
 
-    #[test]
-    fn what_made_room_cannot_come_back() {
+    #[tokio::test]
+    async fn what_made_room_cannot_come_back() {
         let root = folder(&OLD, &NEW_NAMES);
         let target = Target::open(root.path()).unwrap();
         let emptied = Preparation {
@@ -139,7 +158,7 @@ mod tests {
         };
         target.note_preparation(&emptied).unwrap();
         target.raise_barrier().unwrap();
-        target.remove_data().unwrap();
+        target.remove_data().await.unwrap();
         assert_eq!(target.undoable().unwrap(), None);
         assert!(matches!(target.undo(), Err(Error::NothingToUndo { .. })));
         assert!(target.is_barred());
@@ -181,6 +200,7 @@ mod tests {
         assert!(target.switch(&preparation("b"), &manifest()).unwrap());
         target.undo().unwrap();
         assert_eq!(shown(root.path()), ["data new", "metadata new"]);
+        drop(target);
         forget_beside(root.path()).unwrap();
     }
 
@@ -203,6 +223,86 @@ mod tests {
             Target::open(root.path()),
             Err(Error::InUse { .. })
         ));
+    }
+
+    #[test]
+    fn data_that_a_server_has_opened_since_is_not_given_up() {
+        let root = folder(&OLD, &NEW_NAMES);
+        let target = Target::open(root.path()).unwrap();
+        target.switch(&preparation("a"), &manifest()).unwrap();
+        check(root.path()).unwrap();
+        write(root.path(), &["snapshots", "cache"], "by a server");
+        let was = shown(root.path());
+        write(&target.new_files(), &["data"], "newer");
+        for refused in [check(root.path()), target.sweep()] {
+            assert!(matches!(refused, Err(Error::Unconfirmed { version, .. }) if version == "a"));
+        }
+        let refused = target.switch(&preparation("b"), &manifest());
+        assert!(matches!(refused, Err(Error::Unconfirmed { .. })));
+        assert_eq!(shown(root.path()), was);
+        assert!(!target.is_barred());
+        target.undo().unwrap();
+        assert_eq!(shown(root.path()), WAS);
+    }
+
+    #[test]
+    fn where_there_was_nothing_the_data_of_a_restore_is_what_the_next_one_keeps() {
+        let root = folder(&[], &NEW_NAMES);
+        let target = Target::open(root.path()).unwrap();
+        target.switch(&preparation("a"), &manifest()).unwrap();
+        write(root.path(), &["snapshots"], "by a server");
+        let was = shown(root.path());
+        write(&target.new_files(), &["data"], "newer");
+        target.switch(&preparation("b"), &manifest()).unwrap();
+        assert_eq!(shown(root.path()), ["data newer"]);
+        assert_eq!(target.undo().unwrap(), back("b"));
+        assert_eq!(shown(root.path()), was);
+    }
+
+    #[test]
+    fn what_was_cut_once_the_new_data_was_there_is_no_preparation_of_the_next() {
+        let root = folder(&OLD, &NEW_NAMES);
+        let target = Target::open(root.path()).unwrap();
+        let emptied = Preparation {
+            is_emptied: true,
+            ..preparation("a")
+        };
+        target.switch(&emptied, &manifest()).unwrap();
+        // Cut before the last steps, or its removal was not on the disk when the power failed.
+        target.note_preparation(&emptied).unwrap();
+        target.raise_barrier().unwrap();
+        assert_eq!(preparation_beside(root.path()).unwrap(), None);
+        target.settle().unwrap();
+        assert_eq!(target.preparation().unwrap(), None);
+        assert!(!target.is_barred());
+        // One of another restore stays.
+        let other = preparation("b");
+        target.note_preparation(&other).unwrap();
+        target.settle().unwrap();
+        assert_eq!(preparation_beside(root.path()).unwrap(), Some(other));
+    }
+
+    #[test]
+    fn who_removes_what_a_restore_left_does_not_meet_another() {
+        let root = folder(&OLD, &NEW_NAMES);
+        let target = Target::open(root.path()).unwrap();
+        target.switch(&preparation("a"), &manifest()).unwrap();
+        let refused = forget_beside(root.path());
+        assert!(matches!(refused, Err(Error::Busy { .. })));
+        drop(target);
+        forget_beside(root.path()).unwrap();
+        assert!(!root.path().join(WORK).exists());
+    }
+
+    #[test]
+    fn what_a_file_system_puts_into_its_root_stays() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("lost+found/a")).unwrap();
+        write(root.path(), &["metricName", "lost"], "old");
+        empty(root.path()).unwrap();
+        let left: Vec<_> = fs::read_dir(root.path()).unwrap().flatten().collect();
+        assert_eq!(left.len(), 1);
+        assert!(root.path().join("lost+found/a").exists());
     }
 
     /// Every state in which renames can be cut, made by hand: `switched` of the entries have been exchanged, and of the next one `half` says whether the old one

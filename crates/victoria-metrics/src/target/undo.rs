@@ -4,7 +4,7 @@
 
 use super::journal::{Journal, State};
 use super::switch::{empty, present};
-use super::{DISCARDED, PREVIOUS, Target, make, remove};
+use super::{DISCARDED, PREVIOUS, Target, remove};
 use crate::error::Error;
 
 /// What an undo came to.
@@ -74,11 +74,11 @@ impl Target {
 
     pub(super) fn finish_undo(&self, journal: &Journal) -> Result<(), Error> {
         let (previous, discarded) = (self.work.join(PREVIOUS), self.work.join(DISCARDED));
-        make(&discarded)?;
+        self.make(&discarded)?;
         self.exchange(&journal.arriving, &previous, &discarded)?;
         // It knows the series of what it was moved away for.
         let cache = self.root.join("cache");
-        if self.is_mounted(&cache)? {
+        if self.mounted()?.contains("cache") {
             empty(&cache)?;
         } else {
             remove(&cache)?;
@@ -175,8 +175,8 @@ mod tests {
         assert!(target.is_barred());
     }
 
-    #[test]
-    fn what_a_restore_in_place_removes_is_not_what_was_before_the_first() {
+    #[tokio::test]
+    async fn what_a_restore_in_place_removes_is_not_what_was_before_the_first() {
         let root = folder(&OLD, &NEW_NAMES);
         let target = Target::open(root.path()).unwrap();
         target.switch(&preparation("a"), &manifest()).unwrap();
@@ -185,7 +185,7 @@ mod tests {
             ..preparation("b")
         };
         target.note_preparation(&emptied).unwrap();
-        target.remove_data().unwrap();
+        target.remove_data().await.unwrap();
         write(&target.new_files(), &["data"], "newer");
         assert_eq!(target.undoable().unwrap(), Some(back("a")));
         assert!(target.switch(&emptied, &manifest()).unwrap());

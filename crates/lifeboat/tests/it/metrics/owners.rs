@@ -111,6 +111,17 @@ fn what_is_restored_belongs_to_whom_the_folder_belongs_to() {
         seen += 1;
     }
     assert!(seen > 20, "{seen}");
+    // The user of the server may be who removes it.
+    let work = metrics.data().join(".lifeboat-restore");
+    for path in [work.join("previous"), work.join("journal.json"), work] {
+        let found = fs::symlink_metadata(&path).unwrap();
+        assert_eq!(
+            (found.uid(), found.gid()),
+            (NOBODY, NOBODY),
+            "{}",
+            path.display()
+        );
+    }
     // A server of that user has to open it for writing.
     let lock = fs::metadata(metrics.data().join("flock.lock")).unwrap();
     assert_eq!((lock.uid(), lock.gid()), (NOBODY, NOBODY));

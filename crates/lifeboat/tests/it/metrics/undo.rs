@@ -128,3 +128,42 @@ fn a_server_that_is_too_old_for_what_was_restored_is_found_out() {
     assert!(metrics.boot(Release::V1_145));
     assert_eq!(samples(metrics.server(), "new"), 300);
 }
+
+/// What came in after the first restore is in no backup, whether that was confirmed or not.
+#[test]
+fn data_that_a_server_has_opened_since_a_restore_is_not_replaced_before_somebody_has_decided() {
+    for release in [Release::V1_79, Release::V1_112, Release::V1_145] {
+        let Some((mut metrics, version)) = replaced(release) else {
+            return;
+        };
+        metrics.halt();
+        metrics.restore(&version);
+        let restore = ["victoria-metrics", "restore", INSTANCE, &version, "--yes"];
+        // No server has opened it yet: the same may be restored again.
+        metrics.world.ok(&restore);
+        assert!(metrics.boot(release));
+        import(metrics.server(), "live", 1, 70);
+        let confirm = ["victoria-metrics", "confirm", INSTANCE, "--keep-previous"];
+        metrics.world.ok(&confirm);
+        metrics.halt();
+        for refused in [&restore[..], &[&restore[..], &["--dry-run"]].concat()] {
+            let seen = metrics.world.run(refused);
+            assert_eq!(seen.code, 4, "{release:?}: {}", seen.stderr);
+            let says = "was not confirmed, and a server has had its data open since";
+            assert!(seen.stderr.contains(says), "{}", seen.stderr);
+        }
+        assert!(metrics.boot(release));
+        let counts = ["old", "new", "live"].map(|metric| samples(metrics.server(), metric));
+        assert_eq!(counts, [800, 0, 70], "{release:?}");
+        metrics.world.ok(&["victoria-metrics", "confirm", INSTANCE]);
+        metrics.halt();
+        // Now it is what was there before.
+        metrics.restore(&version);
+        metrics
+            .world
+            .ok(&["victoria-metrics", "undo", INSTANCE, "--yes"]);
+        assert!(metrics.boot(release));
+        let counts = ["old", "new", "live"].map(|metric| samples(metrics.server(), metric));
+        assert_eq!(counts, [800, 0, 70], "{release:?}");
+    }
+}
