@@ -1,8 +1,10 @@
 //! The bench of metrics: our backups and restores beside vmbackup and vmrestore, of the same real server, through the same gateway.
 //!
-//! What came back is compared file by file; how long it took is printed and never judged.
+//! What came back is compared file by file; how long it took is printed and never judged. Before each measurement whatever will be read is forgotten by the page
+//! cache: one of the two programs leaves it there, the other does not.
 
 mod data;
+mod disk;
 mod report;
 mod side;
 
@@ -20,7 +22,7 @@ use lifeboat_testkit::turnstile::Turnstile;
 
 use self::report::{Grown, Report, Sample, Task};
 use self::side::{Side, Work};
-use crate::measure::{load_average, machine};
+use crate::measure::{cpu_seconds, load_average, machine};
 use crate::program;
 
 const RELEASE: Release = Release::V1_145;
@@ -40,6 +42,9 @@ pub(crate) struct Arguments {
         overrides_with = "disk"
     )]
     disk: PathBuf,
+    /// Where the gateway keeps what it stores, if elsewhere: on a disk of its own, or in memory
+    #[arg(long, value_name = "DIR")]
+    volume: Option<PathBuf>,
     /// Data of the server, at least
     #[arg(long, value_name = "MIB", default_value_t = 2048)]
     mib: u64,
@@ -76,7 +81,15 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<()> {
     node.stop()?;
     let first = arguments.growth.first().unwrap_or(&arguments.mib);
     source.fill(first << 20)?;
-    let gateway = folder("gateway")?;
+    let volume = match &arguments.volume {
+        Some(volume) => Some(scratch::folder(&fs::canonicalize(volume)?, "gateway")?),
+        None => None,
+    };
+    let gateway = match &volume {
+        Some(volume) => volume.path().to_owned(),
+        None => folder("gateway")?,
+    };
+    fs::create_dir_all(gateway.join("data"))?;
     fs::create_dir(gateway.join("data").join(BUCKET))?;
     let gateway = servers::lifeboat::start(&fs::canonicalize(&arguments.lifeboat)?, &gateway)?;
     let mut report = Report {
@@ -84,6 +97,8 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<()> {
         bytes: scratch::size(&server.data().join("data")),
         rounds: arguments.rounds,
         load: [load_average(), String::new()],
+        floor: disk::Floor::measure(disk.path(), arguments.mib << 20)?,
+        has_volume: volume.is_some(),
         samples: Vec::new(),
         growth: Vec::new(),
     };
@@ -105,6 +120,11 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<()> {
     } else {
         0
     };
+    if rounds > 0 {
+        eprintln!("everything once, unmeasured");
+        // Memory of a virtual machine that nobody has used yet is slow.
+        one_round(&work, &mut source, u32::MAX, 0, &mut Vec::new())?;
+    }
     for round in 0..rounds {
         for delay in &arguments.delays {
             eprintln!("round {}, {delay} ms a request", round + 1);
@@ -133,10 +153,12 @@ fn one_size(work: &Work<'_>) -> Result<Grown> {
     };
     for side in [Side::Lifeboat, Side::Vmbackup] {
         let prefix = format!("{side:?}-{bytes}").to_lowercase();
+        disk::forget(&work.server.data())?;
         let (_, backup) = program::watch(work.back_up(side, endpoint, &prefix))?;
         let version = work.version(side, &prefix)?;
         let target = work.folder.join("restored");
         fs::create_dir_all(&target)?;
+        disk::forget(&work.gateway.data())?;
         let restore = work.restore(side, endpoint, &prefix, &version, &target);
         let (_, restore) = program::watch(restore)?;
         work.confirm(side, &target)?;
@@ -169,7 +191,10 @@ fn one_round(
         if let Some(gate) = &gate {
             gate.reset(None);
         }
+        let gateway = work.gateway.id().to_string();
+        let before = cpu_seconds(&gateway)?;
         let (_, cost) = program::watch(command).with_context(|| format!("{side:?}: {task:?}"))?;
+        let gateway_cpu_seconds = cpu_seconds(&gateway)? - before;
         let requests = gate.as_ref().map(Turnstile::passed);
         samples.push(Sample {
             task,
@@ -177,6 +202,7 @@ fn one_round(
             delay,
             round,
             cost,
+            gateway_cpu_seconds,
             requests,
         });
         anyhow::Ok(())
@@ -187,6 +213,7 @@ fn one_round(
         }
         source.settle()?;
         for side in sides {
+            disk::forget(&work.server.data())?;
             measure(task, side, work.back_up(side, &endpoint, &prefix(side)))?;
         }
     }
@@ -197,6 +224,7 @@ fn one_round(
             fs::remove_dir_all(&target)?;
         }
         fs::create_dir_all(&target)?;
+        disk::forget(&work.gateway.data())?;
         measure(
             Task::Restore,
             side,
@@ -204,6 +232,8 @@ fn one_round(
         )?;
         work.confirm(side, &target)?;
         data::lose_a_tenth(&target)?;
+        disk::forget(&target)?;
+        disk::forget(&work.gateway.data())?;
         measure(
             Task::RestoreOver,
             side,

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::disk::Floor;
 use super::side::Side;
 use crate::program::Cost;
 
@@ -26,6 +27,8 @@ pub(super) struct Sample {
     pub(super) round: u32,
     #[serde(flatten)]
     pub(super) cost: Cost,
+    /// What the gateway took meanwhile.
+    pub(super) gateway_cpu_seconds: f64,
     pub(super) requests: Option<usize>,
 }
 
@@ -35,6 +38,10 @@ pub(super) struct Report {
     pub(super) bytes: u64,
     pub(super) rounds: u32,
     pub(super) load: [String; 2],
+    /// Of the disk, for as many bytes as were asked for.
+    pub(super) floor: Floor,
+    /// Whether the gateway stores elsewhere than on that disk.
+    pub(super) has_volume: bool,
     pub(super) samples: Vec<Sample>,
     pub(super) growth: Vec<Grown>,
 }
@@ -128,7 +135,21 @@ impl fmt::Display for Report {
             self.load[0],
             self.load[1]
         )?;
-        writeln!(f, "Seconds · processor seconds · MiB · requests\n")?;
+        writeln!(
+            f,
+            "The gateway stores {}. Seconds that the disk takes for as much, with nothing else going on: {:.2} to write, {:.2} to read.\n",
+            if self.has_volume {
+                "elsewhere"
+            } else {
+                "on the same disk"
+            },
+            self.floor.write,
+            self.floor.read
+        )?;
+        writeln!(
+            f,
+            "Seconds · processor seconds + those of the gateway · MiB · requests\n"
+        )?;
         writeln!(
             f,
             "| | a request waits | Lifeboat | vmbackup, vmrestore 1.145 | Lifeboat is |"
@@ -146,9 +167,10 @@ impl fmt::Display for Report {
                         .requests
                         .map_or_else(String::new, |count| format!(" · {count}"));
                     format!(
-                        "{:.2} · {:.2} · {}{requests}",
+                        "{:.2} · {:.2} + {:.2} · {}{requests}",
                         sample.cost.seconds,
                         sample.cost.cpu_seconds,
+                        sample.gateway_cpu_seconds,
                         sample.cost.peak_memory >> 20
                     )
                 };

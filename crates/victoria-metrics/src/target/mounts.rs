@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::{ENTRIES, PASSING, failed};
 use crate::error::Error;
 
-/// The mounts of this process, as Linux lists them (proc_pid_mountinfo(5)).
+/// The mounts of this process, as Linux lists them (`proc_pid_mountinfo(5)`).
 const MOUNTS: &str = "/proc/self/mountinfo";
 
 /// The entries of a data folder that are volumes of their own. They stay where they are, and are emptied.
@@ -58,11 +58,8 @@ pub(super) fn look(root: &Path) -> Result<Mounted, Error> {
     for inside in points(&listed).filter_map(|point| inside(&canonical, &point)) {
         let entry = ENTRIES.into_iter().find(|name| inside.starts_with(name));
         match entry {
-            Some(name) if inside == Path::new(name) => {
-                if !mounted.contains(name) {
-                    mounted.0.push(name);
-                }
-            }
+            Some(name) if inside == Path::new(name) && mounted.contains(name) => {}
+            Some(name) if inside == Path::new(name) => mounted.0.push(name),
             Some(_) => {
                 return Err(refused(format!(
                     "`{}` in it is a volume of its own, and would stay in the data that is moved away",
