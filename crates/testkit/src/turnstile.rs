@@ -43,6 +43,8 @@ pub enum Fault {
     Cut,
     /// The same, and the connection stays open, for a minute at most.
     Stall,
+    /// The server sees another last byte of what it is sent, where the first line of the request has this in it.
+    Flip(&'static str),
 }
 
 /// Something goes wrong with every so many requests.
@@ -141,7 +143,7 @@ impl Shared {
             }
             Ok(())
         };
-        while let Some(request) = message(&mut from_client, Body::OfRequest, &mut on_head)? {
+        while let Some(mut request) = message(&mut from_client, Body::OfRequest, &mut on_head)? {
             let number = self.passed.fetch_add(1, Ordering::SeqCst) + 1;
             if self.act(number, Moment::Before) {
                 return Ok(());
@@ -153,6 +155,9 @@ impl Shared {
                 let head = format!("HTTP/1.1 {status} Not Now\r\nContent-Length: 0\r\n\r\n");
                 to_client.write_all(head.as_bytes())?;
                 continue;
+            }
+            if let Some(Fault::Flip(of)) = fault {
+                flip(&mut request, of);
             }
             to_server.write_all(&request)?;
             let is_head = request.starts_with(b"HEAD ");
@@ -206,6 +211,18 @@ pub(crate) enum Body {
     None,
     OfRequest,
     OfAnswer,
+}
+
+/// Changes the body of a request whose first line has `of` in it.
+fn flip(request: &mut [u8], of: &str) {
+    let first = request.split(|byte| *byte == b'\n').next();
+    let is_meant = first.is_some_and(|line| String::from_utf8_lossy(line).contains(of));
+    if is_meant
+        && !request.ends_with(b"\r\n\r\n")
+        && let Some(last) = request.last_mut()
+    {
+        *last ^= 1;
+    }
 }
 
 /// Takes `Expect: 100-continue` out of a head. False where it is not there.

@@ -120,6 +120,39 @@ fn a_store_that_never_answers_well_fails_the_backup_and_leaves_the_one_before() 
     assert_eq!(snapshots(metrics.server()), 0);
 }
 
+/// By its checksum, or by its signature where that was asked for.
+#[test]
+fn content_that_changes_on_the_way_is_refused_and_the_backup_before_stays() {
+    let Some((metrics, gate)) = started() else {
+        return;
+    };
+    let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    let stored = files(&metrics.stored(&version));
+    import(metrics.server(), "later", 1, 50);
+    let endpoint = format!("lifeboat.endpoint={}", gate.endpoint());
+    for (signed, code) in [
+        ("lifeboat.signContent=false", "BadDigest"),
+        ("lifeboat.signContent=true", "XAmzContentSHA256Mismatch"),
+    ] {
+        // What says who writes, and what there is, is always signed.
+        gate.disturb(Some(disturbed(Fault::Flip("/data/"), 1, ALL)));
+        let backup = through(&endpoint, &["backup", INSTANCE]);
+        let seen = metrics
+            .world
+            .run(&[&["--set", signed], &backup[..]].concat());
+        assert_ne!(seen.code, 0, "{signed}");
+        assert!(seen.stderr.contains(code), "{signed}: {}", seen.stderr);
+        let mut now = files(&metrics.stored(&version));
+        now.retain(|name, _| stored.contains_key(name));
+        assert_eq!(now, stored, "{signed}");
+    }
+    gate.disturb(None);
+    metrics.back_up();
+    metrics
+        .world
+        .ok(&["victoria-metrics", "verify", INSTANCE, &version, "--deep"]);
+}
+
 #[test]
 fn a_store_that_fails_in_the_middle_of_a_restore_leaves_the_data() {
     let Some((mut metrics, gate)) = started() else {
