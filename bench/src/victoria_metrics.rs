@@ -14,11 +14,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use lifeboat_testkit::long_way::LongWay;
 use lifeboat_testkit::scratch;
 use lifeboat_testkit::servers::node_exporter;
 use lifeboat_testkit::servers::victoria_metrics::{self, Release};
 use lifeboat_testkit::servers::{self, Server};
-use lifeboat_testkit::turnstile::Turnstile;
 
 use self::report::{Grown, Report, Sample, Task};
 use self::side::{Side, Work};
@@ -180,7 +180,7 @@ fn one_round(
     let gate = slowed(work.gateway, delay)?;
     let endpoint = gate
         .as_ref()
-        .map_or_else(|| work.gateway.endpoint().to_owned(), Turnstile::endpoint);
+        .map_or_else(|| work.gateway.endpoint().to_owned(), LongWay::endpoint);
     let sides = if round.is_multiple_of(2) {
         [Side::Lifeboat, Side::Vmbackup]
     } else {
@@ -189,13 +189,13 @@ fn one_round(
     let prefix = |side: Side| format!("{side:?}-{delay}-{round}").to_lowercase();
     let mut measure = |task: Task, side: Side, command: std::process::Command| {
         if let Some(gate) = &gate {
-            gate.reset(None);
+            gate.take_count();
         }
         let gateway = work.gateway.id().to_string();
         let before = cpu_seconds(&gateway)?;
         let (_, cost) = program::watch(command).with_context(|| format!("{side:?}: {task:?}"))?;
         let gateway_cpu_seconds = cpu_seconds(&gateway)? - before;
-        let requests = gate.as_ref().map(Turnstile::passed);
+        let requests = gate.as_ref().map(LongWay::take_count);
         samples.push(Sample {
             task,
             side,
@@ -247,8 +247,8 @@ fn one_round(
     Ok(())
 }
 
-fn slowed(gateway: &Server, delay: u64) -> Result<Option<Turnstile>> {
+fn slowed(gateway: &Server, delay: u64) -> Result<Option<LongWay>> {
     (delay > 0)
-        .then(|| Turnstile::start_slow(gateway.address(), Duration::from_millis(delay)))
+        .then(|| LongWay::start(gateway.address(), Duration::from_millis(delay)))
         .transpose()
 }

@@ -15,7 +15,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::connections::Connections;
-use crate::turnstile::{Body, message};
+use crate::message::{Body, message};
 
 /// Which of the two it stands in for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

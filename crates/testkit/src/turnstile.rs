@@ -3,16 +3,16 @@
 //! For tests that end a program at each of its requests: before the server has seen it, or after the server has answered
 //! and before the program hears of it.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
 
 use crate::connections::Connections;
+use crate::message::{Body, message};
 
 /// Where in a request something happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +65,6 @@ pub struct Turnstile {
 
 struct Shared {
     upstream: SocketAddr,
-    delay: Duration,
     passed: AtomicUsize,
     stop: Mutex<Option<(Stop, Action)>>,
     disturbance: Mutex<Option<Disturbance>>,
@@ -74,14 +73,8 @@ struct Shared {
 impl Turnstile {
     /// Stands before the server at `upstream`, on a free port of the loopback interface.
     pub fn start(upstream: SocketAddr) -> Result<Self> {
-        Self::start_slow(upstream, Duration::ZERO)
-    }
-
-    /// The same, where each request waits before it goes on, as on a long way.
-    pub fn start_slow(upstream: SocketAddr, delay: Duration) -> Result<Self> {
         let shared = Arc::new(Shared {
             upstream,
-            delay,
             passed: AtomicUsize::new(0),
             stop: Mutex::new(None),
             disturbance: Mutex::new(None),
@@ -148,8 +141,6 @@ impl Shared {
             if self.act(number, Moment::Before) {
                 return Ok(());
             }
-            #[expect(clippy::disallowed_methods, reason = "this is the long way")]
-            thread::sleep(self.delay);
             let fault = self.fault(number);
             if let Some(Fault::Status(status)) = fault {
                 let head = format!("HTTP/1.1 {status} Not Now\r\nContent-Length: 0\r\n\r\n");
@@ -206,13 +197,6 @@ impl Shared {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Body {
-    None,
-    OfRequest,
-    OfAnswer,
-}
-
 /// Changes the body of a request whose first line has `of` in it.
 fn flip(request: &mut [u8], of: &str) {
     let first = request.split(|byte| *byte == b'\n').next();
@@ -240,98 +224,32 @@ fn take_expectation(head: &mut Vec<u8>) -> bool {
     true
 }
 
-/// One whole message of HTTP/1.1, none at the end of the connection. `on_head` may change its head before the body is read.
-pub(crate) fn message(
-    source: &mut impl BufRead,
-    body: Body,
-    on_head: &mut impl FnMut(&mut Vec<u8>) -> io::Result<()>,
-) -> io::Result<Option<Vec<u8>>> {
-    let mut whole = Vec::new();
-    let mut length = None;
-    let mut chunked = false;
-    loop {
-        let begin = whole.len();
-        if source.read_until(b'\n', &mut whole)? == 0 {
-            return if begin == 0 {
-                Ok(None)
-            } else {
-                Err(io::ErrorKind::UnexpectedEof.into())
-            };
-        }
-        let line = String::from_utf8_lossy(&whole[begin..]).to_ascii_lowercase();
-        let line = line.trim();
-        if line.is_empty() {
-            break;
-        }
-        if let Some((name, value)) = line.split_once(':') {
-            match name {
-                "content-length" => length = value.trim().parse::<u64>().ok(),
-                "transfer-encoding" => chunked |= value.contains("chunked"),
-                _ => {}
-            }
-        }
-    }
-    on_head(&mut whole)?;
-    let has_no_body = whole.starts_with(b"HTTP/1.1 204") || whole.starts_with(b"HTTP/1.1 304");
-    match (body, length) {
-        (Body::None, _) => {}
-        (Body::OfAnswer, _) if has_no_body => {}
-        _ if chunked => chunks(source, &mut whole)?,
-        (_, Some(length)) => {
-            let read = source.take(length).read_to_end(&mut whole)?;
-            if (read as u64) < length {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        }
-        (Body::OfRequest, None) => {}
-        (Body::OfAnswer, None) => drop(source.read_to_end(&mut whole)?),
-    }
-    Ok(Some(whole))
-}
-
-fn chunks(source: &mut impl BufRead, whole: &mut Vec<u8>) -> io::Result<()> {
-    loop {
-        let begin = whole.len();
-        source.read_until(b'\n', whole)?;
-        let head = String::from_utf8_lossy(&whole[begin..]).into_owned();
-        let size = head.trim().split(';').next().unwrap_or_default();
-        let size = u64::from_str_radix(size, 16).map_err(io::Error::other)?;
-        source.take(size).read_to_end(whole)?;
-        let begin = whole.len();
-        source.read_until(b'\n', whole)?;
-        if size == 0 {
-            // Trailers, up to an empty line.
-            while !whole[begin..].ends_with(b"\r\n\r\n") && &whole[begin..] != b"\r\n" {
-                if source.read_until(b'\n', whole)? == 0 {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                }
-            }
-            return Ok(());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn whole_messages_are_told_apart() {
-        let text = b"PUT /a HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcGET /b HTTP/1.1\r\n\r\nPOST /c HTTP/1.1\r\n\
-                     Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\nGET /d HTTP/1.1\r\n\r\n";
-        let mut source = &text[..];
-        let mut read = Vec::new();
-        while let Some(one) = message(&mut source, Body::OfRequest, &mut |_| Ok(())).unwrap() {
-            read.push(String::from_utf8(one).unwrap());
-        }
-        let starts: Vec<_> = read.iter().map(|one| &one[..6]).collect();
-        assert_eq!(starts, ["PUT /a", "GET /b", "POST /", "GET /d"]);
-        assert_eq!(read.concat().as_bytes(), text);
+    fn who_asks_whether_to_send_is_not_passed_on() {
         let mut asking = b"PUT /a HTTP/1.1\r\nExpect: 100-continue\r\nHost: b\r\n\r\n".to_vec();
         assert!(take_expectation(&mut asking));
         assert_eq!(asking, b"PUT /a HTTP/1.1\r\nHost: b\r\n\r\n");
         assert!(!take_expectation(&mut asking));
-        let mut cut = &b"PUT /a HTTP/1.1\r\nContent-Length: 3\r\n\r\nab"[..];
-        assert!(message(&mut cut, Body::OfRequest, &mut |_| Ok(())).is_err());
+    }
+
+    #[test]
+    fn only_the_bodies_that_are_meant_change() {
+        let flipped = |text: &str| {
+            let mut request = text.as_bytes().to_vec();
+            flip(&mut request, "/data/");
+            String::from_utf8(request).unwrap()
+        };
+        let put = "PUT /a/data/b HTTP/1.1\r\nContent-Length: 1\r\n\r\n";
+        assert_eq!(flipped(&format!("{put}b")), format!("{put}c"));
+        for same in [
+            "GET /a/data/b HTTP/1.1\r\n\r\n",
+            "PUT /a HTTP/1.1\r\nX: /data/\r\n\r\nb",
+        ] {
+            assert_eq!(flipped(same), same);
+        }
     }
 }
