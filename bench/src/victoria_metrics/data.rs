@@ -203,7 +203,7 @@ pub(super) fn files_below(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
             let found = entry.metadata()?;
             if found.is_dir() {
                 pending.push(entry.path());
-            } else {
+            } else if found.is_file() {
                 files.push((found.len(), entry.path()));
             }
         }
