@@ -250,9 +250,12 @@ impl From<lifeboat_victoria_metrics::error::Error> for Failure {
                 "nothing was removed; a server that is older than the one that wrote the backup cannot read its index: start a newer one, or `undo`"
                     .to_owned(),
             ),
-            Metrics::NotOpened { .. } => Some(
-                "nothing was removed; `lifeboat.<instance>.url` and `.path` have to be those of one and the same server".to_owned(),
-            ),
+            Metrics::NotOpened { instance, .. } => Some(format!(
+                "nothing was removed; start the server of this folder; `lifeboat.{instance}.url` and `.path` have to be those of one and the same server"
+            )),
+            Metrics::OtherServer { instance, .. } => Some(format!(
+                "nothing was removed; correct `lifeboat.{instance}.url` or `.path`: they have to be those of one and the same server"
+            )),
             _ => None,
         };
         let failure = Self::new(error.kind(), error);

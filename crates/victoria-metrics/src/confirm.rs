@@ -1,8 +1,16 @@
 //! After a restore, when the server runs again: does it have what the backup held?
+//!
+//! First it is proven that the server which answers is the one that has the restored folder open. It makes a snapshot, which has to appear in the folder:
+//! nothing that it only says could not be said as well by another server of the same data, such as the other one of a pair.
+//!
+//! What a SIGKILL leaves: before the snapshot is deleted, that snapshot on the server that answered. It keeps merged files on the disk until somebody deletes it;
+//! servers since 1.122 do so after three days. While the old data is removed: see [`target::forget_beside`].
 
 use std::path::Path;
 
-use crate::backup::blocking;
+use lifeboat_core::progress::Progress;
+
+use crate::backup::{blocking, stopped};
 use crate::error::Error;
 use crate::restore::{self, Left};
 use crate::server::Server;
@@ -27,8 +35,26 @@ pub struct Confirmed {
     pub has_previous: bool,
 }
 
-/// Asks the server, which has to run, about a restore of its data folder.
-pub async fn run(server: &Server, data: &Path, trust: Trust) -> Result<Confirmed, Error> {
+/// Asks the server, which has to run, about a restore of its data folder. Removes nothing. When `progress` asks to stop, the snapshot is deleted first.
+pub async fn run(
+    server: &Server,
+    data: &Path,
+    trust: Trust,
+    progress: &Progress,
+) -> Result<Confirmed, Error> {
+    let journal = tokio::select! {
+        journal = restored(server, data) => journal?,
+        stopped = stopped(progress) => return Err(stopped),
+    };
+    prove_open(server, data, progress).await?;
+    tokio::select! {
+        confirmed = compare(server, data, trust, journal) => confirmed,
+        stopped = stopped(progress) => Err(stopped),
+    }
+}
+
+/// What was restored, if a server has it open and one answers.
+async fn restored(server: &Server, data: &Path) -> Result<Journal, Error> {
     let nothing = || Error::NothingToConfirm {
         path: data.to_owned(),
     };
@@ -42,11 +68,55 @@ pub async fn run(server: &Server, data: &Path, trust: Trust) -> Result<Confirmed
     server.is_healthy().await?;
     let folder = data.to_owned();
     if !blocking(move || target::is_in_use(&folder)).await? {
-        // The one that answers has other data.
         return Err(Error::NotOpened {
+            instance: server.instance().to_owned(),
+            url: server.url().to_owned(),
             path: data.to_owned(),
         });
     }
+    Ok(journal)
+}
+
+/// Fails unless the server that answers has this folder open: only then its snapshot appears there.
+async fn prove_open(server: &Server, data: &Path, progress: &Progress) -> Result<(), Error> {
+    let proof = async {
+        let folder = data.join("snapshots").join(server.create_snapshot().await?);
+        let looked = blocking(move || {
+            let found = folder.try_exists();
+            found.map_err(|source| Error::File {
+                doing: "look at",
+                path: folder,
+                source,
+            })
+        });
+        if looked.await? {
+            return Ok(());
+        }
+        Err(Error::OtherServer {
+            instance: server.instance().to_owned(),
+            url: server.url().to_owned(),
+            path: data.to_owned(),
+        })
+    };
+    let proven = tokio::select! {
+        proven = proof => proven,
+        stopped = stopped(progress) => Err(stopped),
+    };
+    // Out of reach of a stop: waits for one that is still being made.
+    if let Some(name) = server.made_snapshot().await
+        && let Err(error) = server.delete_snapshot(&name).await
+    {
+        tracing::warn!(%error, snapshot = name, "the snapshot was not deleted; until it is, by `/snapshot/delete`, it keeps merged files on the disk");
+    }
+    proven
+}
+
+async fn compare(
+    server: &Server,
+    data: &Path,
+    trust: Trust,
+    journal: Journal,
+) -> Result<Confirmed, Error> {
     server.flush().await;
     let rows = server.vitals().await?.rows.unwrap_or(0);
     let series = server.series().await;

@@ -166,8 +166,18 @@ pub enum Error {
     NotRestored { found: u64, expected: u64 },
     #[error("the server has the samples of the backup, and finds no series that was there at {at}")]
     NotFound { at: Timestamp },
-    #[error("no server has `{}` open", path.display())]
-    NotOpened { path: PathBuf },
+    #[error("no server has `{}` open, though one answers at {url}", path.display())]
+    NotOpened {
+        instance: String,
+        url: String,
+        path: PathBuf,
+    },
+    #[error("the server at {url} has other data open than `{}`", path.display())]
+    OtherServer {
+        instance: String,
+        url: String,
+        path: PathBuf,
+    },
     #[error("stopped")]
     Stopped,
 }
@@ -206,6 +216,7 @@ impl Error {
             | Self::Busy { .. }
             | Self::Unconfirmed { .. }
             | Self::NotOpened { .. }
+            | Self::OtherServer { .. }
             | Self::Young { .. }
             | Self::SomethingElse { .. } => Kind::Conflict,
             Self::Snapshot { .. }

@@ -124,6 +124,10 @@ impl Server {
         }
     }
 
+    pub fn instance(&self) -> &str {
+        &self.instance
+    }
+
     pub fn url(&self) -> &str {
         &self.access.url
     }

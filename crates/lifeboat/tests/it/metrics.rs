@@ -5,6 +5,7 @@
 mod agent;
 mod bad_input;
 mod changes;
+mod confirm;
 mod faults;
 mod guarded;
 mod kill;

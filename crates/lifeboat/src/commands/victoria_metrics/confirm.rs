@@ -18,8 +18,8 @@ use crate::output::{Text, View};
 
 /// Find out that a restored server has what the backup held, and let the old data go
 ///
-/// Asks the running server for its samples, and waits until vmagent has sent what it kept. Only when the server has as many as the backup, the data from before
-/// the restore is removed.
+/// Makes a snapshot of the running server, to see that it has the restored folder open, and deletes it. Asks the server for its samples, and waits until vmagent
+/// has sent what it kept. Only when the server has as many as the backup, the data from before the restore is removed.
 #[derive(Debug, Args)]
 pub(crate) struct ConfirmArgs {
     /// `victoria-metrics-0` or `victoria-metrics-1`
@@ -56,7 +56,9 @@ pub(crate) async fn run(ctx: &Context, args: &ConfirmArgs) -> Result<Exit, Failu
     } else {
         Trust::Exact
     };
-    let confirmed = confirm::run(&server, data, trust).await?;
+    let progress = Arc::new(Progress::default());
+    let asked = confirm::run(&server, data, trust, &progress);
+    let confirmed = ctx.interruptible(&progress, asked).await?;
     if let Some(url) = &ctx.settings.lifeboat.victoria_metrics.vmagent {
         let progress = Arc::new(Progress::default());
         let bar = ctx.bar_by(Measure::Bytes, "waiting for vmagent", &progress);
