@@ -242,14 +242,20 @@ impl From<lifeboat_victoria_metrics::error::Error> for Failure {
                 "nothing was changed; with `--in-place-if-needed` the old data makes room, and cannot be brought back"
                     .to_owned(),
             ),
+            Metrics::NotRestored { found: 0, .. } => Some(
+                "nothing was removed; `undo` brings back what was there before the restore".to_owned(),
+            ),
             Metrics::NotRestored { .. } => Some(
                 "nothing was removed; samples older than its retention are dropped by the server, which `--accept-fewer` allows for"
                     .to_owned(),
             ),
             Metrics::NotFound { .. } => Some(
-                "nothing was removed; a server that is older than the one that wrote the backup cannot read its index: start a newer one, or `undo`"
+                "nothing was removed; a server that is older than the one that wrote the backup cannot read its index: start a newer one, or `undo`; where all of the backup is older than the server's retention, `--accept-fewer` allows for that"
                     .to_owned(),
             ),
+            Metrics::CannotRead { .. } => {
+                Some("nothing was removed; start a newer server, or `undo`".to_owned())
+            }
             Metrics::NotOpened { instance, .. } => Some(format!(
                 "nothing was removed; start the server of this folder; `lifeboat.{instance}.url` and `.path` have to be those of one and the same server"
             )),

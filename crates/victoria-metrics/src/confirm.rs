@@ -7,21 +7,33 @@
 //! servers since 1.122 do so after three days. While the old data is removed: see [`target::forget_beside`].
 
 use std::path::Path;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use lifeboat_core::progress::Progress;
 
 use crate::backup::{blocking, stopped};
+use crate::era;
 use crate::error::Error;
 use crate::restore::{self, Left};
-use crate::server::Server;
+use crate::server::{Server, Vitals};
 use crate::target::{self, Journal, State};
+
+/// What is counted and what is kept in memory of a server comes apart for moments while samples come in.
+const LOOKS: u32 = 5;
+/// Servers count once a second.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(1100);
+/// The least that a server can be told to keep.
+const LEAST_RETENTION: Duration = Duration::from_hours(24);
+/// By which the clocks of a server and of its samples may differ.
+const CLOCKS: Duration = Duration::from_hours(1);
 
 /// What is enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
-    /// As many samples as the backup.
+    /// As many samples as the backup, beside those that have come in since.
     Exact,
-    /// A server drops what is older than its retention when it opens it.
+    /// A server drops what is older than its retention when it opens it. Some has to be left, and found if it is not as old as that.
     AcceptFewer,
 }
 
@@ -29,7 +41,10 @@ pub enum Trust {
 #[derive(Debug)]
 pub struct Confirmed {
     pub journal: Journal,
-    pub rows: u64,
+    /// All samples of the server.
+    pub samples: u64,
+    /// Those that have come in since it was started, where it tells.
+    pub came_in: Option<u64>,
     pub series: Option<u64>,
     /// Whether the data from before the restore is there yet.
     pub has_previous: bool,
@@ -40,6 +55,7 @@ pub async fn run(
     server: &Server,
     data: &Path,
     trust: Trust,
+    now: Timestamp,
     progress: &Progress,
 ) -> Result<Confirmed, Error> {
     let journal = tokio::select! {
@@ -48,7 +64,7 @@ pub async fn run(
     };
     prove_open(server, data, progress).await?;
     tokio::select! {
-        confirmed = compare(server, data, trust, journal) => confirmed,
+        confirmed = compare(server, data, trust, now, journal) => confirmed,
         stopped = stopped(progress) => Err(stopped),
     }
 }
@@ -72,6 +88,17 @@ async fn restored(server: &Server, data: &Path) -> Result<Journal, Error> {
             instance: server.instance().to_owned(),
             url: server.url().to_owned(),
             path: data.to_owned(),
+        });
+    }
+    let vitals = server.vitals().await?;
+    if let (Some(writer), Some(answers)) = (journal.writer, vitals.version)
+        && let Some(reason) = era::refusal(writer, answers)
+    {
+        return Err(Error::CannotRead {
+            url: server.url().to_owned(),
+            server: answers,
+            writer,
+            reason,
         });
     }
     Ok(journal)
@@ -115,36 +142,122 @@ async fn compare(
     server: &Server,
     data: &Path,
     trust: Trust,
+    now: Timestamp,
     journal: Journal,
 ) -> Result<Confirmed, Error> {
     server.flush().await;
-    let rows = server.vitals().await?.rows.unwrap_or(0);
-    let series = server.series().await;
-    if let Some(expected) = journal.rows
-        && rows < expected
-        && trust == Trust::Exact
-    {
-        return Err(Error::NotRestored {
-            found: rows,
-            expected,
-        });
-    }
+    let mut looks = 1;
+    let vitals = loop {
+        let vitals = server.vitals().await?;
+        match judge(journal.rows, &vitals, trust) {
+            Ok(()) => break vitals,
+            Err(error) if looks == LOOKS => return Err(error),
+            Err(_) => looks += 1,
+        }
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    };
     // A server that is too old for the index of the backup counts its samples, and answers nothing.
-    if let (Some((_, last)), Trust::Exact) = (journal.range, trust)
-        && !server.has_series(last).await?
+    if let Some((_, last)) = journal.range
+        && (trust == Trust::Exact || is_kept(last, now, vitals.retention))
+        && !server.has_samples(last).await?
     {
         return Err(Error::NotFound { at: last });
     }
     Ok(Confirmed {
         journal,
-        rows,
-        series,
+        samples: vitals.samples().unwrap_or(0),
+        came_in: vitals.came_in(),
+        series: server.series().await,
         has_previous: target::has_previous(data),
     })
+}
+
+/// Whether the server has enough of the samples that were there when it was started. One that does not say how many it has is taken to have none.
+fn judge(expected: Option<u64>, vitals: &Vitals, trust: Trust) -> Result<(), Error> {
+    let found = vitals.from_before().unwrap_or(0);
+    let Some(expected) = expected else {
+        return Ok(());
+    };
+    let least = match trust {
+        Trust::Exact => expected,
+        Trust::AcceptFewer => expected.min(1),
+    };
+    if found >= least {
+        return Ok(());
+    }
+    Err(Error::NotRestored {
+        found,
+        came_in: vitals.came_in(),
+        expected,
+    })
+}
+
+/// Whether a server surely keeps what is of this moment. `retention` is what it says of itself, if it does.
+fn is_kept(at: Timestamp, now: Timestamp, retention: Option<Duration>) -> bool {
+    let age = now.duration_since(at).unsigned_abs();
+    at > now || age + CLOCKS < retention.unwrap_or(LEAST_RETENTION)
 }
 
 /// Removes the data from before the restore.
 pub async fn remove_previous(data: &Path) -> Result<(), Error> {
     let folder = data.to_owned();
     blocking(move || target::forget_beside(&folder)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vitals(rows: u64, accepted: u64) -> Vitals {
+        Vitals::parse(&format!(
+            "vm_rows{{type=\"storage/small\"}} {rows}\nvm_rows_received_by_storage_total {accepted}\nvm_rows_added_to_storage_total {accepted}\n"
+        ))
+    }
+
+    #[test]
+    fn what_came_in_makes_up_for_nothing_that_was_lost() {
+        let judged =
+            |rows, accepted, trust| judge(Some(100), &vitals(rows, accepted), trust).is_ok();
+        for (rows, accepted, exactly, fewer) in [
+            (100, 0, true, true),
+            (150, 50, true, true),
+            (150, 51, false, true),
+            (99, 0, false, true),
+            (5000, 5000, false, false),
+            (0, 0, false, false),
+        ] {
+            assert_eq!(
+                judged(rows, accepted, Trust::Exact),
+                exactly,
+                "{rows} {accepted}"
+            );
+            assert_eq!(
+                judged(rows, accepted, Trust::AcceptFewer),
+                fewer,
+                "{rows} {accepted}"
+            );
+        }
+        for trust in [Trust::Exact, Trust::AcceptFewer] {
+            assert!(
+                judge(Some(100), &Vitals::default(), trust).is_err(),
+                "it tells nothing"
+            );
+            assert!(judge(Some(0), &Vitals::default(), trust).is_ok());
+            assert!(judge(None, &Vitals::default(), trust).is_ok());
+        }
+    }
+
+    #[test]
+    fn what_the_retention_covers_has_to_be_found() {
+        let now: Timestamp = "2026-11-26T10:00:00Z".parse().unwrap();
+        let days = |days: u64| Duration::from_hours(24 * days);
+        let kept = |age: Duration, retention| is_kept(now - age, now, retention);
+        assert!(kept(days(30), Some(days(31))));
+        assert!(!kept(days(31), Some(days(31))));
+        assert!(!kept(days(40), Some(days(31))));
+        assert!(kept(Duration::from_hours(22), None));
+        assert!(!kept(Duration::from_hours(24), None));
+        // Clocks of what is measured may be ahead.
+        assert!(is_kept(now + days(2), now, Some(days(1))));
+    }
 }

@@ -162,10 +162,24 @@ pub enum Error {
     NothingToUndo { path: PathBuf },
     #[error("nothing was restored into `{}` that waits to be confirmed", path.display())]
     NothingToConfirm { path: PathBuf },
-    #[error("the server has {found} samples, and the backup {expected}")]
-    NotRestored { found: u64, expected: u64 },
-    #[error("the server has the samples of the backup, and finds no series that was there at {at}")]
+    #[error(
+        "the server has {found} samples{}, and the backup {expected}",
+        match came_in { Some(came_in) => format!(" beside the {came_in} that have come in since it was started"), None => String::new() }
+    )]
+    NotRestored {
+        found: u64,
+        came_in: Option<u64>,
+        expected: u64,
+    },
+    #[error("the server finds no sample of the five minutes before {at}, where the backup ends")]
     NotFound { at: Timestamp },
+    #[error("the server at {url} is of {server}, and cannot read what {writer} wrote: {reason}")]
+    CannotRead {
+        url: String,
+        server: Version,
+        writer: Version,
+        reason: &'static str,
+    },
     #[error("no server has `{}` open, though one answers at {url}", path.display())]
     NotOpened {
         instance: String,
@@ -229,7 +243,8 @@ impl Error {
             | Self::Manifest { .. }
             | Self::Damaged { .. }
             | Self::NotRestored { .. }
-            | Self::NotFound { .. } => Kind::Damaged,
+            | Self::NotFound { .. }
+            | Self::CannotRead { .. } => Kind::Damaged,
         }
     }
 

@@ -159,6 +159,11 @@ impl Manifest {
         })
     }
 
+    /// The server that wrote the files, or the oldest whose files look so.
+    pub fn writer(&self) -> Version {
+        self.server.unwrap_or(self.layout).max(self.layout)
+    }
+
     /// Bytes of all files.
     pub fn size(&self) -> u64 {
         let held: usize = self.held.values().map(|held| held.0.len()).sum();

@@ -137,8 +137,7 @@ pub async fn source(place: Place<'_>, version: &str, program: &str) -> Result<So
 
 /// Refuses what a server could not open.
 pub fn check_server(source: &Source, server: Option<Version>) -> Result<Version, Error> {
-    let writer = source.manifest.server.unwrap_or(source.manifest.layout);
-    let writer = writer.max(source.manifest.layout);
+    let writer = source.manifest.writer();
     if let Some(server) = server
         && let Some(reason) = era::refusal(writer, server)
     {

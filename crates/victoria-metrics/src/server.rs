@@ -2,6 +2,7 @@
 //!
 //! Keys travel in the body of a POST, never in a URL that could be logged.
 
+mod samples;
 mod vitals;
 
 use std::fmt;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::LOCATION;
-use reqwest::{Client, RequestBuilder, StatusCode, redirect};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
@@ -140,6 +141,14 @@ impl Server {
         }
     }
 
+    fn unreachable(&self, source: reqwest::Error) -> Error {
+        Error::Unreachable {
+            instance: self.instance.clone(),
+            url: self.access.url.clone(),
+            source: source.without_url(),
+        }
+    }
+
     /// Returns the body of a good answer.
     async fn ask(
         &self,
@@ -147,22 +156,27 @@ impl Server {
         doing: &'static str,
         patience: Duration,
     ) -> Result<String, Error> {
-        let unreachable = |source: reqwest::Error| Error::Unreachable {
-            instance: self.instance.clone(),
-            url: self.access.url.clone(),
-            source: source.without_url(),
-        };
-        let answer = request
-            .timeout(patience)
-            .send()
-            .await
-            .map_err(unreachable)?;
+        let answer = self.send(request, doing, patience).await?;
+        let body = answer.text().await;
+        body.map_err(|source| self.unreachable(source))
+    }
+
+    /// Returns a good answer, whose body is still to come, within the same `patience`.
+    async fn send(
+        &self,
+        request: RequestBuilder,
+        doing: &'static str,
+        patience: Duration,
+    ) -> Result<Response, Error> {
+        let answer = request.timeout(patience).send().await;
+        let answer = answer.map_err(|source| self.unreachable(source))?;
         let status = answer.status();
-        let to = answer.headers().get(LOCATION).cloned();
-        let body = answer.text().await.map_err(unreachable)?;
         if status.is_success() {
-            return Ok(body);
+            return Ok(answer);
         }
+        let to = answer.headers().get(LOCATION).cloned();
+        let body = answer.text().await;
+        let body = body.map_err(|source| self.unreachable(source))?;
         let (instance, url) = (self.instance.clone(), self.access.url.clone());
         if status.is_redirection() {
             let to = to.as_ref().and_then(|to| to.to_str().ok());
@@ -335,22 +349,6 @@ impl Server {
         let body = asked.await.ok()?;
         let counted: Data<Vec<u64>> = serde_json::from_str(&body).ok()?;
         counted.data.first().copied()
-    }
-
-    /// Whether the server finds any series that had a sample around this moment.
-    pub async fn has_series(&self, at: Timestamp) -> Result<bool, Error> {
-        let doing = "look for a series";
-        // Its indexes are by day at the finest.
-        let (start, end) = (at.as_second() - 300, at.as_second() + 1);
-        let (start, end) = (start.to_string(), end.to_string());
-        let form = [("start", &start[..]), ("end", &end), ("limit", "1")];
-        let path = "/api/v1/label/__name__/values";
-        let body = self
-            .ask(self.request(path).form(&form), doing, QUESTION)
-            .await?;
-        let found: Data<Vec<String>> =
-            serde_json::from_str(&body).map_err(|_| self.strange(doing, &body))?;
-        Ok(!found.data.is_empty())
     }
 
     /// Returns the label of the version that backups of this server belong to, if it has one.

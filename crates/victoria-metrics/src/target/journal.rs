@@ -6,6 +6,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::era::Version;
+
 /// A restore that is being prepared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preparation {
@@ -34,6 +36,9 @@ pub struct Journal {
     /// While folders are renamed: those that have come from elsewhere or still have to.
     #[serde(default)]
     pub arriving: Vec<String>,
+    /// The server that wrote the backup, or the oldest whose files look so. None in notes of before this was kept.
+    #[serde(default)]
+    pub writer: Option<Version>,
     /// Samples of the backup, where they are known.
     pub rows: Option<u64>,
     pub series: Option<u64>,

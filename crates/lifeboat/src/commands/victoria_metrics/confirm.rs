@@ -19,12 +19,13 @@ use crate::output::{Text, View};
 /// Find out that a restored server has what the backup held, and let the old data go
 ///
 /// Makes a snapshot of the running server, to see that it has the restored folder open, and deletes it. Asks the server for its samples, and waits until vmagent
-/// has sent what it kept. Only when the server has as many as the backup, the data from before the restore is removed.
+/// has sent what it kept. Only when the server has as many as the backup, beside those that have come in since its start, and finds some from the end of the backup, the
+/// data from before the restore is removed.
 #[derive(Debug, Args)]
 pub(crate) struct ConfirmArgs {
     /// `victoria-metrics-0` or `victoria-metrics-1`
     instance: String,
-    /// Be content with fewer samples: the server drops those that are older than its retention
+    /// Be content with fewer samples, but not with none: the server drops those that are older than its retention
     #[arg(long)]
     accept_fewer: bool,
     /// Go on keeping the data from before the restore
@@ -37,6 +38,8 @@ struct ConfirmView {
     instance: String,
     version: String,
     samples: u64,
+    /// Of those, what has come in since the server was started; absent where it does not tell.
+    samples_since_start: Option<u64>,
     samples_in_backup: Option<u64>,
     series: Option<u64>,
     series_in_backup: Option<u64>,
@@ -57,7 +60,7 @@ pub(crate) async fn run(ctx: &Context, args: &ConfirmArgs) -> Result<Exit, Failu
         Trust::Exact
     };
     let progress = Arc::new(Progress::default());
-    let asked = confirm::run(&server, data, trust, &progress);
+    let asked = confirm::run(&server, data, trust, ctx.clock.now(), &progress);
     let confirmed = ctx.interruptible(&progress, asked).await?;
     if let Some(url) = &ctx.settings.lifeboat.victoria_metrics.vmagent {
         let progress = Arc::new(Progress::default());
@@ -88,7 +91,8 @@ impl ConfirmView {
         Self {
             instance: instance.to_owned(),
             version: journal.version.clone(),
-            samples: confirmed.rows,
+            samples: confirmed.samples,
+            samples_since_start: confirmed.came_in,
             samples_in_backup: journal.rows,
             series: confirmed.series,
             series_in_backup: journal.series,
@@ -107,16 +111,22 @@ impl View for ConfirmView {
             count.map_or_else(|| "an unknown number".to_owned(), |count| count.to_string())
         };
         let held = number(self.samples_in_backup);
-        match self.samples_in_backup {
-            Some(expected) if self.samples < expected => text.line(format_args!(
-                "`{}` has {} samples, fewer than the {held} of `{}`",
-                self.instance, self.samples, self.version
-            )),
-            _ => text.line(format_args!(
-                "`{}` has {} samples, of which {held} came from `{}`",
-                self.instance, self.samples, self.version
-            )),
-        }
+        let came_in = self.samples_since_start.unwrap_or(0);
+        let since = self.samples_since_start.map_or_else(String::new, |count| {
+            format!(", of which {count} have come in since it was started")
+        });
+        let is_fewer = self
+            .samples_in_backup
+            .is_some_and(|held| self.samples.saturating_sub(came_in) < held);
+        let fewer = if is_fewer {
+            ", fewer than"
+        } else {
+            "; it was restored from"
+        };
+        text.line(format_args!(
+            "`{}` has {} samples{since}{fewer} the {held} of `{}`",
+            self.instance, self.samples, self.version
+        ));
         if let (Some(from), Some(to)) = (self.from, self.to) {
             text.line(format_args!(
                 "those of `{}` are from {from} to {to}; what came from then to the stop of the server is not among them, {:#} at most",
@@ -146,6 +156,7 @@ mod tests {
             instance: "victoria-metrics-0".to_owned(),
             version: "victoria-metrics-0-20231128160000".to_owned(),
             samples,
+            samples_since_start: None,
             samples_in_backup: Some(100),
             series: None,
             series_in_backup: None,
@@ -157,9 +168,15 @@ mod tests {
     }
 
     #[test]
-    fn fewer_samples_are_not_said_to_be_some_of_more() {
+    fn samples_are_told_by_where_they_came_from() {
         insta::assert_snapshot!(view(50).table(), @"`victoria-metrics-0` has 50 samples, fewer than the 100 of `victoria-metrics-0-20231128160000`");
-        insta::assert_snapshot!(view(150).table(), @"`victoria-metrics-0` has 150 samples, of which 100 came from `victoria-metrics-0-20231128160000`");
+        insta::assert_snapshot!(view(150).table(), @"`victoria-metrics-0` has 150 samples; it was restored from the 100 of `victoria-metrics-0-20231128160000`");
+        let told = |samples, since| ConfirmView {
+            samples_since_start: Some(since),
+            ..view(samples)
+        };
+        insta::assert_snapshot!(told(150, 50).table(), @"`victoria-metrics-0` has 150 samples, of which 50 have come in since it was started; it was restored from the 100 of `victoria-metrics-0-20231128160000`");
+        insta::assert_snapshot!(told(150, 70).table(), @"`victoria-metrics-0` has 150 samples, of which 70 have come in since it was started, fewer than the 100 of `victoria-metrics-0-20231128160000`");
     }
 
     #[test]

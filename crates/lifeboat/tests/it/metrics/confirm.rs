@@ -4,7 +4,7 @@ use std::fs;
 
 use lifeboat_testkit::servers::victoria_metrics::{self, Release};
 
-use super::{INSTANCE, Metrics, import, samples, snapshots};
+use super::{INSTANCE, Metrics, import, import_at, samples, snapshots};
 
 const CONFIRM: [&str; 3] = ["victoria-metrics", "confirm", INSTANCE];
 
@@ -90,4 +90,112 @@ fn the_other_of_a_pair_confirms_nothing_at_1_112() {
 #[test]
 fn the_other_of_a_pair_confirms_nothing_at_1_145() {
     the_other_of_a_pair_confirms_nothing(Release::V1_145);
+}
+
+fn now() -> u64 {
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap();
+    now.as_secs()
+}
+
+/// Both the backup and what came in since are of today, and the index of servers is by day.
+#[test]
+fn what_comes_in_today_does_not_speak_for_a_server_that_finds_nothing() {
+    let Some(mut metrics) = Metrics::start(Release::V1_145) else {
+        return;
+    };
+    import_at(metrics.server(), "old", now() - 900, 800);
+    let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    metrics.halt();
+    let restore = ["victoria-metrics", "restore", INSTANCE, &version, "--yes"];
+    let override_it = ["--server-version", "1.145.0"];
+    metrics.world.ok(&[&restore[..], &override_it].concat());
+    if !metrics.boot(Release::V1_112) {
+        return;
+    }
+    assert_eq!(samples(metrics.server(), "old"), 0);
+    import_at(metrics.server(), "live", now() + 2, 900);
+    for more in [&[][..], &["--accept-fewer"]] {
+        let seen = metrics.world.run(&[&CONFIRM, more].concat());
+        assert_eq!(seen.code, 6, "{}{}", seen.stdout, seen.stderr);
+        assert!(seen.stderr.contains("finds no sample"), "{}", seen.stderr);
+        assert!(metrics.has_previous());
+    }
+    metrics.halt();
+    assert!(metrics.boot(Release::V1_145));
+    assert_eq!(samples(metrics.server(), "old"), 800);
+    let confirmed = metrics.world.json(&CONFIRM);
+    assert_eq!(confirmed["previous_removed"], true);
+}
+
+/// Takes the samples of a month away from a server that does not run. They are months of the tests, or that of the label of backups.
+fn lose(metrics: &Metrics, which: impl Fn(&str) -> bool) {
+    let months = fs::read_dir(metrics.data().join("data/small")).unwrap();
+    for month in months.map(|month| month.unwrap().path()) {
+        let list = month.join("parts.json");
+        if list.exists() && which(month.file_name().unwrap().to_str().unwrap()) {
+            fs::write(&list, "{\"Small\":[],\"Big\":[]}").unwrap();
+        }
+    }
+}
+
+fn what_comes_in_does_not_hide_what_was_lost(release: Release) {
+    let Some((mut metrics, _)) = restored(release) else {
+        return;
+    };
+    metrics.halt();
+    lose(&metrics, |month| month == "2023_11");
+    assert!(metrics.boot(release));
+    import_at(metrics.server(), "live", now() - 2000, 1500);
+    assert_eq!(samples(metrics.server(), "old"), 400);
+    let told = metrics.world.seen(&CONFIRM);
+    insta::allow_duplicates! {
+        insta::assert_snapshot!(told, @"
+        exit code 6
+        --- stdout
+        --- stderr
+        error: the server has 401 samples beside the 1500 that have come in since it was started, and the backup 801
+        hint: nothing was removed; samples older than its retention are dropped by the server, which `--accept-fewer` allows for
+        ");
+    }
+    assert!(metrics.has_previous());
+    let confirmed = metrics
+        .world
+        .json(&[&CONFIRM[..], &["--accept-fewer"]].concat());
+    assert_eq!(confirmed["samples"], 1901);
+    assert_eq!(confirmed["samples_since_start"], 1500);
+    assert_eq!(confirmed["samples_in_backup"], 801);
+    assert!(!metrics.has_previous());
+}
+
+#[test]
+fn what_comes_in_does_not_hide_what_was_lost_at_1_112() {
+    what_comes_in_does_not_hide_what_was_lost(Release::V1_112);
+}
+
+#[test]
+fn what_comes_in_does_not_hide_what_was_lost_at_1_145() {
+    what_comes_in_does_not_hide_what_was_lost(Release::V1_145);
+}
+
+#[test]
+fn fewer_samples_are_not_none_at_all() {
+    let release = Release::V1_112;
+    let Some((mut metrics, _)) = restored(release) else {
+        return;
+    };
+    metrics.halt();
+    lose(&metrics, |_| true);
+    assert!(metrics.boot(release));
+    import_at(metrics.server(), "live", now() - 2000, 1500);
+    let told = metrics
+        .world
+        .seen(&[&CONFIRM[..], &["--accept-fewer"]].concat());
+    insta::assert_snapshot!(told, @"
+    exit code 6
+    --- stdout
+    --- stderr
+    error: the server has 0 samples beside the 1500 that have come in since it was started, and the backup 801
+    hint: nothing was removed; `undo` brings back what was there before the restore
+    ");
+    assert!(metrics.has_previous());
 }

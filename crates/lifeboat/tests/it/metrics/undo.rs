@@ -120,7 +120,7 @@ fn a_server_that_is_too_old_for_what_was_restored_is_found_out() {
         .world
         .run(&["victoria-metrics", "confirm", INSTANCE]);
     assert_eq!(seen.code, 6, "{}{}", seen.stdout, seen.stderr);
-    assert!(seen.stderr.contains("finds no series"), "{}", seen.stderr);
+    assert!(seen.stderr.contains("finds no sample"), "{}", seen.stderr);
     metrics.halt();
     metrics
         .world
