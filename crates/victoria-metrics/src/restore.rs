@@ -10,7 +10,6 @@ mod prepare;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use jiff::Timestamp;
 use lifeboat_core::progress::Progress;
 use lifeboat_core::size::ByteSize;
 
@@ -38,7 +37,6 @@ pub struct Options<'a> {
     pub limit: Option<ByteSize>,
     pub memory: ByteSize,
     pub program: String,
-    pub now: Timestamp,
     /// For whoever would delete what is read meanwhile.
     pub reader: Identity<'a>,
 }
@@ -193,6 +191,8 @@ pub async fn run(
     progress: &Progress,
 ) -> Result<Restored, Error> {
     let target = Target::open(options.data)?;
+    // The folder is ours: no server has it open any more.
+    let begun = (options.reader.clock)();
     target.settle()?;
     target.sweep()?;
     let manifest = &plan.source.manifest;
@@ -203,7 +203,7 @@ pub async fn run(
     let mut preparation = Preparation {
         version: plan.source.version.clone(),
         completed: manifest.completed,
-        begun: options.now,
+        begun,
         is_emptied: before.is_some_and(|before| before.is_emptied),
         was_barred,
     };

@@ -14,6 +14,7 @@ pub struct Preparation {
     pub version: String,
     /// When the backup was completed: of the same version there may be a newer one since.
     pub completed: Timestamp,
+    /// When this run had the folder to itself: a server that had it open before has stopped by then.
     pub begun: Timestamp,
     /// Whether the data was removed for want of room, or is being removed: nothing but a restore brings any back.
     #[serde(default)]
@@ -29,6 +30,7 @@ pub struct Journal {
     pub version: String,
     pub completed: Timestamp,
     pub state: State,
+    /// As of its [`Preparation`]: what the backup lacks of the server's data came before.
     pub begun: Timestamp,
     /// Whether servers were kept from starting before: the data that an undo brings back is half of something.
     #[serde(default)]

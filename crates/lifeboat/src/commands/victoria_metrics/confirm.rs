@@ -45,7 +45,7 @@ struct ConfirmView {
     series_in_backup: Option<u64>,
     from: Option<jiff::Timestamp>,
     to: Option<jiff::Timestamp>,
-    /// The server had stopped by then.
+    /// When the restore had the folder to itself: the server had stopped by then.
     restore_begun: jiff::Timestamp,
     previous_removed: bool,
 }

@@ -138,7 +138,6 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
         limit: limit(ctx, args.limit_rate),
         memory: ctx.settings.lifeboat.victoria_metrics.memory,
         program: Context::PROGRAM.to_owned(),
-        now: ctx.clock.now(),
         reader: Identity {
             owner: owner("victoria-metrics restore"),
             run: hex::encode(random_uuid()),

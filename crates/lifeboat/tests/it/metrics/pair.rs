@@ -75,6 +75,7 @@ fn a_final_backup_goes_beside_what_is_restored_and_waits_for_the_stop() {
     }
     assert!(!restoring.ends_within(Duration::from_millis(300)));
     assert_eq!(samples(metrics.server(), "late"), 30);
+    let before_the_stop = now();
     metrics.halt();
     let finished = restoring.finish().unwrap();
     let stdout = finished.stdout.clone();
@@ -82,6 +83,12 @@ fn a_final_backup_goes_beside_what_is_restored_and_waits_for_the_stop() {
     let restored: serde_json::Value = serde_json::from_str(&stdout).unwrap();
     let last = restored["final_backup"].as_str().unwrap().to_owned();
     assert_ne!(last, version);
+    // However long it waited before: what the backup lacks came until the stop.
+    let journal = metrics.data().join(".lifeboat-restore/journal.json");
+    let journal: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(journal).unwrap()).unwrap();
+    let begun: jiff::Timestamp = journal["begun"].as_str().unwrap().parse().unwrap();
+    assert!(begun >= before_the_stop, "{begun} {before_the_stop}");
     assert!(metrics.boot(RELEASE));
     let count = |metrics: &Metrics| ["early", "late"].map(|name| samples(metrics.server(), name));
     assert_eq!(count(&metrics), [100, 0]);
@@ -89,4 +96,9 @@ fn a_final_backup_goes_beside_what_is_restored_and_waits_for_the_stop() {
     metrics.restore(&last);
     assert!(metrics.boot(RELEASE));
     assert_eq!(count(&metrics), [100, 30]);
+}
+
+fn now() -> jiff::Timestamp {
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap();
+    jiff::Timestamp::UNIX_EPOCH + now
 }
