@@ -259,6 +259,9 @@ impl From<lifeboat_victoria_metrics::error::Error> for Failure {
             Metrics::NotOpened { instance, .. } => Some(format!(
                 "nothing was removed; start the server of this folder; `lifeboat.{instance}.url` and `.path` have to be those of one and the same server"
             )),
+            Metrics::Changed { .. } => Some(
+                "nothing was removed; when the server runs on what was restored, run `confirm` again".to_owned(),
+            ),
             Metrics::OtherServer { instance, .. } => Some(format!(
                 "nothing was removed; correct `lifeboat.{instance}.url` or `.path`: they have to be those of one and the same server"
             )),

@@ -17,7 +17,7 @@ use crate::era;
 use crate::error::Error;
 use crate::restore::{self, Left};
 use crate::server::{Server, Vitals};
-use crate::target::{self, Journal, State};
+use crate::target::{self, Journal, Preparation, State};
 
 /// What is counted and what is kept in memory of a server comes apart for moments while samples come in.
 const LOOKS: u32 = 5;
@@ -37,10 +37,20 @@ pub enum Trust {
     AcceptFewer,
 }
 
+/// A restore whose data a server has open. While nothing of this changes, nobody else can have had the folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Scene {
+    journal: Journal,
+    /// Of another restore, that failed or was killed.
+    preparation: Option<Preparation>,
+    /// When the server was started: the folder is its own until it ends.
+    started: Option<u64>,
+}
+
 /// What the server says.
 #[derive(Debug)]
 pub struct Confirmed {
-    pub journal: Journal,
+    scene: Scene,
     /// All samples of the server.
     pub samples: u64,
     /// Those that have come in since it was started, where it tells.
@@ -58,38 +68,30 @@ pub async fn run(
     now: Timestamp,
     progress: &Progress,
 ) -> Result<Confirmed, Error> {
-    let journal = tokio::select! {
-        journal = restored(server, data) => journal?,
+    let scene = tokio::select! {
+        scene = restored(server, data) => scene?,
         stopped = stopped(progress) => return Err(stopped),
     };
     prove_open(server, data, progress).await?;
     tokio::select! {
-        confirmed = compare(server, data, trust, now, journal) => confirmed,
+        confirmed = compare(server, data, trust, now, scene) => confirmed,
         stopped = stopped(progress) => Err(stopped),
     }
 }
 
 /// What was restored, if a server has it open and one answers.
-async fn restored(server: &Server, data: &Path) -> Result<Journal, Error> {
+async fn restored(server: &Server, data: &Path) -> Result<Scene, Error> {
     let nothing = || Error::NothingToConfirm {
         path: data.to_owned(),
     };
-    let folder = data.to_owned();
-    let journal = blocking(move || target::journal_beside(&folder)).await?;
+    let (journal, preparation) = notes(data).await?;
     let journal = journal.filter(|journal| journal.state == State::Switched);
     let journal = journal.ok_or_else(nothing)?;
     if restore::left(data)? == Left::Emptied {
         return Err(nothing());
     }
     server.is_healthy().await?;
-    let folder = data.to_owned();
-    if !blocking(move || target::is_in_use(&folder)).await? {
-        return Err(Error::NotOpened {
-            instance: server.instance().to_owned(),
-            url: server.url().to_owned(),
-            path: data.to_owned(),
-        });
-    }
+    check_in_use(server, data).await?;
     let vitals = server.vitals().await?;
     if let (Some(writer), Some(answers)) = (journal.writer, vitals.version)
         && let Some(reason) = era::refusal(writer, answers)
@@ -101,7 +103,33 @@ async fn restored(server: &Server, data: &Path) -> Result<Journal, Error> {
             reason,
         });
     }
-    Ok(journal)
+    Ok(Scene {
+        journal,
+        preparation,
+        started: vitals.started,
+    })
+}
+
+async fn notes(data: &Path) -> Result<(Option<Journal>, Option<Preparation>), Error> {
+    let folder = data.to_owned();
+    blocking(move || {
+        let journal = target::journal_beside(&folder)?;
+        Ok((journal, target::preparation_beside(&folder)?))
+    })
+    .await
+}
+
+/// Fails where no server has the folder open.
+async fn check_in_use(server: &Server, data: &Path) -> Result<(), Error> {
+    let folder = data.to_owned();
+    if blocking(move || target::is_in_use(&folder)).await? {
+        return Ok(());
+    }
+    Err(Error::NotOpened {
+        instance: server.instance().to_owned(),
+        url: server.url().to_owned(),
+        path: data.to_owned(),
+    })
 }
 
 /// Fails unless the server that answers has this folder open: only then its snapshot appears there.
@@ -143,8 +171,9 @@ async fn compare(
     data: &Path,
     trust: Trust,
     now: Timestamp,
-    journal: Journal,
+    scene: Scene,
 ) -> Result<Confirmed, Error> {
+    let journal = &scene.journal;
     server.flush().await;
     let mut looks = 1;
     let vitals = loop {
@@ -164,7 +193,7 @@ async fn compare(
         return Err(Error::NotFound { at: last });
     }
     Ok(Confirmed {
-        journal,
+        scene,
         samples: vitals.samples().unwrap_or(0),
         came_in: vitals.came_in(),
         series: server.series().await,
@@ -198,10 +227,30 @@ fn is_kept(at: Timestamp, now: Timestamp, retention: Option<Duration>) -> bool {
     at > now || age + CLOCKS < retention.unwrap_or(LEAST_RETENTION)
 }
 
-/// Removes the data from before the restore.
-pub async fn remove_previous(data: &Path) -> Result<(), Error> {
-    let folder = data.to_owned();
-    blocking(move || target::forget_beside(&folder)).await
+impl Confirmed {
+    pub fn journal(&self) -> &Journal {
+        &self.scene.journal
+    }
+
+    /// Removes the data from before the restore. An error where the server was restarted since it was asked, or the notes of the restore have changed: in between
+    /// there may have been another restore, or an undo, of which this knows nothing.
+    pub async fn remove_previous(&self, server: &Server, data: &Path) -> Result<(), Error> {
+        let started = server.vitals().await?.started;
+        check_in_use(server, data).await?;
+        let (journal, preparation) = notes(data).await?;
+        let now = journal.map(|journal| Scene {
+            journal,
+            preparation,
+            started,
+        });
+        if now.as_ref() != Some(&self.scene) {
+            return Err(Error::Changed {
+                path: data.to_owned(),
+            });
+        }
+        let folder = data.to_owned();
+        blocking(move || target::forget_beside(&folder)).await
+    }
 }
 
 #[cfg(test)]

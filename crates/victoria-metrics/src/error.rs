@@ -186,6 +186,8 @@ pub enum Error {
         url: String,
         path: PathBuf,
     },
+    #[error("the server of `{}` was restarted, or another restore or undo began, since it was asked", path.display())]
+    Changed { path: PathBuf },
     #[error("the server at {url} has other data open than `{}`", path.display())]
     OtherServer {
         instance: String,
@@ -231,6 +233,7 @@ impl Error {
             | Self::Unconfirmed { .. }
             | Self::NotOpened { .. }
             | Self::OtherServer { .. }
+            | Self::Changed { .. }
             | Self::Young { .. }
             | Self::SomethingElse { .. } => Kind::Conflict,
             Self::Snapshot { .. }

@@ -78,7 +78,7 @@ pub(crate) async fn run(ctx: &Context, args: &ConfirmArgs) -> Result<Exit, Failu
     let mut removed = false;
     if !args.keep_previous {
         removed = confirmed.has_previous;
-        confirm::remove_previous(data).await?;
+        confirmed.remove_previous(&server, data).await?;
     }
     ctx.out
         .show(&ConfirmView::new(&args.instance, &confirmed, removed))?;
@@ -87,7 +87,7 @@ pub(crate) async fn run(ctx: &Context, args: &ConfirmArgs) -> Result<Exit, Failu
 
 impl ConfirmView {
     fn new(instance: &str, confirmed: &Confirmed, removed: bool) -> Self {
-        let journal = &confirmed.journal;
+        let journal = confirmed.journal();
         Self {
             instance: instance.to_owned(),
             version: journal.version.clone(),

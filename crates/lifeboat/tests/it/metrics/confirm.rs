@@ -1,8 +1,13 @@
 //! When the data from before a restore may go: only once the server that has the folder open has what the backup held.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 
-use lifeboat_testkit::servers::victoria_metrics::{self, Release};
+use lifeboat_testkit::process::Process;
+use lifeboat_testkit::servers::victoria_metrics::{self, Release, Unusual};
 
 use super::{INSTANCE, Metrics, import, import_at, samples, snapshots};
 
@@ -198,4 +203,88 @@ fn fewer_samples_are_not_none_at_all() {
     hint: nothing was removed; `undo` brings back what was there before the restore
     ");
     assert!(metrics.has_previous());
+}
+
+/// A vmagent that keeps something until it is told otherwise.
+struct Agent {
+    address: SocketAddr,
+    pending: Arc<AtomicU64>,
+    asked: mpsc::Receiver<()>,
+}
+
+impl Agent {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let pending = Arc::new(AtomicU64::new(5));
+        let (tell, asked) = mpsc::channel();
+        let kept = Arc::clone(&pending);
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                assert!(stream.read(&mut [0; 8192]).unwrap() > 0);
+                let kept = kept.load(Ordering::SeqCst);
+                let body = format!("vmagent_remotewrite_pending_data_bytes{{url=\"1\"}} {kept}\n");
+                let length = body.len();
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+                );
+                stream.write_all(answer.as_bytes()).ok();
+                tell.send(()).ok();
+            }
+        });
+        Self {
+            address,
+            pending,
+            asked,
+        }
+    }
+}
+
+/// Confirms, and does something to the server while the command waits for vmagent. Returns what it ended with.
+fn confirm_while(metrics: &mut Metrics, meanwhile: impl FnOnce(&mut Metrics)) -> (i32, String) {
+    let agent = Agent::start();
+    let vmagent = format!("lifeboat.victoriaMetrics.vmagent=http://{}", agent.address);
+    let command = [&["--set", &vmagent][..], &CONFIRM].concat();
+    let address = metrics.server().address();
+    let confirming = Process::start(&mut metrics.world.command(&command)).unwrap();
+    agent.asked.recv().unwrap();
+    metrics.halt();
+    meanwhile(metrics);
+    // Where it was before.
+    let again = Unusual {
+        address: Some(address),
+        ..Unusual::default()
+    };
+    assert!(metrics.boot_unusual(Release::V1_112, again));
+    agent.pending.store(0, Ordering::SeqCst);
+    let finished = confirming.finish().unwrap();
+    (finished.status.code().unwrap(), finished.stderr)
+}
+
+#[test]
+fn what_was_done_while_it_waited_for_vmagent_is_not_confirmed() {
+    let Some((mut metrics, version)) = restored(Release::V1_112) else {
+        return;
+    };
+    import(metrics.server(), "newer", 1, 10);
+    let second = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    assert_eq!(second, version);
+    let told = "was restarted, or another restore or undo began";
+    let (code, stderr) = confirm_while(&mut metrics, |_| {});
+    assert_eq!(code, 4, "{stderr}");
+    assert!(stderr.contains(told), "{stderr}");
+    assert!(metrics.has_previous());
+    let (code, stderr) = confirm_while(&mut metrics, |metrics| {
+        metrics.restore(&second);
+    });
+    assert_eq!(code, 4, "{stderr}");
+    assert!(stderr.contains(told), "{stderr}");
+    assert!(metrics.has_previous(), "it belongs to the other restore");
+    let (code, stderr) = confirm_while(&mut metrics, |metrics| {
+        metrics
+            .world
+            .ok(&["victoria-metrics", "undo", INSTANCE, "--yes"]);
+    });
+    assert_eq!(code, 4, "{stderr}");
+    assert_eq!(samples(metrics.server(), "new"), 300);
 }
