@@ -263,6 +263,8 @@ pub enum Left {
     Nothing,
     /// The data is as it was; beside it lie files of a backup.
     Fetched,
+    /// The same, and no server starts on it: the same command, or an undo, ends that.
+    Barred,
     /// The data was removed: only a restore brings anything back.
     Emptied,
     /// Folders are being renamed: the same command, or an undo, ends it.
@@ -272,13 +274,32 @@ pub enum Left {
 /// Looks at a data folder.
 pub fn left(data: &Path) -> Result<Left, Error> {
     let journal = target::journal_beside(data)?;
-    if journal.is_some_and(|journal| journal.state != State::Switched) {
+    if let Some(journal) = &journal
+        && journal.state != State::Switched
+    {
         return Ok(Left::Between);
     }
-    Ok(match target::preparation_beside(data)? {
-        None => Left::Nothing,
-        Some(preparation) if preparation.is_emptied => Left::Emptied,
-        Some(_) => Left::Fetched,
+    let Some(preparation) = target::preparation_beside(data)? else {
+        return Ok(Left::Nothing);
+    };
+    let is_barred = data.join("restore-in-progress").exists();
+    // Switched, and cut or failed before its notes were put away.
+    let has_switched = journal.is_some_and(|journal| {
+        (journal.version, journal.completed, journal.begun)
+            == (
+                preparation.version.clone(),
+                preparation.completed,
+                preparation.begun,
+            )
+    });
+    Ok(match (preparation.is_emptied, is_barred) {
+        (_, false) if has_switched => Left::Nothing,
+        (true, _) => Left::Emptied,
+        (false, true) if has_switched => Left::Between,
+        // It was so before, and the data is half of something.
+        (false, true) if preparation.was_barred => Left::Fetched,
+        (false, true) => Left::Barred,
+        (false, false) => Left::Fetched,
     })
 }
 
@@ -291,4 +312,69 @@ pub(crate) fn differing(slices: &BTreeMap<Slice, u64>, manifest: &Manifest) -> V
             (sum.is_some_and(|sum| sum != *found)).then_some(Fault::Checksum { path: slice.path })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::target::Journal;
+
+    /// Every step of a restore, and what is said of a run that fails or is cut after it.
+    #[test]
+    fn what_is_left_is_told_by_the_notes_and_by_what_keeps_servers_from_starting() {
+        let preparation = |is_emptied, was_barred| Preparation {
+            version: "a".to_owned(),
+            completed: Timestamp::UNIX_EPOCH,
+            begun: Timestamp::UNIX_EPOCH,
+            is_emptied,
+            was_barred,
+        };
+        let journal = |version: &str, state| Journal {
+            version: version.to_owned(),
+            completed: Timestamp::UNIX_EPOCH,
+            state,
+            begun: Timestamp::UNIX_EPOCH,
+            was_barred: false,
+            arriving: Vec::new(),
+            writer: None,
+            rows: None,
+            series: None,
+            range: None,
+        };
+        let (before, ours) = (journal("b", State::Switched), journal("a", State::Switched));
+        let under_way = journal("a", State::Switching);
+        let (fetched, emptied) = (preparation(false, false), preparation(true, false));
+        let half = preparation(false, true);
+        for (journal, preparation, is_barred, wanted) in [
+            (None, None, false, Left::Nothing),
+            (None, Some(&fetched), false, Left::Fetched),
+            (None, Some(&fetched), true, Left::Barred),
+            (Some(&before), Some(&fetched), false, Left::Fetched),
+            (Some(&before), Some(&fetched), true, Left::Barred),
+            (None, Some(&half), true, Left::Fetched),
+            (None, Some(&emptied), true, Left::Emptied),
+            (Some(&under_way), Some(&fetched), true, Left::Between),
+            (Some(&ours), Some(&fetched), true, Left::Between),
+            (Some(&ours), Some(&emptied), true, Left::Emptied),
+            (Some(&ours), Some(&fetched), false, Left::Nothing),
+            (Some(&ours), Some(&emptied), false, Left::Nothing),
+            (Some(&ours), None, false, Left::Nothing),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let target = Target::open(folder.path()).unwrap();
+            if let Some(journal) = journal {
+                target.note(journal).unwrap();
+            }
+            if let Some(preparation) = preparation {
+                target.note_preparation(preparation).unwrap();
+            }
+            if is_barred {
+                target.raise_barrier().unwrap();
+            }
+            let told = left(folder.path()).unwrap();
+            assert_eq!(told, wanted, "{journal:?} {preparation:?} {is_barred}");
+        }
+    }
 }

@@ -259,6 +259,9 @@ fn what_is_left(failure: Failure, data: &Path) -> Failure {
         Ok(Left::Fetched) => failure.left(
             "the data is as it was; what was fetched stays beside it for the same command, and `undo` removes it",
         ),
+        Ok(Left::Barred) => failure.left(
+            "the data is as it was, and the file `restore-in-progress` keeps servers from starting on it; the same command, or `undo`, ends that",
+        ),
         Ok(Left::Emptied) => failure.left(
             "the data was removed to make room, and no server starts on what is there; the same command goes on",
         ),

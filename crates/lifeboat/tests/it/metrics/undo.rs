@@ -61,6 +61,30 @@ fn a_restore_over_a_restore_that_fails_leaves_the_way_back_to_what_was_first() {
     assert_eq!(counts, [800, 0, 0]);
 }
 
+/// A run that failed or was cut just before folders were renamed has left the file that keeps servers from starting.
+#[test]
+fn a_restore_that_fails_says_that_no_server_starts_on_what_is_there() {
+    let Some((mut metrics, version)) = replaced(RELEASE) else {
+        return;
+    };
+    metrics.halt();
+    flip(&metrics, &version);
+    let restore = ["victoria-metrics", "restore", INSTANCE, &version, "--yes"];
+    assert_eq!(metrics.world.run(&restore).code, 6);
+    let barrier = metrics.data().join("restore-in-progress");
+    fs::write(&barrier, "").unwrap();
+    let seen = metrics.world.run(&restore);
+    assert_eq!(seen.code, 6, "{}", seen.stderr);
+    let told = "hint: the data is as it was, and the file `restore-in-progress` keeps servers from starting on it; the same command, or `undo`, ends that";
+    assert!(seen.stderr.contains(told), "{}", seen.stderr);
+    metrics
+        .world
+        .ok(&["victoria-metrics", "undo", INSTANCE, "--yes"]);
+    assert!(!barrier.exists());
+    assert!(metrics.boot(RELEASE));
+    assert_eq!(samples(metrics.server(), "new"), 300);
+}
+
 /// Damages a stored backup, or mends it again.
 fn flip(metrics: &Metrics, version: &str) {
     let stored = metrics.stored(version);
