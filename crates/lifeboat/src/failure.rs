@@ -238,10 +238,6 @@ impl From<lifeboat_victoria_metrics::error::Error> for Failure {
                     .to_owned(),
             ),
             Metrics::Busy { .. } => Some("nothing was changed; wait until it has ended".to_owned()),
-            Metrics::NoSpace { .. } => Some(
-                "nothing was changed; with `--in-place-if-needed` the old data makes room, and cannot be brought back"
-                    .to_owned(),
-            ),
             Metrics::NotRestored { found: 0, .. } => Some(
                 "nothing was removed; `undo` brings back what was there before the restore".to_owned(),
             ),

@@ -144,7 +144,8 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
             clock: &clock,
         },
     };
-    let mut plan = restore::plan(place, &args.name, &restoring).await?;
+    let planned = restore::plan(place, &args.name, &restoring).await;
+    let mut plan = planned.map_err(|error| with_room(error, restoring.room))?;
     let mut view = PlanView::new(&args.instance, &plan);
     if let Some(url) = &ctx.settings.lifeboat.victoria_metrics.vmagent {
         let buffer = vmagent::look(url.trim_end_matches('/')).await?;
@@ -169,12 +170,16 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
         final_backup = Some(Box::pin(back_up_and_wait(ctx, settings, &plan)).await?);
         // The version by its name: `latest` would be what was just backed up.
         let version = plan.source.version.clone();
-        plan = restore::plan(place, &version, &restoring).await?;
+        let planned = restore::plan(place, &version, &restoring).await;
+        plan = planned.map_err(|error| with_room(error, restoring.room))?;
     }
     let progress = Arc::new(Progress::default());
     let bar = ctx.bar_by(Measure::Bytes, "restore", &progress);
     let watch = Stopwatch::start();
-    let work = run_on_the_newest(place, &mut plan, &restoring, &progress);
+    let work = async {
+        let done = run_on_the_newest(place, &mut plan, &restoring, &progress).await;
+        done.map_err(|error| with_room(error, restoring.room))
+    };
     let restored = ctx.interruptible(&progress, work).await;
     drop(bar);
     let restored = restored.map_err(|failure| what_is_left(failure, restoring.data))?;
@@ -251,6 +256,23 @@ async fn seconds_needed(place: Place<'_>, plan: &Plan) -> Result<Option<u64>, Fa
     Ok(fetched
         .saturating_mul(milliseconds)
         .checked_div(read.saturating_mul(1000)))
+}
+
+/// Says how there can be room, where there is none.
+fn with_room(error: Error, wish: RoomWish) -> Failure {
+    let is_full = matches!(error, Error::NoSpace { .. });
+    let failure = Failure::from(error);
+    if !is_full {
+        return failure;
+    }
+    failure.hint(match wish {
+        RoomWish::Beside => {
+            "nothing was removed; free space on that volume, or let the old data make room with `--in-place-if-needed`, where that is enough: it cannot be brought back then"
+        }
+        RoomWish::InPlaceIfNeeded => {
+            "nothing was removed; it would not fit in place of the old data either: free space on that volume, or enlarge it"
+        }
+    })
 }
 
 /// Says what state the data folder was left in, where a restore had begun with it.
@@ -435,5 +457,30 @@ impl View for RestoreView {
         ];
         let headings = ["name", "samples", "size", "fetched", "reused", "seconds"];
         columns(headings, &[row])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_told_to_give_what_was_given() {
+        let told = |wish| {
+            let error = Error::NoSpace {
+                path: "/storage".into(),
+                needed: ByteSize(3 << 30),
+                free: ByteSize(1 << 30),
+            };
+            with_room(error, wish).to_string()
+        };
+        insta::assert_snapshot!(told(RoomWish::Beside), @"
+        error: the restore needs 3.0 GiB, and `/storage` has 1.0 GiB left
+        hint: nothing was removed; free space on that volume, or let the old data make room with `--in-place-if-needed`, where that is enough: it cannot be brought back then
+        ");
+        insta::assert_snapshot!(told(RoomWish::InPlaceIfNeeded), @"
+        error: the restore needs 3.0 GiB, and `/storage` has 1.0 GiB left
+        hint: nothing was removed; it would not fit in place of the old data either: free space on that volume, or enlarge it
+        ");
     }
 }
