@@ -1,13 +1,15 @@
 //! When the data from before a restore may go: only once the server that has the folder open has what the backup held.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use lifeboat_testkit::process::Process;
 use lifeboat_testkit::servers::victoria_metrics::{self, Release, Unusual};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::{INSTANCE, Metrics, import, import_at, samples, snapshots};
 
@@ -205,6 +207,36 @@ fn fewer_samples_are_not_none_at_all() {
     assert!(metrics.has_previous());
 }
 
+/// Answers what it is asked, one after the other, by path and body.
+fn serve(answer: impl Fn(&str, &str) -> String + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let (mut first, mut length) = (String::new(), 0);
+            reader.read_line(&mut first).unwrap();
+            let mut line = String::new();
+            while reader.read_line(&mut line).unwrap() > 2 {
+                if let Some(value) = line.to_lowercase().strip_prefix("content-length: ") {
+                    length = value.trim().parse().unwrap();
+                }
+                line.clear();
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            let path = first.split(' ').nth(1).unwrap_or_default();
+            let body = answer(path, &String::from_utf8_lossy(&body));
+            let length = body.len();
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            );
+            stream.write_all(answer.as_bytes()).ok();
+        }
+    });
+    address
+}
+
 /// A vmagent that keeps something until it is told otherwise.
 struct Agent {
     address: SocketAddr,
@@ -214,23 +246,13 @@ struct Agent {
 
 impl Agent {
     fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
         let pending = Arc::new(AtomicU64::new(5));
         let (tell, asked) = mpsc::channel();
         let kept = Arc::clone(&pending);
-        std::thread::spawn(move || {
-            for mut stream in listener.incoming().flatten() {
-                assert!(stream.read(&mut [0; 8192]).unwrap() > 0);
-                let kept = kept.load(Ordering::SeqCst);
-                let body = format!("vmagent_remotewrite_pending_data_bytes{{url=\"1\"}} {kept}\n");
-                let length = body.len();
-                let answer = format!(
-                    "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-                );
-                stream.write_all(answer.as_bytes()).ok();
-                tell.send(()).ok();
-            }
+        let address = serve(move |_, _| {
+            tell.send(()).ok();
+            let kept = kept.load(Ordering::SeqCst);
+            format!("vmagent_remotewrite_pending_data_bytes{{url=\"1\"}} {kept}\n")
         });
         Self {
             address,
@@ -287,4 +309,70 @@ fn what_was_done_while_it_waited_for_vmagent_is_not_confirmed() {
     });
     assert_eq!(code, 4, "{stderr}");
     assert_eq!(samples(metrics.server(), "new"), 300);
+}
+
+/// The server holds the folder; in its place answers one that takes its time to make a snapshot.
+#[test]
+fn a_snapshot_that_is_made_when_it_is_stopped_is_deleted() {
+    let Some((metrics, _)) = restored(Release::V1_112) else {
+        return;
+    };
+    let (tell, told) = mpsc::channel();
+    let (go, wait) = mpsc::channel::<()>();
+    let name = "20261126090000-18EB8EF3D9954462";
+    let address = serve(move |path, body| {
+        tell.send(format!("{path} {body}")).ok();
+        if path == "/snapshot/create" {
+            wait.recv().unwrap();
+            return format!("{{\"status\":\"ok\",\"snapshot\":\"{name}\"}}");
+        }
+        "{\"status\":\"ok\"}".to_owned()
+    });
+    let url = format!("lifeboat.victoria-metrics-0.url=http://{address}");
+    let command = [&["--set", &url][..], &CONFIRM].concat();
+    let confirming = Process::start(&mut metrics.world.command(&command)).unwrap();
+    while told.recv().unwrap() != "/snapshot/create " {}
+    let pid = Pid::from_raw(confirming.id().cast_signed()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    let stopping = |line: &str| line.contains("stopping").then_some(());
+    confirming
+        .wait_for_line(Duration::from_mins(1), stopping)
+        .unwrap();
+    go.send(()).unwrap();
+    let finished = confirming.finish().unwrap();
+    assert!(!finished.status.success(), "{}", finished.stdout);
+    assert!(
+        told.try_iter()
+            .any(|asked| asked == format!("/snapshot/delete snapshot={name}")),
+        "{}",
+        finished.stderr
+    );
+    assert!(metrics.has_previous());
+}
+
+/// Releases of Debian do not tell their version; this one does.
+#[test]
+fn a_server_that_says_to_be_too_old_confirms_nothing() {
+    let Some((metrics, _)) = restored(Release::V1_145) else {
+        return;
+    };
+    let (tell, told) = mpsc::channel();
+    let address = serve(move |path, _| {
+        tell.send(path.to_owned()).ok();
+        "vm_app_version{version=\"victoria-metrics-20250226-1-tags-v1.112.0-0-g1\"} 1\n".to_owned()
+    });
+    let url = format!("lifeboat.victoria-metrics-0.url=http://{address}");
+    let text = metrics
+        .world
+        .seen(&[&["--set", &url][..], &CONFIRM].concat())
+        .replace(&address.to_string(), "[SERVER]");
+    insta::assert_snapshot!(text, @"
+    exit code 6
+    --- stdout
+    --- stderr
+    error: the server at http://[SERVER] is of 1.112.0, and cannot read what 1.133.0 wrote: it would start and find nothing
+    hint: nothing was removed; start a newer server, or `undo`
+    ");
+    assert!(!told.try_iter().any(|path| path.contains("snapshot")));
+    assert!(metrics.has_previous());
 }
