@@ -279,27 +279,19 @@ pub fn left(data: &Path) -> Result<Left, Error> {
     {
         return Ok(Left::Between);
     }
+    let is_barred = target::is_barred(data);
     let Some(preparation) = target::preparation_beside(data)? else {
-        return Ok(Left::Nothing);
+        return Ok(if is_barred && target::is_untidied(data)? {
+            Left::Between
+        } else {
+            Left::Nothing
+        });
     };
-    let is_barred = data.join("restore-in-progress").exists();
-    // Switched, and cut or failed before its notes were put away.
-    let has_switched = journal.is_some_and(|journal| {
-        (journal.version, journal.completed, journal.begun)
-            == (
-                preparation.version.clone(),
-                preparation.completed,
-                preparation.begun,
-            )
-    });
     Ok(match (preparation.is_emptied, is_barred) {
-        (_, false) if has_switched => Left::Nothing,
         (true, _) => Left::Emptied,
-        (false, true) if has_switched => Left::Between,
-        // It was so before, and the data is half of something.
-        (false, true) if preparation.was_barred => Left::Fetched,
-        (false, true) => Left::Barred,
-        (false, false) => Left::Fetched,
+        // It was so before where the data is half of something.
+        (false, true) if !preparation.was_barred => Left::Barred,
+        _ => Left::Fetched,
     })
 }
 
@@ -357,7 +349,7 @@ mod tests {
             (None, Some(&emptied), true, Left::Emptied),
             (Some(&under_way), Some(&fetched), true, Left::Between),
             (Some(&ours), Some(&fetched), true, Left::Between),
-            (Some(&ours), Some(&emptied), true, Left::Emptied),
+            (Some(&ours), Some(&emptied), true, Left::Between),
             (Some(&ours), Some(&fetched), false, Left::Nothing),
             (Some(&ours), Some(&emptied), false, Left::Nothing),
             (Some(&ours), None, false, Left::Nothing),

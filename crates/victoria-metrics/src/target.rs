@@ -199,7 +199,7 @@ impl Target {
 
     /// Whether something keeps servers from starting.
     pub fn is_barred(&self) -> bool {
-        self.root.join(BARRIER).exists()
+        is_barred(&self.root)
     }
 
     /// Keeps servers from starting.
@@ -257,9 +257,30 @@ pub fn journal_beside(root: &Path) -> Result<Option<Journal>, Error> {
 
 /// Returns what is being prepared for a data folder, which a server may have open. Not what has taken its place already, whose note a kill can leave.
 pub fn preparation_beside(root: &Path) -> Result<Option<Preparation>, Error> {
+    Ok(noted_beside(root)?
+        .filter(|(_, has_switched)| !has_switched)
+        .map(|(found, _)| found))
+}
+
+/// Whether what was restored is in its place, and a kill has left the last steps to be done: servers may be kept from starting.
+pub fn is_untidied(root: &Path) -> Result<bool, Error> {
+    Ok(noted_beside(root)?.is_some_and(|(_, has_switched)| has_switched))
+}
+
+/// The note of a preparation, and whether that has taken the place of the data.
+fn noted_beside(root: &Path) -> Result<Option<(Preparation, bool)>, Error> {
     let preparation: Option<Preparation> = read(&root.join(WORK).join(PREPARATION))?;
     let journal = journal_beside(root)?;
-    Ok(preparation.filter(|found| !journal.is_some_and(|journal| journal.is_of(found))))
+    let noted = preparation.map(|found| {
+        let has_switched = journal.is_some_and(|journal| journal.is_of(&found));
+        (found, has_switched)
+    });
+    Ok(noted)
+}
+
+/// Whether something keeps servers from starting on a data folder.
+pub fn is_barred(root: &Path) -> bool {
+    root.join(BARRIER).exists()
 }
 
 /// Whether a restore can go to a folder, which a server may have open. An error where part of the data could not be renamed, and where data that

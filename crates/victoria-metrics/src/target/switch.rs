@@ -54,11 +54,16 @@ impl Target {
         match self.journal()? {
             Some(journal) if journal.state == State::Switching => self.finish(journal).map(drop),
             Some(journal) if journal.state == State::Undoing => self.finish_undo(&journal),
-            Some(journal) => match self.preparation()? {
-                Some(preparation) if journal.is_of(&preparation) => self.tidy(),
-                _ => Ok(()),
-            },
+            Some(journal) => self.tidy_after(&journal),
             None => Ok(()),
+        }
+    }
+
+    /// Does what was cut, or is not on the disk, of the last steps of a restore.
+    pub(super) fn tidy_after(&self, journal: &Journal) -> Result<(), Error> {
+        match self.preparation()? {
+            Some(preparation) if journal.is_of(&preparation) => self.tidy(),
+            _ => Ok(()),
         }
     }
 
@@ -275,6 +280,12 @@ mod tests {
         assert_eq!(preparation_beside(root.path()).unwrap(), None);
         target.settle().unwrap();
         assert_eq!(target.preparation().unwrap(), None);
+        assert!(!target.is_barred());
+        target.note_preparation(&emptied).unwrap();
+        target.raise_barrier().unwrap();
+        // Nothing was there that could come back.
+        remove(&target.work.join(PREVIOUS)).unwrap();
+        assert!(matches!(target.undo(), Err(Error::NothingToUndo { .. })));
         assert!(!target.is_barred());
         // One of another restore stays.
         let other = preparation("b");

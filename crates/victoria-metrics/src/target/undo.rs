@@ -44,6 +44,10 @@ impl Target {
         if let Some(before) = journal.take_if(|journal| journal.state == State::Switching) {
             journal = Some(self.finish(before)?);
         }
+        if let Some(journal) = &journal {
+            // With nothing to bring back, what was restored is there for a server at least.
+            self.tidy_after(journal)?;
+        }
         let (previous, discarded) = (self.work.join(PREVIOUS), self.work.join(DISCARDED));
         if let Some(mut journal) = journal {
             if journal.state == State::Undoing {

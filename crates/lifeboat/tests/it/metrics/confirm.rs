@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use lifeboat_testkit::process::Process;
 use lifeboat_testkit::servers::victoria_metrics::{self, Release, Unusual};
@@ -272,6 +272,12 @@ fn confirm_while(metrics: &mut Metrics, meanwhile: impl FnOnce(&mut Metrics)) ->
     agent.asked.recv().unwrap();
     metrics.halt();
     meanwhile(metrics);
+    // A server tells when it was started in whole seconds.
+    let second = || UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let halted = second();
+    while second() == halted {
+        std::thread::yield_now();
+    }
     // Where it was before.
     let again = Unusual {
         address: Some(address),
@@ -297,6 +303,9 @@ fn what_was_done_while_it_waited_for_vmagent_is_not_confirmed() {
     assert!(stderr.contains(told), "{stderr}");
     assert!(metrics.has_previous());
     let (code, stderr) = confirm_while(&mut metrics, |metrics| {
+        metrics
+            .world
+            .ok(&["victoria-metrics", "undo", INSTANCE, "--yes"]);
         metrics.restore(&second);
     });
     assert_eq!(code, 4, "{stderr}");

@@ -92,6 +92,7 @@ fn a_final_backup_goes_beside_what_is_restored_and_waits_for_the_stop() {
     assert!(metrics.boot(RELEASE));
     let count = |metrics: &Metrics| ["early", "late"].map(|name| samples(metrics.server(), name));
     assert_eq!(count(&metrics), [100, 0]);
+    metrics.world.ok(&["victoria-metrics", "confirm", INSTANCE]);
     metrics.halt();
     metrics.restore(&last);
     assert!(metrics.boot(RELEASE));
