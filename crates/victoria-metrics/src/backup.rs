@@ -25,7 +25,7 @@ use lifeboat_storage::transfer::Lane;
 use tokio::sync::Mutex;
 
 use crate::error::Error;
-use crate::generation;
+use crate::generation::{self, Spared};
 use crate::layout::{MANIFEST, MARK, TIMES};
 use crate::lease::{self, Card, Lease};
 use crate::manifest::{FileEntry, Held, Manifest, Mark};
@@ -64,8 +64,8 @@ pub struct Options<'a> {
     pub shrinking: Shrinking,
     /// A version that exists is not replaced by data that goes back less.
     pub min_history_seconds: u64,
-    /// A version that is not to be written, for it is going to be restored.
-    pub spared: Option<&'a str>,
+    /// What is going to be restored after this backup, which goes where no backup after the restore goes.
+    pub spared: Option<Spared<'a>>,
     pub limit: Option<ByteSize>,
     pub memory: ByteSize,
     /// Name and version of this program.

@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use jiff::{ToSpan, Zoned};
 
+use crate::store::LATEST;
+
 /// What a backup continues or begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
@@ -26,6 +28,16 @@ pub enum Why {
     PutBack,
     /// The version is going to be restored, and has to stay as it is.
     Spared,
+    /// The backups after the restore go to the version: what is saved before would be replaced by older data.
+    Overtaken,
+}
+
+/// A version that is going to be restored once the backup is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spared<'a> {
+    /// Whose version it is.
+    pub instance: &'a str,
+    pub version: &'a str,
 }
 
 impl Decision {
@@ -46,15 +58,30 @@ impl Decision {
         }
     }
 
-    /// By what has to stay as it is.
+    /// By what is going to be restored. A server has the label of what was restored to it, so that the next backup goes to that version of its own, or
+    /// else to `latest`: a backup that saves the data before goes to neither.
     #[must_use]
-    pub fn sparing(self, label: Option<&str>, existing: &BTreeSet<String>, now: &Zoned) -> Self {
-        match self {
-            Self::Continue(kept) if Some(&kept[..]) == label => Self::Begin {
-                label: fresh(existing, now),
-                why: Why::Spared,
-            },
-            decision => decision,
+    pub fn sparing(
+        self,
+        spared: Option<Spared<'_>>,
+        instance: &str,
+        existing: &BTreeSet<String>,
+        now: &Zoned,
+    ) -> Self {
+        let (Self::Continue(kept), Some(spared)) = (&self, spared) else {
+            return self;
+        };
+        let has_its_label = spared.version.rsplit('-').next() == Some(kept);
+        let why = if has_its_label && spared.instance == instance {
+            Why::Spared
+        } else if has_its_label || kept == LATEST {
+            Why::Overtaken
+        } else {
+            return self;
+        };
+        Self::Begin {
+            label: fresh(existing, now),
+            why,
         }
     }
 
@@ -188,6 +215,50 @@ mod tests {
             let why = Why::Behind;
             let label = "20231128160000".to_owned();
             assert_eq!(begun, Decision::Begin { label, why });
+        }
+    }
+
+    #[test]
+    fn what_is_saved_before_a_restore_goes_where_no_backup_after_it_goes() {
+        let decide = |kept: &str, instance, version: Option<_>| {
+            let spared = version.map(|version| Spared { instance, version });
+            Decision::Continue(kept.to_owned()).sparing(spared, "vm-0", &BTreeSet::new(), &now())
+        };
+        let begun = |why| Decision::Begin {
+            label: "20231128160000".to_owned(),
+            why,
+        };
+        let [one, other] = ["20220101000000", "20220202000000"];
+        for (kept, instance, version, decision) in [
+            (one, "vm-0", None, Decision::Continue(one.to_owned())),
+            (LATEST, "vm-0", None, Decision::Continue(LATEST.to_owned())),
+            (one, "vm-0", Some("vm-0-20220101000000"), begun(Why::Spared)),
+            (
+                one,
+                "vm-1",
+                Some("vm-1-20220101000000"),
+                begun(Why::Overtaken),
+            ),
+            (
+                other,
+                "vm-0",
+                Some("vm-0-20220101000000"),
+                Decision::Continue(other.to_owned()),
+            ),
+            (LATEST, "vm-0", Some("vm-0-latest"), begun(Why::Spared)),
+            (LATEST, "vm-1", Some("vm-1-latest"), begun(Why::Overtaken)),
+            (
+                LATEST,
+                "vm-0",
+                Some("vm-0-20220101000000"),
+                begun(Why::Overtaken),
+            ),
+        ] {
+            assert_eq!(
+                decide(kept, instance, version),
+                decision,
+                "{kept} {version:?}"
+            );
         }
     }
 

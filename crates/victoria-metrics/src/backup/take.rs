@@ -59,11 +59,7 @@ impl Run<'_, '_> {
             }
         };
         let mut last = kept.map(|kept| kept.at);
-        let spared = self
-            .options
-            .spared
-            .and_then(|version| version.rsplit('-').next());
-        decision = decision.sparing(spared, &labels, now);
+        decision = decision.sparing(self.options.spared, self.place.instance, &labels, now);
         let mut attempts = 0;
         loop {
             let version = format!("{}-{}", self.place.prefix, decision.label());

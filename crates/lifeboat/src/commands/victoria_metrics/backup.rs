@@ -142,6 +142,9 @@ fn reason(why: Why) -> &'static str {
             "the server does not have all of the last backup to the version before, as after its volume was put back to an earlier state"
         }
         Why::Spared => "the version before is going to be restored, and stays as it is",
+        Why::Overtaken => {
+            "the backups after the restore go to the version before, and would replace what is saved now"
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use lifeboat_core::settings::VictoriaMetrics;
 use lifeboat_core::size::ByteSize;
 use lifeboat_victoria_metrics::era::Version;
 use lifeboat_victoria_metrics::error::Error;
+use lifeboat_victoria_metrics::generation::Spared;
 use lifeboat_victoria_metrics::restore::{
     self, CheckedBy, Left, Options, Plan, Replaces, Restored, RoomWish,
 };
@@ -167,7 +168,7 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
     tell_before(ctx, &view, &plan, restoring.data)?;
     let mut final_backup = None;
     if args.before.final_backup {
-        final_backup = Some(Box::pin(back_up_and_wait(ctx, settings, &plan)).await?);
+        final_backup = Some(Box::pin(back_up_and_wait(ctx, settings, source, &plan)).await?);
         // The version by its name: `latest` would be what was just backed up.
         let version = plan.source.version.clone();
         let planned = restore::plan(place, &version, &restoring).await;
@@ -294,10 +295,11 @@ fn what_is_left(failure: Failure, data: &Path) -> Failure {
     }
 }
 
-/// Backs the running server up, to another version than the one that is going to be restored, and waits until it is stopped.
+/// Backs the running server up, to a version that neither is going to be restored nor gets the backups after that, and waits until it is stopped.
 async fn back_up_and_wait(
     ctx: &Context,
     settings: &VictoriaMetrics,
+    source: &VictoriaMetrics,
     plan: &Plan,
 ) -> Result<String, Failure> {
     settings.require_backup_enabled()?;
@@ -307,7 +309,10 @@ async fn back_up_and_wait(
     let server = server(settings)?;
     let clock = || ctx.clock.now();
     let mut options = options(ctx, settings, "restore", &clock);
-    options.spared = Some(&plan.source.version);
+    options.spared = Some(Spared {
+        instance: source.instance,
+        version: &plan.source.version,
+    });
     let done = back_up(ctx, &server, place, &options).await?;
     ctx.note(&format!(
         "backed up {} samples to `{}`; now stop the server: the restore goes on when it has closed its data",

@@ -103,3 +103,55 @@ fn now() -> jiff::Timestamp {
     let now = std::time::UNIX_EPOCH.elapsed().unwrap();
     jiff::Timestamp::UNIX_EPOCH + now
 }
+
+/// All backups go to one version there, also the first after the restore, which has the older data.
+#[test]
+fn a_final_backup_in_the_dialect_of_dated_copies_outlives_the_backups_after_the_restore() {
+    let Some(mut metrics) = Metrics::start(RELEASE) else {
+        return;
+    };
+    metrics.write_daily();
+    let daily = |arguments: &[&'static str]| -> Vec<&'static str> {
+        [&["-f", "daily.yaml", "victoria-metrics"], arguments].concat()
+    };
+    let back_up = daily(&["backup", INSTANCE]);
+    import(metrics.server(), "early", 1, 100);
+    metrics.world.json(&back_up);
+    let copy = metrics.world.json(&daily(&["copy", INSTANCE]))["version"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    import(metrics.server(), "late", 1, 30);
+    metrics.world.json(&back_up);
+    let mut restore = vec!["-o", "json"];
+    restore.extend(daily(&["restore", INSTANCE, "--yes", "--final-backup"]));
+    restore.push(&copy);
+    import(metrics.server(), "last", 1, 7);
+    let restoring = Process::start(&mut metrics.world.command(&restore)).unwrap();
+    restoring
+        .wait_for_line(Duration::from_mins(1), |line| {
+            line.contains("now stop the server").then_some(())
+        })
+        .unwrap();
+    metrics.halt();
+    let finished = restoring.finish().unwrap();
+    let stdout = finished.stdout.clone();
+    finished.success().unwrap();
+    let restored: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    let last = restored["final_backup"].as_str().unwrap().to_owned();
+    let latest = format!("{INSTANCE}-latest");
+    assert_ne!(last, latest);
+    assert!(metrics.boot(RELEASE));
+    let count =
+        |metrics: &Metrics| ["early", "late", "last"].map(|name| samples(metrics.server(), name));
+    assert_eq!(count(&metrics), [100, 0, 0]);
+    // As every hour.
+    assert_eq!(metrics.world.json(&back_up)["version"], latest.as_str());
+    metrics
+        .world
+        .ok(&["victoria-metrics", "confirm", INSTANCE]);
+    metrics.halt();
+    metrics.restore(&last);
+    assert!(metrics.boot(RELEASE));
+    assert_eq!(count(&metrics), [100, 30, 7]);
+}
