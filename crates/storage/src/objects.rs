@@ -4,7 +4,6 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use lifeboat_core::size::ByteSize;
-use object_store::path::Path;
 use object_store::{
     CopyMode, CopyOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
     UpdateVersion,
@@ -49,10 +48,9 @@ impl Bucket {
     /// Returns all objects below `prefix`, however deep, ascending by key. `prefix` ends in `/`. Objects that only mark a folder are left out as far as they can be
     /// told: a marker deeper below comes as an object without bytes that has the name of the folder.
     pub async fn list_below(&self, prefix: &str) -> Result<Vec<Entry>, Error> {
-        if raw::is_needed(prefix) {
+        let Some(path) = raw::path_of(prefix) else {
             return Ok(self.raw_level(prefix, Depth::All).await?.entries);
-        }
-        let path = Path::from(prefix);
+        };
         let listed = again::ask(async || {
             let listed = self.s3().list(Some(&path));
             let entries = listed.map_ok(|object| Entry {
@@ -90,11 +88,11 @@ impl Bucket {
 
     /// Returns what is directly under `prefix` (empty, or ending in `/`), from one listing.
     pub async fn level(&self, prefix: &str) -> Result<Level, Error> {
-        if raw::is_needed(prefix) {
+        let Some(parent) = raw::path_of(prefix) else {
             return self.raw_level(prefix, Depth::One).await;
-        }
-        let parent = (!prefix.is_empty()).then(|| Path::from(prefix));
-        let listed = again::ask(async || self.s3().list_with_delimiter(parent.as_ref()).await);
+        };
+        let parent = (!prefix.is_empty()).then_some(&parent);
+        let listed = again::ask(async || self.s3().list_with_delimiter(parent).await);
         let listed = match listed.await {
             Ok(listed) => listed,
             Err(object_store::Error::InvalidPath { .. }) => {

@@ -1,4 +1,4 @@
-//! Listings of names that the client cannot hold: those with an empty name between two `/`.
+//! Listings of names that the client cannot hold: those with an empty name between two `/`, and `.` and `..`.
 //!
 //! `object_store` refuses a whole listing for one such name. Where it does, the listing is asked for again here, signed by it as in
 //! [`leftovers`](crate::leftovers), and read as it is.
@@ -56,9 +56,15 @@ struct Folder {
     prefix: String,
 }
 
-/// Whether the client would take the prefix for another one.
-pub(crate) fn is_needed(prefix: &str) -> bool {
-    prefix.starts_with('/') || prefix.contains("//")
+/// The prefix as the client has it, none where the client would refuse it or take it for another one. Parsed as keys are: made from its text, a path has
+/// characters such as `#` and `~` in another form than keys have.
+pub(crate) fn path_of(prefix: &str) -> Option<Path> {
+    let path = Path::parse(prefix).ok()?;
+    let is_same = match prefix.strip_suffix('/') {
+        None => prefix.is_empty(),
+        Some(name) => !name.is_empty() && name == path.as_ref(),
+    };
+    is_same.then_some(path)
 }
 
 /// Lists what is below a prefix. What only marks a folder is left out.
@@ -152,6 +158,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_prefix_is_the_beginning_of_keys_whatever_its_characters() {
+        for name in ["", "a", "a b", "~#%[]{}^|*?<>\"\\`", "%41", "ü", "a+b&c=d"] {
+            let prefix = format!("{name}/").trim_start_matches('/').to_owned();
+            let path = path_of(&prefix).unwrap();
+            let key = Path::parse(format!("{prefix}key")).unwrap();
+            assert!(key.prefix_matches(&path), "{name}");
+            assert_eq!(path.as_ref(), name);
+        }
+        for prefix in ["/", "//", "/a/", "a//", "a//b/", "./", "a/../"] {
+            assert_eq!(path_of(prefix), None, "{prefix}");
+        }
+    }
 
     #[test]
     fn names_are_read_as_they_are() {

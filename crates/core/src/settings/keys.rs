@@ -68,6 +68,8 @@ pub(super) enum Kind {
     Size,
     Bucket,
     Prefix,
+    /// A prefix that only others write below.
+    RepositoryPrefix,
     Url,
     /// At least one address, as [`Kind::Patterns`] are written.
     Urls,

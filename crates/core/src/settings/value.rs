@@ -84,7 +84,12 @@ fn content(key: &Key, node: &Node, scalar: &Scalar) -> Result<Parsed, Error> {
     match key.kind {
         Kind::Name if text.trim().is_empty() => Err(rule(key, node, "is empty")),
         Kind::Bucket => bucket(key, node, text),
-        Kind::Prefix => Ok(Parsed::Text(prefix(text))),
+        Kind::Prefix if is_unusable(text) => Err(rule(
+            key,
+            node,
+            "must not hold a control character, or between two `/` nothing, `.` or `..`",
+        )),
+        Kind::Prefix | Kind::RepositoryPrefix => Ok(Parsed::Text(prefix(text))),
         Kind::Url => url(key, node, text).map(Parsed::Text),
         Kind::Choice(choices) if !choices.contains(&text) => Err(wrong()),
         Kind::Count => {
@@ -184,6 +189,16 @@ fn bucket(key: &Key, node: &Node, text: &str) -> Result<Parsed, Error> {
 fn looks_like_schedule(text: &str) -> bool {
     let fields = text.split_whitespace().count();
     (5..=7).contains(&fields) || text.starts_with('@')
+}
+
+/// Whether no client of ours could write below it.
+fn is_unusable(prefix: &str) -> bool {
+    let inner = prefix.trim_matches('/');
+    let mut names = inner.split('/');
+    let is_unusable = |name: &str| {
+        matches!(name, "" | "." | "..") || name.contains(|c: char| c.is_ascii_control())
+    };
+    !inner.is_empty() && names.any(is_unusable)
 }
 
 /// Returns `a/b/` for `/a/b`, and nothing for nothing.
@@ -295,7 +310,7 @@ pub(super) fn expected(kind: Kind) -> String {
         Kind::Count => "a whole number",
         Kind::Size => "a size such as `768Mi`",
         Kind::Bucket => "the name of a bucket",
-        Kind::Prefix => "a prefix",
+        Kind::Prefix | Kind::RepositoryPrefix => "a prefix",
         Kind::Url => "an address such as `http://stackstate-minio:9000`",
         Kind::Urls => {
             "an address such as `http://stackstate-elasticsearch-master:9200`, or several"

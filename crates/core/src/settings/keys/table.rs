@@ -3,7 +3,7 @@
 use super::Era::{Both, Current, Lifeboat, Seed};
 use super::Kind::{
     Age, Bucket, Choice, Count, Flag, Listen, Name, OptionalAge, OptionalListen, OptionalSchedule,
-    Pairs, Patterns, Prefix, Routes, Schedule, Secret, Size, Text, Url, Urls,
+    Pairs, Patterns, Prefix, RepositoryPrefix, Routes, Schedule, Secret, Size, Text, Url, Urls,
 };
 use super::{Era, Key, Kind};
 use crate::schedule::Dialect::{Cronexpr, Elasticsearch, Kubernetes};
@@ -88,7 +88,7 @@ const STACKGRAPH: &[Key] = &[
 const ELASTICSEARCH: &[Key] = &[
     Key::new("backup.elasticsearch.enabled", Both, Flag, "true", "Telemetry is backed up."),
     Key::new("backup.elasticsearch.bucketName", Both, Bucket, "sts-elasticsearch-backup", "Bucket of the snapshot repository."),
-    Key::new("backup.elasticsearch.s3Prefix", Current, Prefix, "", "Prefix of the snapshot repository in its bucket."),
+    Key::new("backup.elasticsearch.s3Prefix", Current, RepositoryPrefix, "", "Prefix of the snapshot repository in its bucket."),
     Key::new("backup.elasticsearch.snapshotRepositoryName", Seed, Name, "sts-backup", "Name of the snapshot repository."),
     Key::new("backup.elasticsearch.restore.enabled", Seed, Flag, "true", "Snapshots may be restored."),
     Key::new("backup.elasticsearch.scheduled.enabled", Both, Flag, "true", "Snapshots are made by schedule."),

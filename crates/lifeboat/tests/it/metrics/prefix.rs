@@ -5,19 +5,19 @@ use std::fs;
 use lifeboat_testkit::servers::victoria_metrics::Release;
 
 use super::{BUCKET, INSTANCE, Metrics, import, samples};
+use crate::world::World;
 
 const RELEASE: Release = Release::V1_112;
 
-/// All that is asked of a version is asked of one in a folder of its bucket.
-#[test]
-fn a_prefix_with_a_folder_in_it_is_listed_continued_copied_expired_and_restored() {
+/// All that is asked of a version is asked of one in this folder of its bucket.
+fn is_listed_continued_copied_expired_and_restored(folder: &str) {
     let Some(mut metrics) = Metrics::start(RELEASE) else {
         return;
     };
     let daily = "scheduled: {daily: '55 0 * * *'}, keepLastDaily: 1, keepLastWeekly: 0";
     for (name, more) in [("folder.yaml", ""), ("daily.yaml", daily)] {
         let values = format!(
-            "victoria-metrics-0: {{restore: {{enabled: true}}, backup: {{enabled: true, s3Prefix: prod/vm-0, {more}}}}}\n"
+            "victoria-metrics-0: {{restore: {{enabled: true}}, backup: {{enabled: true, s3Prefix: '{folder}/vm-0', {more}}}}}\n"
         );
         fs::write(metrics.world.path(name), values).unwrap();
     }
@@ -34,14 +34,21 @@ fn a_prefix_with_a_folder_in_it_is_listed_continued_copied_expired_and_restored(
     };
     import(metrics.server(), "boat", 1, 100);
     // Another prefix in the same folder.
-    let other = metrics.stored("prod/vm-00-20200101000000");
+    let other = metrics.stored(&format!("{folder}/vm-00-20200101000000"));
     fs::create_dir_all(&other).unwrap();
     fs::write(other.join("backup_complete.ignore"), b"").unwrap();
+    // A key with an empty name in it, for which the listing is asked for in another way.
+    let odd = metrics.stored(&format!("{folder}/.lifeboat.empty"));
+    fs::create_dir_all(&odd).unwrap();
+    fs::write(odd.join("x"), b"odd").unwrap();
     let version = run(&metrics, "folder.yaml", &["backup", INSTANCE])["version"]
         .as_str()
         .unwrap()
         .to_owned();
-    let label = version.strip_prefix("prod/vm-0-").unwrap().to_owned();
+    let label = version
+        .strip_prefix(&format!("{folder}/vm-0-"))
+        .unwrap()
+        .to_owned();
     assert_eq!(listed(&metrics), [version.as_str()]);
     assert_eq!(
         run(&metrics, "folder.yaml", &["backup", INSTANCE])["version"],
@@ -72,7 +79,10 @@ fn a_prefix_with_a_folder_in_it_is_listed_continued_copied_expired_and_restored(
         .unwrap()
         .to_owned();
     run(&metrics, "daily.yaml", &["expire", INSTANCE, "--yes"]);
-    assert_eq!(listed(&metrics), [copy.as_str(), "prod/vm-0-latest"]);
+    assert_eq!(
+        listed(&metrics),
+        [copy.clone(), format!("{folder}/vm-0-latest")]
+    );
     metrics.halt();
     metrics.wipe();
     run(
@@ -82,6 +92,32 @@ fn a_prefix_with_a_folder_in_it_is_listed_continued_copied_expired_and_restored(
     );
     assert!(metrics.boot(RELEASE));
     assert_eq!(samples(metrics.server(), "new"), 10);
+}
+
+#[test]
+fn a_prefix_with_a_folder_in_it_is_listed_continued_copied_expired_and_restored() {
+    is_listed_continued_copied_expired_and_restored("prod");
+}
+
+/// The client of S3 has another form of these for names that it makes than for those that it is told.
+#[test]
+fn a_prefix_of_any_characters_is_listed_continued_copied_expired_and_restored() {
+    is_listed_continued_copied_expired_and_restored("~#%[]{}^|*?<>\"\\`/%41 +&=ü");
+}
+
+#[test]
+fn a_prefix_that_nothing_can_be_written_below_is_refused() {
+    let world = World::without_gateway();
+    for prefix in ["a//b", "./a", "a/..", "a\u{7}b"] {
+        let key = format!("victoria-metrics-0.backup.s3Prefix={prefix}");
+        let seen = world.run(&["--set", &key, "settings", "check"]);
+        assert_eq!(seen.code, 2, "{prefix:?}: {}", seen.stdout);
+        let said = format!("{}{}", seen.stdout, seen.stderr);
+        assert!(
+            said.contains("`victoria-metrics-0.backup.s3Prefix` must not hold"),
+            "{said}"
+        );
+    }
 }
 
 /// Programs with windows put an object without bytes where they show a folder; its key ends in `/`.
