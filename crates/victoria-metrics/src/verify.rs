@@ -1,10 +1,14 @@
 //! Whether a stored backup is what it should be, without a server.
+//!
+//! Nothing is written, also no note of who reads: a backup that goes to the version meanwhile may delete what was still to be read. Then what the version
+//! holds now is verified instead, and of that only what was not read yet: objects of one name have the same bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt};
 use lifeboat_core::progress::Progress;
 use lifeboat_core::size::ByteSize;
+use lifeboat_storage::error::Cause;
 use lifeboat_storage::transfer::Lane;
 
 use crate::error::Error;
@@ -32,12 +36,18 @@ pub struct Report {
     pub faults: Vec<Fault>,
     /// Objects whose bytes could be compared with a checksum.
     pub compared: u64,
+    /// How often a backup went to the version while its bytes were read. What is told is of the last.
+    pub overtaken: u32,
     /// What keeps vmrestore from it, although it is whole by its manifest.
     pub hindrance: Option<String>,
 }
 
 /// How often the lists are compared again while a backup changes them.
 const LOOKS: usize = 3;
+/// How many backups are followed that go to the version while its bytes are read: one an hour, for two days.
+const FOLLOWED: u32 = 48;
+/// Objects that are read at a time.
+const AT_A_TIME: usize = 32;
 
 /// Verifies a backup. Damage that is found is in the report; what keeps a backup from being looked at is an error.
 pub async fn run(
@@ -62,41 +72,94 @@ async fn look(
     program: &str,
     progress: &Progress,
 ) -> Result<Report, Error> {
-    let source = restore::source(place, version, program).await?;
     let mut report = Report {
+        source: restore::source(place, version, program).await?,
         depth,
         faults: Vec::new(),
         compared: 0,
+        overtaken: 0,
         hindrance: None,
-        source,
     };
+    if depth == Depth::Bytes {
+        // Boxed: it asks much at once.
+        let sums = Box::pin(bytes(place, &mut report, memory, program, progress)).await?;
+        let manifest = &report.source.manifest;
+        let known = manifest.slices().filter(|(_, sum)| sum.is_some());
+        report.compared = known.count() as u64;
+        report.faults = restore::differing(&sums, manifest);
+    }
     if report.source.checked_by == CheckedBy::Manifest {
-        let version = &report.source.version;
-        (report.faults, report.hindrance) = lists(place, version).await?;
+        let (faults, hindrance) = lists(place, &report.source.version).await?;
+        report.faults.extend(faults);
+        report.hindrance = hindrance;
     }
-    if depth == Depth::Names {
-        return Ok(report);
-    }
-    let manifest = &report.source.manifest;
-    progress.expect(manifest.files.len() as u64, manifest.size());
-    let lane = Lane::new(16, memory.0, None);
-    let version = &report.source.version;
-    let lane = &lane;
-    let sums: BTreeMap<Slice, u64> = futures::stream::iter(manifest.slices())
-        .map(|(slice, _)| async move {
-            let object = key(version, &slice);
-            let sum = place
-                .bucket
-                .sum_of(&object, slice.size, lane, progress)
-                .await?;
-            Ok::<_, Error>((slice, sum))
-        })
-        .buffer_unordered(32)
-        .try_collect()
-        .await?;
-    report.compared = manifest.slices().filter(|(_, sum)| sum.is_some()).count() as u64;
-    report.faults.extend(restore::differing(&sums, manifest));
     Ok(report)
+}
+
+/// Reads all objects of the version, and returns their checksums. Where one is gone and a backup has gone to the version, what is there now is read.
+async fn bytes(
+    place: Place<'_>,
+    report: &mut Report,
+    memory: ByteSize,
+    program: &str,
+    progress: &Progress,
+) -> Result<BTreeMap<Slice, u64>, Error> {
+    let lane = Lane::new(16, memory.0, None);
+    let mut sums = BTreeMap::new();
+    loop {
+        let source = &report.source;
+        let Err(error) = read(place, source, &mut sums, &lane, progress).await else {
+            return Ok(sums);
+        };
+        if !is_gone(&error) {
+            return Err(error);
+        }
+        // One that is missing by what is there now is an error of this.
+        let now = restore::source(place, &source.version, program).await?;
+        if now.manifest == source.manifest {
+            return Err(error);
+        }
+        if report.overtaken == FOLLOWED {
+            let version = now.version;
+            return Err(Error::Superseded { version });
+        }
+        report.overtaken += 1;
+        // What a backup has sent again since is read again.
+        let wanted: BTreeMap<Slice, Option<u64>> = now.manifest.slices().collect();
+        sums.retain(|slice, sum| wanted.get(slice) == Some(&Some(*sum)));
+        report.source = now;
+    }
+}
+
+/// Reads those that have no checksum yet.
+async fn read(
+    place: Place<'_>,
+    source: &Source,
+    sums: &mut BTreeMap<Slice, u64>,
+    lane: &Lane,
+    progress: &Progress,
+) -> Result<(), Error> {
+    let slices = source.manifest.slices().map(|(slice, _)| slice);
+    let rest: Vec<Slice> = slices.filter(|slice| !sums.contains_key(slice)).collect();
+    let so_far = progress.read();
+    let size: u64 = rest.iter().map(|slice| slice.size).sum();
+    progress.expect(so_far.elements + rest.len() as u64, so_far.bytes + size);
+    let mut read = futures::stream::iter(rest)
+        .map(|slice| async move {
+            let object = key(&source.version, &slice);
+            let sum = place.bucket.sum_of(&object, slice.size, lane, progress);
+            Ok::<_, Error>((sum.await?, slice))
+        })
+        .buffer_unordered(AT_A_TIME);
+    while let Some((sum, slice)) = read.try_next().await? {
+        sums.insert(slice, sum);
+    }
+    Ok(())
+}
+
+/// Whether an object is not there.
+fn is_gone(error: &Error) -> bool {
+    matches!(error, Error::Storage(error) if matches!(*error.cause, Cause::NoObject))
 }
 
 /// Compares the lists and their like, as they are stored, with the manifest. A restore of ours takes those of the manifest; vmrestore takes what is stored,

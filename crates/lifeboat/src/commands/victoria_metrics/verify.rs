@@ -19,7 +19,7 @@ use crate::output::{Text, View};
 /// Prove a stored backup without a server
 ///
 /// All objects are there in the length that their names say, every part that a list names has all its files, and a manifest of ours agrees. With `--deep` every byte is
-/// read and compared with the checksum in the manifest.
+/// read and compared with the checksum in the manifest. Backups may go to the version meanwhile: then what it holds now is verified.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
     /// `victoria-metrics-0` or `victoria-metrics-1`
@@ -40,6 +40,8 @@ struct VerifyView {
     files: u64,
     /// Objects whose bytes were compared with a checksum.
     compared: u64,
+    /// Backups that went to the version while its bytes were read; what is told is of the last.
+    backups_meanwhile: u32,
     has_checksums: bool,
     /// What keeps vmrestore from it, although it is whole.
     vmrestore_lacks: Option<String>,
@@ -75,6 +77,7 @@ pub(crate) async fn run(ctx: &Context, args: &VerifyArgs) -> Result<Exit, Failur
             samples: report.source.manifest.rows,
             files: report.source.manifest.paths().count() as u64,
             compared: report.compared,
+            backups_meanwhile: report.overtaken,
             has_checksums: report.has_checksums(),
             vmrestore_lacks: report.hindrance.clone(),
             faults: report.faults.iter().map(ToString::to_string).collect(),
@@ -85,6 +88,7 @@ pub(crate) async fn run(ctx: &Context, args: &VerifyArgs) -> Result<Exit, Failur
             samples: None,
             files: 0,
             compared: 0,
+            backups_meanwhile: 0,
             has_checksums: false,
             vmrestore_lacks: None,
             faults: faults.iter().map(ToString::to_string).collect(),
@@ -102,6 +106,12 @@ pub(crate) async fn run(ctx: &Context, args: &VerifyArgs) -> Result<Exit, Failur
 impl View for VerifyView {
     fn table(&self) -> String {
         let mut text = Text::default();
+        if self.backups_meanwhile > 0 {
+            text.line(format_args!(
+                "a backup has gone to `{}` meanwhile: this is of what it holds now",
+                self.version
+            ));
+        }
         if self.faults.is_empty() {
             let samples = self
                 .samples

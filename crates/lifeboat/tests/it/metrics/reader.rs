@@ -8,7 +8,7 @@ use lifeboat_testkit::http;
 use lifeboat_testkit::servers::victoria_metrics::{self, Release};
 use lifeboat_testkit::turnstile::{Moment, Stop, Turnstile};
 
-use super::{INSTANCE, Metrics, files, import, samples};
+use super::{INSTANCE, Metrics, files, import, import_at, samples};
 
 const RELEASE: Release = Release::V1_112;
 
@@ -166,4 +166,52 @@ fn a_version_that_somebody_restores_from_does_not_expire() {
     let gone = run(&["expire", INSTANCE, "--yes"]);
     assert_eq!(gone["verdicts"][0]["verdict"], "expire");
     assert!(!metrics.stored(&copies[0]).exists());
+}
+
+/// It notes nothing, so that what it is going to read may be deleted: nothing is wrong then.
+#[test]
+fn a_deep_verification_goes_on_with_the_backup_that_overtakes_it() {
+    let Some(metrics) = Metrics::start(RELEASE) else {
+        return;
+    };
+    let address = metrics.world.endpoint().trim_start_matches("http://");
+    let gate = Turnstile::start(address.parse().unwrap()).unwrap();
+    let endpoint = format!("lifeboat.endpoint={}", gate.endpoint());
+    let verify = [
+        "--set",
+        &endpoint,
+        "victoria-metrics",
+        "verify",
+        INSTANCE,
+        "latest",
+        "--deep",
+    ];
+    let mut begin = 1_700_000_000;
+    let mut more = || {
+        begin += 5000;
+        import_at(metrics.server(), "boat", begin, 500);
+    };
+    more();
+    metrics.back_up();
+    metrics.world.ok(&verify);
+    let requests = gate.passed();
+    let mut followed = 0;
+    // Its first request for the bytes of an object, and others.
+    for request in (requests / 3..requests).step_by(5) {
+        more();
+        metrics.back_up();
+        more();
+        merge(&metrics);
+        let mut backup = metrics
+            .world
+            .command(&["victoria-metrics", "backup", INSTANCE]);
+        let meanwhile = Box::new(move || assert!(backup.output().unwrap().status.success()));
+        let moment = Moment::Before;
+        gate.reset(Some((Stop { request, moment }, meanwhile)));
+        let verified = metrics.world.json(&verify);
+        gate.reset(None);
+        assert_eq!(verified["faults"], serde_json::json!([]), "at {request}");
+        followed += verified["backups_meanwhile"].as_u64().unwrap();
+    }
+    assert!(followed > 0, "nothing was deleted under it");
 }
