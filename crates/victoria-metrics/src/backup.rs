@@ -11,6 +11,7 @@
 //!
 //! A snapshot is left on the server as well; the lease knows its name, or when it was asked for, and the next run deletes it.
 
+mod compare;
 mod outcome;
 mod send;
 mod take;
@@ -29,7 +30,6 @@ use crate::generation::{self, Spared};
 use crate::layout::{MANIFEST, MARK, TIMES};
 use crate::lease::{self, Card, Lease};
 use crate::manifest::{FileEntry, Held, Manifest, Mark};
-use crate::plan::Plan;
 use crate::reader;
 use crate::server::Server;
 use crate::standing::Standing;
@@ -57,11 +57,20 @@ pub enum Shrinking {
     Allowed,
 }
 
+/// Whether what is stored under its name and in its size is taken for what it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    Trusted,
+    /// All of it is read, and what is damaged sent again.
+    Compared,
+}
+
 pub struct Options<'a> {
     /// The data folder of the server, which is only read.
     pub data: &'a Path,
     pub versions: Versions,
     pub shrinking: Shrinking,
+    pub kept: Kept,
     /// A version that exists is not replaced by data that goes back less.
     pub min_history_seconds: u64,
     /// What is going to be restored after this backup, which goes where no backup after the restore goes.
@@ -130,11 +139,8 @@ pub async fn forecast(
         Intent::Foresee,
         async |run| {
             let taken = Box::pin(run.take()).await?;
-            Ok(Forecast::new(
-                place,
-                &taken,
-                &Plan::make(&taken.snapshot, &taken.found.stored),
-            ))
+            let (plan, _) = run.plan(&taken).await?;
+            Ok(Forecast::new(place, &taken, &plan))
         },
     )
     .await
@@ -321,8 +327,9 @@ impl Run<'_, '_> {
     async fn store(&self, taken: Taken) -> Result<Outcome, Error> {
         let bucket = self.place.bucket;
         let version = &taken.found.version;
-        let plan = Plan::make(&taken.snapshot, &taken.found.stored);
-        self.progress.expect(0, plan.upload_size());
+        let (plan, sums) = self.plan(&taken).await?;
+        let read = self.progress.read().bytes;
+        self.progress.expect(0, read + plan.upload_size());
         let series = self.server.series().await;
         let mut known = taken.found.manifest.clone();
         let key = |name: &str| format!("{version}/{name}");
@@ -339,7 +346,7 @@ impl Run<'_, '_> {
             crate::parts::empty_list(path).map(<[u8]>::to_vec)
         })
         .await?;
-        let sums = self.send_files(version, &plan, &taken).await?;
+        let sums = self.send_files(version, &plan, &taken, &sums).await?;
 
         let manifest = self.manifest(&taken, sums, series);
         self.lease.lock().await.make_sure(self.now()).await?;

@@ -35,6 +35,8 @@ pub struct Plan {
     pub empty_lists: Vec<Slice>,
     /// What is sent, the largest first.
     pub uploads: Vec<Slice>,
+    /// Those of `uploads` that are stored already, and are not what they should be.
+    pub damaged: BTreeSet<Slice>,
     /// What is there already.
     pub kept: Vec<Slice>,
     /// Lists and their like that have to go before those that replace them come, for they have another size and so another name.
@@ -122,9 +124,21 @@ impl Plan {
                 plan.replaced.push(slice.clone());
             }
         }
-        plan.uploads
-            .sort_by(|a, b| b.size.cmp(&a.size).then_with(|| a.cmp(b)));
+        plan.sort();
         plan
+    }
+
+    /// Sends these again, which are kept otherwise. Until they come, the backup before is as damaged as it was.
+    pub fn send_again(&mut self, damaged: BTreeSet<Slice>) {
+        self.kept.retain(|slice| !damaged.contains(slice));
+        self.uploads.extend(damaged.iter().cloned());
+        self.damaged.extend(damaged);
+        self.sort();
+    }
+
+    fn sort(&mut self) {
+        self.uploads
+            .sort_by(|a, b| b.size.cmp(&a.size).then_with(|| a.cmp(b)));
     }
 
     /// Bytes that will be sent.

@@ -16,7 +16,7 @@ use lifeboat_core::error::Kind;
 use lifeboat_core::settings::{Secret, VictoriaMetrics};
 use lifeboat_core::size::ByteSize;
 use lifeboat_storage::Bucket;
-use lifeboat_victoria_metrics::backup::{Options, Shrinking, Versions};
+use lifeboat_victoria_metrics::backup::{Kept, Options, Shrinking, Versions};
 use lifeboat_victoria_metrics::server::{Access, Server};
 use lifeboat_victoria_metrics::store::Place;
 
@@ -84,6 +84,7 @@ fn options<'a>(
             Some(_) => Versions::Latest,
         },
         shrinking: Shrinking::Refused,
+        kept: Kept::Trusted,
         min_history_seconds: settings.min_history_seconds,
         spared: None,
         limit: Some(transfers.limit_rate),

@@ -23,6 +23,8 @@ pub struct Outcome {
     pub manifest: Manifest,
     pub objects_sent: u64,
     pub bytes_sent: u64,
+    /// Those of the objects sent that were stored already, and damaged.
+    pub objects_resent: u64,
     pub objects_kept: u64,
     pub objects_deleted: u64,
     /// For whom what was to be deleted stays until the next backup.
@@ -40,6 +42,8 @@ pub struct Forecast {
     pub size: u64,
     pub objects_to_send: u64,
     pub bytes_to_send: u64,
+    /// Those of the objects to send that are stored already, and damaged.
+    pub objects_to_resend: u64,
     pub objects_kept: u64,
     pub objects_to_delete: u64,
     pub instance: String,
@@ -64,6 +68,7 @@ impl Outcome {
             manifest,
             objects_sent: (plan.uploads.len() + plan.held.len()) as u64,
             bytes_sent: plan.upload_size(),
+            objects_resent: plan.damaged.len() as u64,
             objects_kept: plan.kept.len() as u64,
             objects_deleted: (obsolete + plan.replaced.len()) as u64,
             readers,
@@ -81,6 +86,7 @@ impl Forecast {
             size: taken.snapshot.size(),
             objects_to_send: (plan.uploads.len() + plan.held.len()) as u64,
             bytes_to_send: plan.upload_size(),
+            objects_to_resend: plan.damaged.len() as u64,
             objects_kept: plan.kept.len() as u64,
             objects_to_delete: (plan.obsolete.len() + plan.replaced.len()) as u64,
             instance: place.instance.to_owned(),

@@ -9,6 +9,7 @@ use futures::{StreamExt, TryStreamExt};
 use lifeboat_core::progress::Progress;
 use lifeboat_storage::Condition;
 
+use super::compare::Sums;
 use super::{Run, Taken};
 use crate::error::Error;
 use crate::layout::Slice;
@@ -22,20 +23,16 @@ const LARGE_FILES: usize = 8;
 const SMALL_FILES: usize = 64;
 
 impl Run<'_, '_> {
-    /// Sends what is new, and returns the checksums of all files: of what is there already from the manifest before, or by reading.
+    /// Sends what the plan says, and returns the checksums of all files: of what is there already those that are known, or by reading.
     pub(super) async fn send_files(
         &self,
         version: &str,
         plan: &Plan,
         taken: &Taken,
+        known: &Sums,
     ) -> Result<BTreeMap<String, Vec<u64>>, Error> {
         let mut sums: BTreeMap<Slice, u64> = BTreeMap::new();
         let mut unknown = Vec::new();
-        let known: BTreeMap<Slice, Option<u64>> = taken
-            .before
-            .iter()
-            .flat_map(crate::manifest::Manifest::slices)
-            .collect();
         for slice in &plan.kept {
             match known.get(slice) {
                 Some(Some(sum)) => {
@@ -95,7 +92,7 @@ impl Run<'_, '_> {
 
     /// The checksum of what is in the bucket already, from the file here. What has the same name has the same bytes, unless one of both is damaged; which of them
     /// it is a deep verification finds.
-    async fn sum(&self, slice: &Slice, taken: &Taken) -> Result<(Slice, u64), Error> {
+    pub(super) async fn sum(&self, slice: &Slice, taken: &Taken) -> Result<(Slice, u64), Error> {
         let path = taken.snapshot.path(&slice.path);
         let slice = slice.clone();
         blocking(move || {

@@ -6,7 +6,7 @@ use clap::Args;
 use jiff::Timestamp;
 use lifeboat_core::progress::Progress;
 use lifeboat_core::size::ByteSize;
-use lifeboat_victoria_metrics::backup::{self, Forecast, Options, Outcome, Shrinking};
+use lifeboat_victoria_metrics::backup::{self, Forecast, Kept, Options, Outcome, Shrinking};
 use lifeboat_victoria_metrics::generation::{Decision, Why};
 use lifeboat_victoria_metrics::server::Server;
 use lifeboat_victoria_metrics::store::Place;
@@ -37,6 +37,9 @@ pub(crate) struct BackupArgs {
     /// Replace a backup even by one that is a tenth of it or less
     #[arg(long)]
     allow_shrinking: bool,
+    /// Read all that is in the bucket already, and send again what is damaged
+    #[arg(long)]
+    resend_damaged: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -48,6 +51,8 @@ struct PlanView {
     bytes: u64,
     objects_to_send: u64,
     bytes_to_send: u64,
+    /// With `--resend-damaged`: those of them that are stored already, and damaged.
+    objects_to_resend: u64,
     objects_kept: u64,
     objects_to_delete: u64,
     #[serde(skip)]
@@ -66,6 +71,8 @@ struct BackupView {
     bytes: u64,
     objects_sent: u64,
     bytes_sent: u64,
+    /// With `--resend-damaged`: those of them that were stored already, and damaged.
+    objects_resent: u64,
     objects_kept: u64,
     objects_deleted: u64,
     #[serde(flatten)]
@@ -84,6 +91,9 @@ pub(crate) async fn run(ctx: &Context, args: &BackupArgs) -> Result<Exit, Failur
     options.limit = limit(ctx, args.limit_rate);
     if args.allow_shrinking {
         options.shrinking = Shrinking::Allowed;
+    }
+    if args.resend_damaged {
+        options.kept = Kept::Compared;
     }
     if args.dry_run {
         let progress = Progress::default();
@@ -117,6 +127,12 @@ pub(super) async fn back_up(
             "{}: what it needs stays until the next backup, and vmrestore does not take `{}` until then",
             reader.says(),
             done.version
+        ))?;
+    }
+    if done.objects_resent > 0 {
+        ctx.note(&format!(
+            "{} objects of `{}` were damaged, and were sent again",
+            done.objects_resent, done.version
         ))?;
     }
     if let Some(note) = why_new(&done.decision) {
@@ -162,6 +178,7 @@ impl From<Forecast> for PlanView {
             bytes: forecast.size,
             objects_to_send: forecast.objects_to_send,
             bytes_to_send: forecast.bytes_to_send,
+            objects_to_resend: forecast.objects_to_resend,
             objects_kept: forecast.objects_kept,
             objects_to_delete: forecast.objects_to_delete,
             why,
@@ -183,6 +200,7 @@ impl BackupView {
             bytes: manifest.size(),
             objects_sent: done.objects_sent,
             bytes_sent: done.bytes_sent,
+            objects_resent: done.objects_resent,
             objects_kept: done.objects_kept,
             objects_deleted: done.objects_deleted,
             pace,
@@ -202,6 +220,12 @@ impl View for PlanView {
             self.objects_kept,
             self.objects_to_delete
         ));
+        if self.objects_to_resend > 0 {
+            text.line(format_args!(
+                "{} of those to send are in the bucket, and damaged",
+                self.objects_to_resend
+            ));
+        }
         if let Some(why) = self.why {
             text.line(format_args!(
                 "`{}` would begin: {}",

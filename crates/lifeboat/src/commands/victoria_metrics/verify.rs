@@ -34,6 +34,8 @@ pub(crate) struct VerifyArgs {
 
 #[derive(Debug, Serialize)]
 struct VerifyView {
+    #[serde(skip)]
+    instance: String,
     version: String,
     bytes: u64,
     samples: Option<u64>,
@@ -72,6 +74,7 @@ pub(crate) async fn run(ctx: &Context, args: &VerifyArgs) -> Result<Exit, Failur
     drop(bar);
     let view = match verified {
         Ok(report) => VerifyView {
+            instance: args.instance.clone(),
             version: report.source.version.clone(),
             bytes: report.source.manifest.size(),
             samples: report.source.manifest.rows,
@@ -83,6 +86,7 @@ pub(crate) async fn run(ctx: &Context, args: &VerifyArgs) -> Result<Exit, Failur
             faults: report.faults.iter().map(ToString::to_string).collect(),
         },
         Err(Error::Damaged { version, faults }) => VerifyView {
+            instance: args.instance.clone(),
             version,
             bytes: 0,
             samples: None,
@@ -143,6 +147,10 @@ impl View for VerifyView {
             for fault in &self.faults {
                 text.line(format_args!("  {fault}"));
             }
+            text.line(format_args!(
+                "of the version that backups go to, `lifeboat victoria-metrics backup {} --resend-damaged` sends again what is damaged",
+                self.instance
+            ));
         }
         text.into()
     }

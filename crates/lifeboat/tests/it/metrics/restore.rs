@@ -109,6 +109,59 @@ fn a_flipped_bit_is_found_by_a_deep_verification_and_stops_a_restore() {
     assert!(!metrics.data().join("data").exists());
 }
 
+/// A backup keeps what has its name and its size. What is sound stays, also where the server's own file is not.
+#[test]
+fn what_is_damaged_is_sent_again_when_that_is_asked_for() {
+    let Some((mut metrics, version)) = started(200) else {
+        return;
+    };
+    let stored = metrics.stored(&version);
+    let sound = files(&stored);
+    let is_content = |name: &str, file: &str| name.contains(file) && !sound[name].is_empty();
+    let find = |file: &str| sound.keys().find(|name| is_content(name, file)).unwrap();
+    let (damaged, sound_one) = (find("items.bin"), find("metaindex.bin"));
+    let flip = |path: &std::path::Path| {
+        let mut content = fs::read(path).unwrap();
+        content[0] ^= 1;
+        fs::write(path, content).unwrap();
+    };
+    flip(&stored.join(damaged));
+    let back_up = |more: &[&str]| {
+        let backup = ["victoria-metrics", "backup", INSTANCE];
+        metrics.world.json(&[&backup, more].concat())
+    };
+    let deep = ["victoria-metrics", "verify", INSTANCE, &version, "--deep"];
+    assert_eq!(back_up(&[])["objects_resent"], 0);
+    let seen = metrics.world.run(&deep);
+    assert_eq!(seen.code, 6, "{}", seen.stdout);
+    assert!(
+        seen.stdout
+            .contains("backup victoria-metrics-0 --resend-damaged`"),
+        "{}",
+        seen.stdout
+    );
+    // What the server has of this one is damaged itself.
+    let path = std::path::Path::new(sound_one).parent().unwrap();
+    flip(&metrics.data().join(path));
+    let before = files(&stored);
+    let plan = back_up(&["--resend-damaged", "--dry-run"]);
+    assert_eq!(plan["objects_to_resend"], 1, "{plan}");
+    assert_eq!(files(&stored), before);
+    let done = back_up(&["--resend-damaged"]);
+    assert_eq!(done["version"], version.as_str());
+    assert_eq!(done["objects_resent"], 1, "{done}");
+    metrics.world.ok(&deep);
+    for name in [damaged, sound_one] {
+        assert_eq!(fs::read(stored.join(name)).unwrap(), sound[name], "{name}");
+    }
+    assert_eq!(back_up(&["--resend-damaged"])["objects_resent"], 0);
+    metrics.halt();
+    metrics.wipe();
+    metrics.restore(&version);
+    assert!(metrics.boot(RELEASE));
+    assert_eq!(samples(metrics.server(), "old"), 400);
+}
+
 #[test]
 fn what_is_equal_is_shared_with_the_data_that_is_there() {
     let Some((mut metrics, version)) = started(3000) else {
