@@ -196,6 +196,10 @@ impl From<lifeboat_victoria_metrics::error::Error> for Failure {
                 "the old data is still there; the log of vmagent says what keeps it from sending".to_owned(),
             ),
             Metrics::Refused { .. } => Some("nothing was changed; the log of the server says more".to_owned()),
+            Metrics::ReadOnly { .. } => Some(
+                "nothing was changed; its volume has no more room than `-storage.minFreeDiskSpaceBytes`: with room it can be backed up"
+                    .to_owned(),
+            ),
             Metrics::Snapshot { .. } | Metrics::EmptySnapshot { .. } => Some(
                 "the whole data folder of the server has to be mounted where the backup runs, not its snapshots alone; the backup before is still the one that counts"
                     .to_owned(),

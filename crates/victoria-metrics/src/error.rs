@@ -50,6 +50,12 @@ pub enum Error {
         doing: &'static str,
         reply: String,
     },
+    #[error("the server of `{instance}` at {url} takes no samples now, and so cannot {doing}")]
+    ReadOnly {
+        instance: String,
+        url: String,
+        doing: &'static str,
+    },
     #[error(
         "the server of `{instance}` at {url} did not accept the credentials to {doing}: {reply}"
     )]
@@ -215,6 +221,7 @@ impl Error {
             | Self::Agent { .. }
             | Self::NotDrained { .. }
             | Self::Refused { .. }
+            | Self::ReadOnly { .. }
             | Self::NoSpace { .. }
             | Self::LeaseLost
             | Self::File { .. }
@@ -258,6 +265,7 @@ impl Error {
             Self::Unreachable { .. }
                 | Self::Redirected { .. }
                 | Self::Refused { .. }
+                | Self::ReadOnly { .. }
                 | Self::Unauthorized { .. }
                 | Self::Strange { .. }
         )

@@ -47,6 +47,15 @@ impl Decision {
         }
     }
 
+    /// Whether the backup can be made although the server cannot keep the label: it has it, or gets that of what is restored. Any other one would begin a
+    /// version each time.
+    pub fn does_without_label(&self) -> bool {
+        match self {
+            Self::Continue(_) => true,
+            Self::Begin { why, .. } => matches!(why, Why::Spared | Why::Overtaken),
+        }
+    }
+
     /// By what the server says.
     pub fn by_label(kept: Option<String>, existing: &BTreeSet<String>, now: &Zoned) -> Self {
         match kept {

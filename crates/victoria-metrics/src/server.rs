@@ -25,6 +25,7 @@ pub use self::vitals::Vitals;
 const SNAPSHOT: Duration = Duration::from_mins(15);
 const QUESTION: Duration = Duration::from_mins(1);
 const MAKE: &str = "make a snapshot";
+const KEEP: &str = "keep the label of its backups";
 
 /// The series that holds the label of a backup's version, as the platform's own scripts write it.
 pub const GENERATION: &str = "_sts_generation";
@@ -190,6 +191,10 @@ impl Server {
                 to,
             });
         }
+        // With no more room than `-storage.minFreeDiskSpaceBytes` (seen with 1.79.5, 1.112.0 and 1.145.0).
+        if status == StatusCode::SERVICE_UNAVAILABLE && body.contains("read-only mode") {
+            return Err(self.read_only(doing));
+        }
         let reply = format!("{status}: {}", short(&body));
         let about_keys = body.contains("authKey") || body.contains("AuthKey");
         if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN || about_keys {
@@ -206,6 +211,14 @@ impl Server {
             doing,
             reply,
         })
+    }
+
+    fn read_only(&self, doing: &'static str) -> Error {
+        Error::ReadOnly {
+            instance: self.instance.clone(),
+            url: self.access.url.clone(),
+            doing,
+        }
     }
 
     fn strange(&self, doing: &'static str, reply: &str) -> Error {
@@ -379,12 +392,20 @@ impl Server {
         }
     }
 
-    /// Keeps the label in the server.
+    /// Keeps the label in the server. One that takes no samples, for want of room, answers with [`Error::ReadOnly`]; it still makes snapshots.
     pub async fn keep_generation(&self, label: &str, at: Timestamp) -> Result<(), Error> {
-        let doing = "keep the label of its backups";
+        let doing = KEEP;
         let sample = format!("{GENERATION} {label} {}\n", at.as_millisecond());
         let request = self.request("/api/v1/import/prometheus").body(sample);
         self.ask(request, doing, QUESTION).await.map(drop)
+    }
+
+    /// What [`keep_generation`](Self::keep_generation) would come to, by what the server said of itself.
+    pub fn would_keep_generation(&self, vitals: &Vitals) -> Result<(), Error> {
+        if vitals.is_read_only {
+            return Err(self.read_only(KEEP));
+        }
+        Ok(())
     }
 
     /// Succeeds once the server has opened its data: before, it does not listen.

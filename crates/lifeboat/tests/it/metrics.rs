@@ -14,6 +14,7 @@ mod odd;
 mod owners;
 mod pair;
 mod prefix;
+mod read_only;
 mod reader;
 mod restore;
 mod round;

@@ -27,6 +27,8 @@ pub struct Outcome {
     pub objects_resent: u64,
     pub objects_kept: u64,
     pub objects_deleted: u64,
+    /// The server took no samples, so that the label in it is that of before.
+    pub is_read_only: bool,
     /// For whom what was to be deleted stays until the next backup.
     pub readers: Vec<Reader>,
 }
@@ -71,6 +73,7 @@ impl Outcome {
             objects_resent: plan.damaged.len() as u64,
             objects_kept: plan.kept.len() as u64,
             objects_deleted: (obsolete + plan.replaced.len()) as u64,
+            is_read_only: taken.is_read_only,
             readers,
         }
     }

@@ -33,6 +33,8 @@ pub(super) struct Taken {
     pub(super) decision: Decision,
     /// When the label was kept in the server for this backup.
     pub(super) labelled: Option<Timestamp>,
+    /// The server takes no samples: it has the label of before, or none of this version.
+    pub(super) is_read_only: bool,
     pub(super) found: Found,
     pub(super) before: Option<Manifest>,
 }
@@ -155,11 +157,29 @@ impl Run<'_, '_> {
     ) -> Result<Taken, Error> {
         // Also finds out whether the key is good, before anything is kept.
         let before_it = self.server.snapshots().await?;
-        if let (Some(at), Intent::Do) = (labelled, self.intent) {
-            self.server.keep_generation(decision.label(), at).await?;
-        }
+        let mut labelled = labelled;
+        let mut kept = match (labelled, self.intent) {
+            (Some(at), Intent::Do) => self.server.keep_generation(decision.label(), at).await,
+            _ => Ok(()),
+        };
         self.server.flush().await;
         let vitals = self.server.vitals().await?;
+        if labelled.is_some() && self.intent == Intent::Foresee {
+            kept = self.server.would_keep_generation(&vitals);
+        }
+        let is_read_only = match kept {
+            // What is in the server is what the next backup compares with.
+            Err(Error::ReadOnly { .. }) if decision.does_without_label() => {
+                let there = self.server.generation(self.now()).await?;
+                let there = there.filter(|there| there.label == decision.label());
+                labelled = there.map(|there| there.at);
+                true
+            }
+            kept => {
+                kept?;
+                false
+            }
+        };
         let now = self.now();
         let version = &found.version;
         let mut lease = self.lease.lock().await;
@@ -167,7 +187,9 @@ impl Run<'_, '_> {
         drop(lease);
         // It may take longer than the lease lasts, which has to be prolonged meanwhile.
         let created = self.server.create_snapshot().await;
-        if let Err(Error::Refused { .. } | Error::Unauthorized { .. }) = created {
+        if let Err(Error::Refused { .. } | Error::ReadOnly { .. } | Error::Unauthorized { .. }) =
+            created
+        {
             self.lease.lock().await.forget_wish();
         }
         let name = created?;
@@ -185,6 +207,7 @@ impl Run<'_, '_> {
             vitals: after.clone(),
             decision,
             labelled,
+            is_read_only,
             found,
             before,
         };

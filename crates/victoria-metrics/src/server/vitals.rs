@@ -22,6 +22,8 @@ pub struct Vitals {
     pub started: Option<u64>,
     /// How far back the server keeps samples.
     pub retention: Option<Duration>,
+    /// It takes no samples, for want of room.
+    pub is_read_only: bool,
 }
 
 impl Vitals {
@@ -30,6 +32,10 @@ impl Vitals {
         let mut vitals = Self::default();
         let (mut accepted, mut tells_received) = (None, false);
         for line in text.lines() {
+            if line.starts_with("vm_storage_is_read_only{") {
+                vitals.is_read_only |= line.ends_with(" 1");
+                continue;
+            }
             if let Some(rest) = line.strip_prefix("vm_app_version{version=\"") {
                 let version = rest.split('"').next().unwrap_or_default();
                 vitals.version = version.parse().ok();
@@ -122,6 +128,8 @@ mod tests {
                     vm_rows{type=\"storage/inmemory\"} 9\nvm_rows{type=\"storage/small\"} 1.5e+03\nvm_rows{type=\"indexdb/file\"} 75\n\
                     vm_app_start_timestamp 1795685695\nflag{name=\"retentionPeriod\", value=\"1\", is_set=\"false\"} 1\n";
         let vitals = Vitals::parse(text);
+        assert!(!vitals.is_read_only);
+        assert!(Vitals::parse("vm_storage_is_read_only{path=\"/storage\"} 1\n").is_read_only);
         assert_eq!(vitals.version, "1.112.0".parse().ok());
         assert_eq!(vitals.rows, Some(1509));
         assert_eq!(vitals.samples(), Some(1509));

@@ -129,6 +129,11 @@ pub(super) async fn back_up(
             done.version
         ))?;
     }
+    if done.is_read_only {
+        ctx.note(
+            "the server takes no samples, for its volume has no more room than `-storage.minFreeDiskSpaceBytes`: the backup is made without its label",
+        )?;
+    }
     if done.objects_resent > 0 {
         ctx.note(&format!(
             "{} objects of `{}` were damaged, and were sent again",
