@@ -17,7 +17,16 @@ const AT_A_TIME: usize = 8;
 /// Returns all versions of an instance that the bucket holds something of, the oldest label first. Of those that vmbackup wrote the
 /// lists of parts are read, to see that what they name is there.
 pub async fn list(place: Place<'_>) -> Result<Vec<Backup>, Error> {
+    list_as(place, |record, _| record).await
+}
+
+/// The same as [`list`], as what is made of each: not all manifests have room in memory at once.
+pub(crate) async fn list_as<T>(
+    place: Place<'_>,
+    make: impl Fn(Backup, &Found) -> T,
+) -> Result<Vec<T>, Error> {
     let versions = place.versions().await?;
+    let make = &make;
     futures::stream::iter(versions)
         .map(|version| async move {
             let mut found = place.look(&version).await?;
@@ -34,7 +43,7 @@ pub async fn list(place: Place<'_>) -> Result<Vec<Backup>, Error> {
                     Err(error) => return Err(error),
                 }
             }
-            Ok::<_, Error>(Some(record(place, &found)))
+            Ok::<_, Error>(Some(make(record(place, &found), &found)))
         })
         .buffered(AT_A_TIME)
         .try_filter_map(async |record| Ok(record))

@@ -1,22 +1,25 @@
 //! Which dated copies are kept, and how the others go.
 //!
 //! The rule is that of the platform's current chart: the newest copies, and beyond them the newest of each of the last weeks. Weeks are counted
-//! in whole sevens of days since 1970. What is no copy with a time in its name is never touched.
+//! in whole sevens of days since 1970. What is no copy with a time in its name is never touched, nor is what was backed up by a label, as before there were
+//! copies: its name is of the same form, and it is the only one of its data.
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use lifeboat_core::backup::{Backup, State};
 use lifeboat_core::progress::Progress;
 use tokio::sync::Mutex;
 
 use crate::backup::stopped;
+use crate::catalog;
 use crate::error::Error;
-use crate::layout::{MANIFEST, MARK};
+use crate::layout::{LOCKED, MANIFEST, MARK};
 use crate::lease::{self, Card, Lease};
 use crate::reader::{Reader, readers};
-use crate::store::{LATEST, Place};
+use crate::store::{Found, LATEST, Place};
 
 /// How many are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub enum Verdict {
     Locked,
     /// Not a copy with a time in its name.
     NoCopy,
+    /// A version by the label that the server kept, of before there were copies: no other one has its data.
+    Labelled,
     /// The newest that is complete.
     Newest,
     Expire,
@@ -48,13 +53,42 @@ pub struct Copy {
     pub label: String,
     pub complete: bool,
     pub locked: bool,
+    /// The server kept its label: it is a version of its own, and no copy.
+    pub labelled: bool,
+}
+
+impl Copy {
+    fn new(backup: Backup, found: &Found) -> Self {
+        Self {
+            complete: backup.state == State::Completed,
+            label: backup
+                .name
+                .rsplit('-')
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+            version: backup.name,
+            locked: found.stored.special.contains_key(LOCKED),
+            labelled: found.labelled.is_some(),
+        }
+    }
+
+    /// Days since 1970; none of what is no dated copy.
+    fn day(&self) -> Option<i64> {
+        (!self.labelled).then(|| day(&self.label)).flatten()
+    }
+}
+
+/// Returns all versions, the oldest label first.
+pub async fn copies(place: Place<'_>) -> Result<Vec<Copy>, Error> {
+    catalog::list_as(place, Copy::new).await
 }
 
 impl Policy {
     /// Returns one verdict for each, in the order given.
     pub fn judge(&self, copies: &[Copy]) -> Vec<Verdict> {
         let mut newest_first: Vec<usize> = (0..copies.len())
-            .filter(|at| copies[*at].complete && day(&copies[*at].label).is_some())
+            .filter(|at| copies[*at].complete && copies[*at].day().is_some())
             .collect();
         newest_first.sort_by(|a, b| copies[*b].label.cmp(&copies[*a].label));
         let mut verdicts: Vec<Verdict> = copies
@@ -62,7 +96,9 @@ impl Policy {
             .map(|copy| {
                 if copy.locked {
                     Verdict::Locked
-                } else if day(&copy.label).is_none() {
+                } else if copy.labelled {
+                    Verdict::Labelled
+                } else if copy.day().is_none() {
                     Verdict::NoCopy
                 } else {
                     Verdict::Expire
@@ -71,7 +107,7 @@ impl Policy {
             .collect();
         let mut weeks = BTreeSet::new();
         for (place, at) in newest_first.iter().enumerate() {
-            let week = day(&copies[*at].label).unwrap_or(0).div_euclid(7);
+            let week = copies[*at].day().unwrap_or(0).div_euclid(7);
             let verdict = if (place as u64) < self.last_daily {
                 Verdict::Daily
             } else if !weeks.contains(&week) && (weeks.len() as u64) < self.last_weekly {
@@ -167,6 +203,7 @@ mod tests {
             label: label.to_owned(),
             complete: true,
             locked: false,
+            labelled: false,
         }
     }
 
@@ -223,6 +260,26 @@ mod tests {
         assert_eq!(
             policy.judge(&copies),
             [Locked, Expire, Newest, Newest, NoCopy, NoCopy]
+        );
+    }
+
+    #[test]
+    fn what_was_backed_up_by_a_label_stays_and_counts_for_no_copy() {
+        use Verdict::{Daily, Expire, Labelled};
+
+        let mut copies = days(5);
+        for at in [0, 2, 4] {
+            copies[at].labelled = true;
+        }
+        // Also where an object of it is missing.
+        copies[2].complete = false;
+        let policy = Policy {
+            last_daily: 1,
+            last_weekly: 0,
+        };
+        assert_eq!(
+            policy.judge(&copies),
+            [Labelled, Expire, Labelled, Daily, Labelled]
         );
     }
 

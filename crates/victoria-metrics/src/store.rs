@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt};
+use jiff::Timestamp;
 use lifeboat_storage::{Bucket, Entry, Fetched, Version};
 
 use crate::era;
@@ -47,6 +48,8 @@ pub struct Found {
     pub standing: Standing,
     /// Of the manifest, for a condition on its replacement.
     pub manifest: Option<Version>,
+    /// When the server kept the label of the version, by the manifest, whether that holds or not. None where no label was kept.
+    pub labelled: Option<Timestamp>,
     /// vmbackup's mark and its times, where they are there.
     pub mark: Option<Entry>,
     pub times: Option<Fetched>,
@@ -166,12 +169,14 @@ impl Place<'_> {
             times: times.as_ref().map(|times| &times.bytes[..]),
             stored: mark.as_ref().map(|mark| mark.modified),
         };
+        let labelled = read.as_ref().and_then(|read| read.as_ref().ok()?.labelled);
         let standing = judge(&stored, read, stamp);
         Ok(Found {
             version: version.to_owned(),
             stored,
             standing,
             manifest: manifest.map(|found| found.version),
+            labelled,
             mark,
             times,
         })

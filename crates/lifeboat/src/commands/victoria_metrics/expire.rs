@@ -3,11 +3,8 @@
 use std::sync::Arc;
 
 use clap::Args;
-use lifeboat_core::backup::State;
 use lifeboat_core::progress::Progress;
-use lifeboat_victoria_metrics::catalog;
 use lifeboat_victoria_metrics::expire::{self, Copy, Policy, Verdict};
-use lifeboat_victoria_metrics::layout::LOCKED;
 use lifeboat_victoria_metrics::lease::Card;
 use serde::Serialize;
 
@@ -21,7 +18,7 @@ use crate::output::{View, columns};
 /// Delete the dated copies that are not kept
 ///
 /// `backup.keepLastDaily` and `backup.keepLastWeekly` say how many are. The newest complete copy always stays, and so does the version that is brought up to date each
-/// hour. Without `backup.scheduled.daily` there are no copies: each version is of other data, and none is deleted.
+/// hour, and those that were backed up by a label before there were copies. Without `backup.scheduled.daily` there are no copies: each version is of other data, and none is deleted.
 #[derive(Debug, Args)]
 pub(crate) struct ExpireArgs {
     /// `victoria-metrics-0` or `victoria-metrics-1`
@@ -55,25 +52,7 @@ pub(crate) async fn run(ctx: &Context, args: &ExpireArgs) -> Result<Exit, Failur
     ctx.settings.require_own_prefixes()?;
     let bucket = ctx.bucket(&settings.bucket)?;
     let place = place(settings, &bucket);
-    let mut copies = Vec::new();
-    for backup in catalog::list(place).await? {
-        let locked = bucket
-            .size(&format!("{}/{LOCKED}", backup.name))
-            .await?
-            .is_some();
-        let label = backup
-            .name
-            .rsplit('-')
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        copies.push(Copy {
-            complete: backup.state == State::Completed,
-            version: backup.name,
-            label,
-            locked,
-        });
-    }
+    let copies = expire::copies(place).await?;
     let verdicts = if settings.daily.is_some() {
         let policy = Policy {
             last_daily: settings.keep_last_daily,
@@ -136,6 +115,7 @@ impl VerdictView {
             Verdict::Weekly => ("keep", "the newest of its week"),
             Verdict::Locked => ("keep", "it is locked"),
             Verdict::NoCopy => ("keep", "not a dated copy"),
+            Verdict::Labelled => ("keep", "backed up by its label: not a dated copy"),
             Verdict::Newest => ("keep", "the newest"),
             Verdict::Expire if copy.complete => (
                 "expire",
