@@ -263,6 +263,27 @@ mod tests {
         );
     }
 
+    /// As the platform's script counts: copies, not days.
+    #[test]
+    fn copies_of_one_day_count_as_many() {
+        use Verdict::{Daily, Expire, Weekly};
+
+        let copies = [
+            "20231128010000",
+            "20231128020000",
+            "20231128030000",
+            "20231128040000",
+        ];
+        let policy = Policy {
+            last_daily: 2,
+            last_weekly: 4,
+        };
+        assert_eq!(
+            policy.judge(&copies.map(copy)),
+            [Expire, Weekly, Daily, Daily]
+        );
+    }
+
     #[test]
     fn what_was_backed_up_by_a_label_stays_and_counts_for_no_copy() {
         use Verdict::{Daily, Expire, Labelled};
