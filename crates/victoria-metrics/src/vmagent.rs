@@ -230,36 +230,39 @@ pub async fn read(url: &str) -> Result<Reading, Error> {
     Ok(Reading::parse(&answer.text().await.map_err(failed)?))
 }
 
+fn whole(value: &str) -> Option<u64> {
+    whole_part(value.parse().ok()?)
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::cast_precision_loss,
     reason = "checked to be in range; parts of a byte are nobody's"
 )]
-fn whole(value: &str) -> Option<u64> {
-    let value: f64 = value.parse().ok()?;
+fn whole_part(value: f64) -> Option<u64> {
     (value >= 0.0 && value < u64::MAX as f64).then_some(value as u64)
 }
 
-/// A flag's number of bytes, as VictoriaMetrics writes them: `1073741824`, `10GB`, `512MiB`.
+/// A flag's number of bytes, as VictoriaMetrics reads them: `1073741824`, `10GB`, `1.5GiB`, in any case.
 fn size(text: &str) -> Option<u64> {
-    let split = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let factor: u64 = match unit {
-        "" => 1,
-        "KB" => 1000,
-        "MB" => 1_000_000,
-        "GB" => 1_000_000_000,
-        "TB" => 1_000_000_000_000,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        "TiB" => 1 << 40,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(factor)
+    const UNITS: [(&str, f64); 8] = [
+        ("kib", 1_024.0),
+        ("mib", 1_048_576.0),
+        ("gib", 1_073_741_824.0),
+        ("tib", 1_099_511_627_776.0),
+        ("kb", 1e3),
+        ("mb", 1e6),
+        ("gb", 1e9),
+        ("tb", 1e12),
+    ];
+    let text = text.to_ascii_lowercase();
+    let with_unit = UNITS.iter().find_map(|(unit, factor)| {
+        let number = text.strip_suffix(unit)?;
+        Some((number, *factor))
+    });
+    let (number, factor) = with_unit.unwrap_or((&text, 1.0));
+    whole_part(number.parse::<f64>().ok()? * factor)
 }
 
 #[cfg(test)]
@@ -291,6 +294,32 @@ mod tests {
             "value=\"true\", is_set=\"true\"",
         );
         assert!(Reading::parse(&lossy).is_lossy);
+    }
+
+    #[test]
+    fn sizes_are_read_as_victoria_metrics_reads_them() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("1073741824", 1 << 30),
+            ("1.5GiB", 3 << 29),
+            ("1.5gib", 3 << 29),
+            ("0.5KB", 500),
+            ("2MB", 2_000_000),
+            ("10GB", 10_000_000_000),
+            ("1TB", 1_000_000_000_000),
+            ("3KiB", 3072),
+            ("3MiB", 3 << 20),
+            ("1TiB", 1 << 40),
+            ("1e9", 1_000_000_000),
+        ] {
+            assert_eq!(size(text), Some(bytes), "{text}");
+        }
+        for text in ["", "GiB", "-1", "x", "1PB", "1e99TB", "NaN"] {
+            assert_eq!(size(text), None, "{text}");
+        }
+        let flag =
+            "flag{name=\"remoteWrite.maxDiskUsagePerURL\", value=\"1.5GiB\", is_set=\"true\"} 1\n";
+        assert_eq!(Reading::parse(flag).limit, 3 << 29);
     }
 
     #[test]

@@ -71,6 +71,8 @@ pub(super) enum Kind {
     /// A prefix that only others write below.
     RepositoryPrefix,
     Url,
+    /// An address that may be empty, which means nobody.
+    OptionalUrl,
     /// At least one address, as [`Kind::Patterns`] are written.
     Urls,
     Listen,

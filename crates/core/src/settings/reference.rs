@@ -69,7 +69,7 @@ fn write_section(out: &mut String, section: &str, keys: &[&Key]) -> std::fmt::Re
 fn kind(key: &Key) -> String {
     match key.kind {
         Kind::Secret => "a text, never shown".to_owned(),
-        Kind::OptionalSchedule(_) | Kind::OptionalAge => {
+        Kind::OptionalSchedule(_) | Kind::OptionalAge | Kind::OptionalUrl => {
             format!("{}, or empty", value::expected(key.kind))
         }
         kind => value::expected(kind),

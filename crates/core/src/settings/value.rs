@@ -90,7 +90,8 @@ fn content(key: &Key, node: &Node, scalar: &Scalar) -> Result<Parsed, Error> {
             "must not hold a control character, or between two `/` nothing, `.` or `..`",
         )),
         Kind::Prefix | Kind::RepositoryPrefix => Ok(Parsed::Text(prefix(text))),
-        Kind::Url => url(key, node, text).map(Parsed::Text),
+        Kind::OptionalUrl if text.trim().is_empty() => Ok(Parsed::Text(String::new())),
+        Kind::Url | Kind::OptionalUrl => url(key, node, text).map(Parsed::Text),
         Kind::Choice(choices) if !choices.contains(&text) => Err(wrong()),
         Kind::Count => {
             let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -136,9 +137,8 @@ fn url(key: &Key, node: &Node, text: &str) -> Result<String, Error> {
         .strip_prefix("http://")
         .or_else(|| text.strip_prefix("https://"));
     match host {
-        Some(host) if host.contains('@') => {
-            Err(rule(key, node, "must not hold a user name or a password"))
-        }
+        // Also where nothing says how to get there: it is not shown.
+        _ if text.contains('@') => Err(rule(key, node, "must not hold a user name or a password")),
         Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => {
             Ok(text.trim_end_matches('/').to_owned())
         }
@@ -311,7 +311,7 @@ pub(super) fn expected(kind: Kind) -> String {
         Kind::Size => "a size such as `768Mi`",
         Kind::Bucket => "the name of a bucket",
         Kind::Prefix | Kind::RepositoryPrefix => "a prefix",
-        Kind::Url => "an address such as `http://stackstate-minio:9000`",
+        Kind::Url | Kind::OptionalUrl => "an address such as `http://stackstate-minio:9000`",
         Kind::Urls => {
             "an address such as `http://stackstate-elasticsearch-master:9200`, or several"
         }

@@ -3,7 +3,8 @@
 use super::Era::{Both, Current, Lifeboat, Seed};
 use super::Kind::{
     Age, Bucket, Choice, Count, Flag, Listen, Name, OptionalAge, OptionalListen, OptionalSchedule,
-    Pairs, Patterns, Prefix, RepositoryPrefix, Routes, Schedule, Secret, Size, Text, Url, Urls,
+    OptionalUrl, Pairs, Patterns, Prefix, RepositoryPrefix, Routes, Schedule, Secret, Size, Text,
+    Url, Urls,
 };
 use super::{Era, Key, Kind};
 use crate::schedule::Dialect::{Cronexpr, Elasticsearch, Kubernetes};
@@ -292,7 +293,7 @@ const LIFEBOAT: &[Key] = &[
     Key::new("lifeboat.elasticsearch.keys", Lifeboat, Choice(&["keystore", "settings"]), "keystore", "Where the nodes find the gateway's key pair: in their keystores, or in the settings of the repository, which whoever may read the state of the cluster can read, and which the engine has to be told to allow."),
     Key::new("lifeboat.elasticsearch.repositorySettings", Lifeboat, Pairs, "", "More settings of the repository, such as `max_restore_bytes_per_sec=80mb`."),
     Key::new("lifeboat.victoriaMetrics.memory", Lifeboat, Size, "128Mi", "Memory that the bytes on their way may take in a backup or restore of metrics."),
-    Key::new("lifeboat.victoriaMetrics.vmagent", Lifeboat, Text, "", "Where vmagent answers, which keeps samples while a server is stopped: a restore says for how long it can. Empty: nobody is asked."),
+    Key::new("lifeboat.victoriaMetrics.vmagent", Lifeboat, OptionalUrl, "", "Where vmagent answers, which keeps samples while a server is stopped: a restore says for how long it can. Empty: nobody is asked."),
     Key::new("lifeboat.victoriaMetrics.limitRate", Lifeboat, Size, "0", "Bytes a second that a backup or restore of metrics may move; 0: as many as it can."),
 ];
 

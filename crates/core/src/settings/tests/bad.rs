@@ -57,6 +57,32 @@ fn a_truth_value_and_a_text_are_not_the_same() {
         @"values.yaml:1:35: `backup.stackGraph.bucketName` must be the name of a bucket, found the truth value false (quotes make it a text)");
 }
 
+/// An address stands in errors of those who ask there.
+#[test]
+fn an_address_with_a_password_is_refused_and_not_shown() {
+    for address in [
+        "http://sailor:hush@vmagent:8429",
+        "sailor:hush@vmagent:8429",
+    ] {
+        let values = format!("lifeboat: {{victoriaMetrics: {{vmagent: '{address}'}}}}");
+        let told = errors(&values);
+        assert!(!told.contains("hush"), "{told}");
+        assert!(
+            told.ends_with(
+                "`lifeboat.victoriaMetrics.vmagent` must not hold a user name or a password"
+            ),
+            "{told}"
+        );
+    }
+    let vmagent = |address: &str| {
+        let values = format!("lifeboat: {{victoriaMetrics: {{vmagent: '{address}'}}}}");
+        let settings = attempt(&values).unwrap();
+        settings.lifeboat.victoria_metrics.vmagent.clone()
+    };
+    assert_eq!(vmagent(""), None);
+    assert_eq!(vmagent("http://a:8429/"), Some("http://a:8429".to_owned()));
+}
+
 #[test]
 fn a_schedule_that_does_not_parse_is_told_with_its_cause() {
     let errors = attempt("backup:\n  stackGraph:\n    scheduled:\n      schedule: '0 0 3 * * ?'\n")
