@@ -33,8 +33,8 @@ pub struct Manifest {
     /// The oldest release whose files look so.
     pub layout: Version,
     pub snapshot: Option<String>,
-    /// The time of the sample by which the server kept the label of this version, written just before the snapshot. A server whose latest is earlier has
-    /// lost this backup. None where no label is kept, and of what another program wrote.
+    /// The time of the sample by which the server kept the label of this version, written just before the snapshot, or, where the server took no samples,
+    /// some time before. A server whose latest is earlier has lost this backup. None where no label is kept, and of what another program wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labelled: Option<Timestamp>,
     /// The moment whose data the backup holds.
