@@ -18,7 +18,7 @@ use crate::output::{View, columns};
 /// Delete the dated copies that are not kept
 ///
 /// `backup.keepLastDaily` and `backup.keepLastWeekly` say how many are. The newest complete copy always stays, and so does the version that is brought up to date each
-/// hour, and those that were backed up by a label before there were copies. Without `backup.scheduled.daily` there are no copies: each version is of other data, and none is deleted.
+/// hour, and those that Lifeboat backed up by a label before there were copies. Without `backup.scheduled.daily` there are no copies: each version is of other data, and none is deleted.
 #[derive(Debug, Args)]
 pub(crate) struct ExpireArgs {
     /// `victoria-metrics-0` or `victoria-metrics-1`
