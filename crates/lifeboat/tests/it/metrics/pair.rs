@@ -147,9 +147,7 @@ fn a_final_backup_in_the_dialect_of_dated_copies_outlives_the_backups_after_the_
     assert_eq!(count(&metrics), [100, 0, 0]);
     // As every hour.
     assert_eq!(metrics.world.json(&back_up)["version"], latest.as_str());
-    metrics
-        .world
-        .ok(&["victoria-metrics", "confirm", INSTANCE]);
+    metrics.world.ok(&["victoria-metrics", "confirm", INSTANCE]);
     metrics.halt();
     metrics.restore(&last);
     assert!(metrics.boot(RELEASE));
