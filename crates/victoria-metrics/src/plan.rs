@@ -37,6 +37,8 @@ pub struct Plan {
     pub uploads: Vec<Slice>,
     /// Those of `uploads` that are stored already, and are not what they should be.
     pub damaged: BTreeSet<Slice>,
+    /// Those of `kept` that are not what they should be either, and cannot be sent again.
+    pub beyond_repair: BTreeSet<Slice>,
     /// What is there already.
     pub kept: Vec<Slice>,
     /// Lists and their like that have to go before those that replace them come, for they have another size and so another name.
@@ -128,11 +130,12 @@ impl Plan {
         plan
     }
 
-    /// Sends these again, which are kept otherwise. Until they come, the backup before is as damaged as it was.
-    pub fn send_again(&mut self, damaged: BTreeSet<Slice>) {
+    /// Sends `damaged` again, which is kept otherwise. Until it comes, the backup before is as damaged as it was.
+    pub fn send_again(&mut self, damaged: BTreeSet<Slice>, beyond_repair: BTreeSet<Slice>) {
         self.kept.retain(|slice| !damaged.contains(slice));
         self.uploads.extend(damaged.iter().cloned());
         self.damaged.extend(damaged);
+        self.beyond_repair = beyond_repair;
         self.sort();
     }
 

@@ -25,6 +25,8 @@ pub struct Outcome {
     pub bytes_sent: u64,
     /// Those of the objects sent that were stored already, and damaged.
     pub objects_resent: u64,
+    /// Those of the objects kept that are known to be damaged, where nobody has what they should be.
+    pub objects_beyond_repair: u64,
     pub objects_kept: u64,
     pub objects_deleted: u64,
     /// The server took no samples, so that the label in it is that of before.
@@ -46,6 +48,8 @@ pub struct Forecast {
     pub bytes_to_send: u64,
     /// Those of the objects to send that are stored already, and damaged.
     pub objects_to_resend: u64,
+    /// Those of the objects kept that are known to be damaged, where nobody has what they should be.
+    pub objects_beyond_repair: u64,
     pub objects_kept: u64,
     pub objects_to_delete: u64,
     pub instance: String,
@@ -71,6 +75,7 @@ impl Outcome {
             objects_sent: (plan.uploads.len() + plan.held.len()) as u64,
             bytes_sent: plan.upload_size(),
             objects_resent: plan.damaged.len() as u64,
+            objects_beyond_repair: plan.beyond_repair.len() as u64,
             objects_kept: plan.kept.len() as u64,
             objects_deleted: (obsolete + plan.replaced.len()) as u64,
             is_read_only: taken.is_read_only,
@@ -90,6 +95,7 @@ impl Forecast {
             objects_to_send: (plan.uploads.len() + plan.held.len()) as u64,
             bytes_to_send: plan.upload_size(),
             objects_to_resend: plan.damaged.len() as u64,
+            objects_beyond_repair: plan.beyond_repair.len() as u64,
             objects_kept: plan.kept.len() as u64,
             objects_to_delete: (plan.obsolete.len() + plan.replaced.len()) as u64,
             instance: place.instance.to_owned(),

@@ -54,6 +54,8 @@ struct PlanView {
     /// With `--resend-damaged`: those of them that are stored already, and damaged.
     objects_to_resend: u64,
     objects_kept: u64,
+    /// With `--resend-damaged`: those of them that are damaged, where the server has nothing better.
+    objects_beyond_repair: u64,
     objects_to_delete: u64,
     #[serde(skip)]
     why: Option<Why>,
@@ -74,6 +76,8 @@ struct BackupView {
     /// With `--resend-damaged`: those of them that were stored already, and damaged.
     objects_resent: u64,
     objects_kept: u64,
+    /// With `--resend-damaged`: those of them that are damaged, where the server has nothing better.
+    objects_beyond_repair: u64,
     objects_deleted: u64,
     #[serde(flatten)]
     pace: Pace,
@@ -105,8 +109,13 @@ pub(crate) async fn run(ctx: &Context, args: &BackupArgs) -> Result<Exit, Failur
     let watch = Stopwatch::start();
     let done = back_up(ctx, &server, place, &options).await?;
     let took = watch.stop(done.manifest.rows.unwrap_or(0));
+    let exit = if done.objects_beyond_repair > 0 {
+        Exit::Damaged
+    } else {
+        Exit::Success
+    };
     ctx.out.show(&BackupView::new(&args.instance, done, took))?;
-    Ok(Exit::Success)
+    Ok(exit)
 }
 
 /// Makes the backup, shows how far it is, and says why a version begins where one does.
@@ -131,13 +140,19 @@ pub(super) async fn back_up(
     }
     if done.is_read_only {
         ctx.note(
-            "the server takes no samples, for its volume has no more room than `-storage.minFreeDiskSpaceBytes`: the backup is made without its label",
+            "the server takes no samples, for its volume has no more room than `-storage.minFreeDiskSpaceBytes`: the backup is made with the label that it has",
         )?;
     }
     if done.objects_resent > 0 {
         ctx.note(&format!(
             "{} objects of `{}` were damaged, and were sent again",
             done.objects_resent, done.version
+        ))?;
+    }
+    if done.objects_beyond_repair > 0 {
+        ctx.note(&format!(
+            "{} objects of `{}` are damaged, and stay so: what the server has is not what was backed up either, or nobody noted what that was; `verify --deep` names them",
+            done.objects_beyond_repair, done.version
         ))?;
     }
     if let Some(note) = why_new(&done.decision) {
@@ -185,6 +200,7 @@ impl From<Forecast> for PlanView {
             bytes_to_send: forecast.bytes_to_send,
             objects_to_resend: forecast.objects_to_resend,
             objects_kept: forecast.objects_kept,
+            objects_beyond_repair: forecast.objects_beyond_repair,
             objects_to_delete: forecast.objects_to_delete,
             why,
         }
@@ -207,6 +223,7 @@ impl BackupView {
             bytes_sent: done.bytes_sent,
             objects_resent: done.objects_resent,
             objects_kept: done.objects_kept,
+            objects_beyond_repair: done.objects_beyond_repair,
             objects_deleted: done.objects_deleted,
             pace,
         }
@@ -229,6 +246,12 @@ impl View for PlanView {
             text.line(format_args!(
                 "{} of those to send are in the bucket, and damaged",
                 self.objects_to_resend
+            ));
+        }
+        if self.objects_beyond_repair > 0 {
+            text.line(format_args!(
+                "{} of those to keep are damaged, and the server has nothing better",
+                self.objects_beyond_repair
             ));
         }
         if let Some(why) = self.why {

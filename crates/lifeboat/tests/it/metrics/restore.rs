@@ -155,6 +155,26 @@ fn what_is_damaged_is_sent_again_when_that_is_asked_for() {
         assert_eq!(fs::read(stored.join(name)).unwrap(), sound[name], "{name}");
     }
     assert_eq!(back_up(&["--resend-damaged"])["objects_resent"], 0);
+    // Damaged in both: it stays to be found, and nothing else is called sound for it.
+    flip(&stored.join(sound_one));
+    let before = files(&stored);
+    let command = [
+        "-o",
+        "json",
+        "victoria-metrics",
+        "backup",
+        INSTANCE,
+        "--resend-damaged",
+    ];
+    let seen = metrics.world.run(&command);
+    assert_eq!(seen.code, 6, "{}", seen.stderr);
+    let told: serde_json::Value = serde_json::from_str(&seen.stdout).unwrap();
+    let counts = (&told["objects_beyond_repair"], &told["objects_resent"]);
+    assert_eq!(counts, (&1.into(), &0.into()), "{told}");
+    assert_eq!(files(&stored)[sound_one], before[sound_one]);
+    assert_eq!(metrics.world.run(&deep).code, 6);
+    flip(&stored.join(sound_one));
+    metrics.world.ok(&deep);
     metrics.halt();
     metrics.wipe();
     metrics.restore(&version);
