@@ -6,12 +6,10 @@
 pub mod age;
 pub mod backup;
 pub mod error;
+pub mod identity;
 pub mod name;
 pub mod progress;
 pub mod retention;
 pub mod schedule;
 pub mod settings;
 pub mod size;
-
-/// What a gateway of ours calls itself in the header `Server` of its answers, by which our clients know it.
-pub const GATEWAY_NAME: &str = "Lifeboat";

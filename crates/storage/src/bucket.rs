@@ -37,7 +37,7 @@ pub struct Endpoint {
 pub enum Signing {
     /// The CRC-64/NVME of the content, which the gateway compares. Whoever can change what goes over an unencrypted connection can make it fit.
     Checksum,
-    /// All of the content, which costs each side about as much as all else that is done to it.
+    /// All of the content, which costs each side a SHA-256 of it.
     Content,
 }
 

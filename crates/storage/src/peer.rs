@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use http::HeaderMap;
 use http::header::SERVER;
-use lifeboat_core::GATEWAY_NAME;
+use lifeboat_core::identity;
 use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService, ReqwestConnector,
@@ -27,7 +27,7 @@ impl Peer {
     fn note(&self, headers: &HeaderMap) {
         let is_ours = headers
             .get(SERVER)
-            .is_some_and(|name| name.as_bytes() == GATEWAY_NAME.as_bytes());
+            .is_some_and(|name| name.as_bytes() == identity::GATEWAY.as_bytes());
         self.is_ours.store(is_ours, Ordering::Relaxed);
     }
 }

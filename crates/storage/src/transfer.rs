@@ -97,6 +97,14 @@ struct Rate {
     free_at: Mutex<Instant>,
 }
 
+/// An upload in parts that was begun. All of it goes by one client.
+struct Upload<'a> {
+    store: &'a AmazonS3,
+    key: &'a str,
+    path: Path,
+    id: String,
+}
+
 /// Why a file could not be sent or fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
@@ -212,11 +220,15 @@ impl Bucket {
         // One whose answer broke off is ended with the others that are left over.
         let id = again::ask(async || store.create_multipart(&path).await);
         let id = id.await.map_err(|error| failed(Cause::of(&error)))?;
-        let sent = self
-            .send_parts(store, key, &path, &id, file, range, lane, progress)
-            .await;
+        let upload = Upload {
+            store,
+            key,
+            path,
+            id,
+        };
+        let sent = self.send_parts(&upload, file, range, lane, progress).await;
         if sent.is_err()
-            && let Err(error) = store.abort_multipart(&path, &id).await
+            && let Err(error) = store.abort_multipart(&upload.path, &upload.id).await
         {
             tracing::warn!(%error, key, "an upload could not be aborted, a later run removes it");
         }
@@ -224,18 +236,20 @@ impl Bucket {
         sent
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all of one upload")]
     async fn send_parts(
         &self,
-        store: &AmazonS3,
-        key: &str,
-        path: &Path,
-        id: &String,
+        upload: &Upload<'_>,
         file: &Arc<File>,
         range: Range<u64>,
         lane: &Lane,
         progress: &Progress,
     ) -> Result<u64, TransferError> {
+        let Upload {
+            store,
+            key,
+            path,
+            id,
+        } = upload;
         let failed = |cause| self.failed(format!("write `{key}`"), cause);
         let range_length = range.end - range.start;
         let sent = pieces(&range)
@@ -324,8 +338,11 @@ impl Bucket {
             return Ok(spawn_blocking(write).await.map_err(io::Error::other)??);
         }
         let path = self.path(key)?;
+        let reserving = Arc::clone(output);
+        let reserved = spawn_blocking(move || reserving.reserve(at, length));
         let options = GetOptions::new().with_range(Some(GetRange::Bounded(piece)));
         let found = self.s3().get_opts(&path, options).await;
+        reserved.await.map_err(io::Error::other)??;
         let found = found.map_err(|error| failed(Cause::of(&error)))?;
         // Where it breaks off the client goes on from there.
         let mut stream = found.into_stream();

@@ -1,6 +1,6 @@
 //! A server as it is seen from afar: each request waits before it goes on, what it brings and fetches does not.
 //!
-//! For measurements: bodies pass as they come, so that the way costs little but time.
+//! For measurements: bodies pass as they come, but for those in chunks, so that the way costs little but time.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use hyper::header::{HeaderName, HeaderValue, SERVER};
 use hyper::{Response, StatusCode};
-use lifeboat_core::GATEWAY_NAME;
+use lifeboat_core::identity;
 use s3s::{HttpResponse, S3ErrorCode};
 
 use super::xml;
@@ -108,7 +108,7 @@ impl Teller {
         if let Ok(id) = HeaderValue::from_str(&id) {
             parts.headers.insert(REQUEST_ID, id);
         }
-        let name = HeaderValue::from_static(GATEWAY_NAME);
+        let name = HeaderValue::from_static(identity::GATEWAY);
         parts.headers.insert(SERVER, name);
         self.status = parts.status.as_u16();
         if parts.status.is_client_error() || parts.status.is_server_error() {

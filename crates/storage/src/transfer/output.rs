@@ -2,11 +2,10 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use lifeboat_direct::{self as direct, BLOCK};
-use rustix::fs::{FallocateFlags, OFlags};
 use rustix::io::Errno;
 
 use super::CHUNK;
@@ -20,10 +19,10 @@ pub struct Output {
 }
 
 impl Output {
-    /// Makes a file of `size` bytes, and takes the room for them beforehand where the file system can. Fails where there is one.
+    /// Makes a file of `size` bytes, which take no room yet. Fails where there is one.
     pub fn create(path: &Path, size: u64) -> io::Result<Self> {
         let file = File::create_new(path)?;
-        reserve(&file, size)?;
+        file.set_len(size)?;
         let is_direct = size >= CHUNK && direct::is_possible(&file);
         let past_cache = is_direct.then(|| open_past_cache(path)).flatten();
         Ok(Self { file, past_cache })
@@ -31,6 +30,14 @@ impl Output {
 
     pub fn file(&self) -> &File {
         &self.file
+    }
+
+    /// Takes room for what is written next: with its blocks there, several writes past the cache go on at once. Where the file system cannot, writing will.
+    pub(super) fn reserve(&self, at: u64, length: u64) -> io::Result<()> {
+        let Some(file) = &self.past_cache else {
+            return Ok(());
+        };
+        direct::reserve(file, at, length).map(drop)
     }
 
     /// Writes bytes, whole blocks past the page cache where they are aligned in the file and in memory.
@@ -44,24 +51,10 @@ impl Output {
     }
 }
 
-/// Gives a file its size. With its blocks already there, several can be written at once.
-fn reserve(file: &File, size: u64) -> io::Result<()> {
-    if size == 0 {
-        return Ok(());
-    }
-    loop {
-        return match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, size) {
-            Err(Errno::INTR) => continue,
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => file.set_len(size),
-            reserved => Ok(reserved?),
-        };
-    }
-}
-
 fn open_past_cache(path: &Path) -> Option<File> {
-    let flags = i32::try_from(OFlags::DIRECT.bits()).ok()?;
-    let mut options = File::options();
-    options.write(true).custom_flags(flags).open(path).ok()
+    let file = File::options().write(true).open(path).ok()?;
+    direct::enter(&file).ok()?;
+    Some(file)
 }
 
 /// Writes blocks past the cache and returns how many bytes that were. What is left has to go through it.
@@ -99,9 +92,20 @@ mod tests {
     }
 
     #[test]
-    fn more_than_there_is_room_for_is_refused_at_once() {
+    fn room_is_taken_for_what_is_written_next_and_no_more() {
+        use std::os::unix::fs::MetadataExt;
         let folder = tempfile::tempdir().unwrap();
-        assert!(Output::create(&folder.path().join("a"), 1 << 60).is_err());
+        let path = folder.path().join("a");
+        let output = Output::create(&path, 64 << 20).unwrap();
+        let taken = || path.metadata().unwrap().blocks() * 512;
+        assert_eq!((path.metadata().unwrap().len(), taken()), (64 << 20, 0));
+        output.reserve(16 << 20, 1 << 20).unwrap();
+        assert!(taken() <= 2 << 20, "{}", taken());
+        assert_eq!(path.metadata().unwrap().len(), 64 << 20);
+        if output.past_cache.is_some() {
+            assert!(taken() >= 1 << 20, "{}", taken());
+            assert!(output.reserve(0, 1 << 60).is_err(), "there is no such room");
+        }
     }
 
     proptest! {
@@ -122,6 +126,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("a");
             let output = Output::create(&path, size as u64).unwrap();
+            output.reserve(0, (size / 2) as u64).unwrap();
             let piece = if blocks { piece.next_multiple_of(BLOCK) } else { piece };
             let mut pieces: Vec<_> = content.chunks(piece).enumerate().collect();
             if backwards {

@@ -262,7 +262,7 @@ const MINIO_SUBCHART: &[Key] = &[
 const LIFEBOAT: &[Key] = &[
     Key::new("lifeboat.endpoint", Lifeboat, Url, "http://stackstate-minio:9000", "Where the commands reach the gateway."),
     Key::new("lifeboat.readTimeoutSeconds", Lifeboat, Count, "300", "Seconds that the store at `lifeboat.endpoint` may send nothing while an answer is awaited; then the request is made again, a few times. What takes the store itself longer fails with too few. 0: as long as it takes."),
-    Key::new("lifeboat.signContent", Lifeboat, Flag, "false", "The signature of an upload to our own gateway is made over all of its content, as that to any other server is. Otherwise over a checksum of it (CRC-64/NVME), which takes about half the processor time on both sides; whoever can change what goes over an unencrypted connection can make that fit."),
+    Key::new("lifeboat.signContent", Lifeboat, Flag, "false", "The signature of an upload to our own gateway is made over all of its content, as that to any other server is. Otherwise over a checksum of it (CRC-64/NVME), which costs both sides far less processor time; whoever can change what goes over an unencrypted connection can make that fit."),
     Key::new("lifeboat.timeZone", Lifeboat, Text, "", "Time zone of schedules and backup names, such as `Europe/Amsterdam`; empty: the system's."),
     Key::new("lifeboat.gateway.listen", Lifeboat, Listen, "0.0.0.0:9000", "Address and port the gateway listens on."),
     Key::new("lifeboat.gateway.metricsListen", Lifeboat, OptionalListen, "0.0.0.0:9464", "Address and port for `/-/healthy`, `/-/ready` and `/metrics`; empty: none."),

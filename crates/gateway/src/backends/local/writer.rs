@@ -9,7 +9,7 @@ use std::io::{self, IoSlice};
 use std::num::NonZero;
 
 use lifeboat_direct::{self as direct, BLOCK, Memory};
-use rustix::fs::{Advice, FallocateFlags};
+use rustix::fs::Advice;
 use rustix::io::Errno;
 
 use super::crc;
@@ -150,12 +150,10 @@ impl Writer {
             return Ok(());
         }
         let length = ROOM.min(end - self.reserved);
-        match rustix::fs::fallocate(file, FallocateFlags::empty(), self.reserved, length) {
-            Ok(()) => self.reserved += length,
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.end = None,
-            // Until the next batch.
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+        if direct::reserve(file, self.reserved, length)? {
+            self.reserved += length;
+        } else {
+            self.end = None;
         }
         Ok(())
     }
