@@ -4,7 +4,7 @@
 //! nothing that it only says could not be said as well by another server of the same data, such as the other one of a pair.
 //!
 //! What a SIGKILL leaves: before the snapshot is deleted, that snapshot on the server that answered. It keeps merged files on the disk until somebody deletes it;
-//! servers since 1.122 do so after three days. While the old data is removed: see [`target::forget_beside`].
+//! servers since 1.122 do so after three days. While the old data is removed: see [`target::Beside::forget`].
 
 use std::path::Path;
 use std::time::Duration;
@@ -186,9 +186,11 @@ async fn compare(
         tokio::time::sleep(BETWEEN_LOOKS).await;
     };
     // A server that is too old for the index of the backup counts its samples, and answers nothing.
-    if let Some((_, last)) = journal.range
+    if let Some((first, last)) = journal.range
         && (trust == Trust::Exact || is_kept(last, now, vitals.retention))
         && !server.has_samples(last).await?
+        // The last may be of a series that was deleted: lists of parts count it, and nobody finds it.
+        && (trust == Trust::Exact || !server.has_samples_between(first, last).await?)
     {
         return Err(Error::NotFound { at: last });
     }
@@ -236,6 +238,9 @@ impl Confirmed {
     /// there may have been another restore, or an undo, of which this knows nothing.
     pub async fn remove_previous(&self, server: &Server, data: &Path) -> Result<(), Error> {
         let started = server.vitals().await?.started;
+        // From here nobody else changes the notes.
+        let folder = data.to_owned();
+        let beside = blocking(move || target::Beside::hold(&folder)).await?;
         check_in_use(server, data).await?;
         let (journal, preparation) = notes(data).await?;
         let now = journal.map(|journal| Scene {
@@ -248,8 +253,7 @@ impl Confirmed {
                 path: data.to_owned(),
             });
         }
-        let folder = data.to_owned();
-        blocking(move || target::forget_beside(&folder)).await
+        blocking(move || beside.forget()).await
     }
 }
 

@@ -269,6 +269,8 @@ pub enum Left {
     Emptied,
     /// Folders are being renamed: the same command, or an undo, ends it.
     Between,
+    /// The data is that of the backup; what was prepared for it was not put away.
+    Restored,
 }
 
 /// Looks at a data folder.
@@ -281,10 +283,10 @@ pub fn left(data: &Path) -> Result<Left, Error> {
     }
     let is_barred = target::is_barred(data);
     let Some(preparation) = target::preparation_beside(data)? else {
-        return Ok(if is_barred && target::is_untidied(data)? {
-            Left::Between
-        } else {
-            Left::Nothing
+        return Ok(match (target::is_untidied(data)?, is_barred) {
+            (true, true) => Left::Between,
+            (true, false) => Left::Restored,
+            (false, _) => Left::Nothing,
         });
     };
     Ok(match (preparation.is_emptied, is_barred) {
@@ -350,8 +352,8 @@ mod tests {
             (Some(&under_way), Some(&fetched), true, Left::Between),
             (Some(&ours), Some(&fetched), true, Left::Between),
             (Some(&ours), Some(&emptied), true, Left::Between),
-            (Some(&ours), Some(&fetched), false, Left::Nothing),
-            (Some(&ours), Some(&emptied), false, Left::Nothing),
+            (Some(&ours), Some(&fetched), false, Left::Restored),
+            (Some(&ours), Some(&emptied), false, Left::Restored),
             (Some(&ours), None, false, Left::Nothing),
         ] {
             let folder = tempfile::tempdir().unwrap();

@@ -29,7 +29,7 @@ use crate::error::Error;
 pub use self::journal::{Journal, Preparation, State};
 use self::mounts::Mounted;
 pub use self::owner::Owner;
-pub use self::room::{Extent, extent_of_data, taken_by};
+pub use self::room::{Extent, extent_of_data, taken_by, taken_by_rubbish};
 pub use self::undo::Undone;
 
 /// Below the data folder; servers and vmbackup pass over it.
@@ -169,13 +169,10 @@ impl Target {
     }
 
     fn write(&self, name: &str, note: &impl Serialize) -> Result<(), Error> {
+        self.make(&self.work)?;
         let path = self.work.join(name);
         let aside = self.work.join("note.tmp");
         let write = || -> io::Result<()> {
-            if !self.work.exists() {
-                fs::create_dir(&self.work)?;
-                self.owner.give(&self.work)?;
-            }
             let mut file = File::create(&aside)?;
             self.owner.give_file(&file)?;
             file.write_all(&serde_json::to_vec(note).expect("it is text and numbers"))?;
@@ -286,7 +283,12 @@ pub fn is_barred(root: &Path) -> bool {
 /// Whether a restore can go to a folder, which a server may have open. An error where part of the data could not be renamed, and where data that
 /// nobody has confirmed would be lost.
 pub fn check(root: &Path) -> Result<(), Error> {
-    mounts::look(root)?;
+    examine(root).map(drop)
+}
+
+/// Returns the entries that stay where they are.
+fn examine(root: &Path) -> Result<Mounted, Error> {
+    let mounted = mounts::look(root)?;
     match journal_beside(root)? {
         Some(journal) if has_previous(root) && was_opened(root, &journal) => {
             Err(Error::Unconfirmed {
@@ -294,7 +296,7 @@ pub fn check(root: &Path) -> Result<(), Error> {
                 version: journal.version,
             })
         }
-        _ => Ok(()),
+        _ => Ok(mounted),
     }
 }
 
@@ -330,11 +332,26 @@ pub fn new_files_beside(root: &Path) -> PathBuf {
     root.join(WORK).join(NEW)
 }
 
-/// Removes what lies beside the data, while a server may have it open. Cut anywhere, all of it counts or
-/// nothing; what then is left of it the next restore removes.
-pub fn forget_beside(root: &Path) -> Result<(), Error> {
-    let _lock = lock_work(root)?;
-    forget_locked(root)
+/// What lies beside the data, kept from restores until it is dropped.
+#[derive(Debug)]
+pub struct Beside {
+    root: PathBuf,
+    _lock: Option<File>,
+}
+
+impl Beside {
+    /// While a server may have the data open. An error where a restore, or another run like this one, has it.
+    pub fn hold(root: &Path) -> Result<Self, Error> {
+        Ok(Self {
+            root: root.to_owned(),
+            _lock: lock_work(root)?,
+        })
+    }
+
+    /// Removes it. Cut anywhere, all of it counts or nothing; what then is left of it the next restore removes.
+    pub fn forget(self) -> Result<(), Error> {
+        forget_locked(&self.root)
+    }
 }
 
 fn forget_locked(root: &Path) -> Result<(), Error> {

@@ -31,7 +31,7 @@ pub(super) struct Taken {
     pub(super) summary: Summary,
     pub(super) vitals: Vitals,
     pub(super) decision: Decision,
-    /// When the label was kept in the server for this backup.
+    /// When the label was kept in the server for this backup, or would have been in one that takes no samples.
     pub(super) labelled: Option<Timestamp>,
     /// The server takes no samples: it has the label of before, or none of this version.
     pub(super) is_read_only: bool,
@@ -170,9 +170,12 @@ impl Run<'_, '_> {
         let is_read_only = match kept {
             // What is in the server is what the next backup compares with.
             Err(Error::ReadOnly { .. }) if decision.does_without_label() => {
-                let there = self.server.generation(self.now()).await?;
-                let there = there.filter(|there| there.label == decision.label());
-                labelled = there.map(|there| there.at);
+                // A version that begins is not continued, for the server has another label: it only says that it is no copy.
+                if let Decision::Continue(label) = &decision {
+                    let there = self.server.generation(self.now()).await?;
+                    let there = there.filter(|there| there.label == *label);
+                    labelled = there.map(|there| there.at);
+                }
                 true
             }
             kept => {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -72,6 +72,7 @@ pub(super) fn plan(source: Source, writer: Version, options: &Options<'_>) -> Re
         .unwrap_or(Path::new("/"));
     let found = rustix::fs::statvfs(existing).map_err(|error| failed(error.into()))?;
     let free = found.f_bavail.saturating_mul(found.f_frsize);
+    let free = free.saturating_add(target::taken_by_rubbish(options.data)?);
     let there = target::extent_of_data(options.data);
     let shared: u64 = source
         .manifest
@@ -154,16 +155,22 @@ pub(super) async fn run(
     }
     drop(reuse);
     if plan.room == Room::InPlace {
-        if !preparation.is_emptied {
-            let needed: u64 = missing.iter().map(|(_, file)| room_of(file.size)).sum();
-            let needed = needed + SPARE;
-            work.check_before_removal(target, &missing, needed).await?;
+        let needed: u64 = missing.iter().map(|(_, file)| room_of(file.size)).sum();
+        let needed = needed + SPARE;
+        // Once rubbish was removed, and what could be shared was, there may be room.
+        let free = target
+            .free()?
+            .saturating_add(work.taken_by_stale(&missing).await?);
+        if !preparation.is_emptied && needed > free {
+            work.check_before_removal(&missing, needed, free).await?;
             target.raise_barrier()?;
             // From here there is no way back.
             preparation.is_emptied = true;
             target.note_preparation(preparation)?;
         }
-        target.remove_data().await?;
+        if preparation.is_emptied {
+            target.remove_data().await?;
+        }
     }
     missing.sort_by_key(|(_, file)| std::cmp::Reverse(file.size));
     let (small, large): (Vec<_>, Vec<_>) = missing
@@ -244,14 +251,25 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
+    /// Bytes on the disk of what a run before had begun to fetch, and which is fetched anew.
+    async fn taken_by_stale(&self, missing: &[(&str, &FileEntry)]) -> Result<u64, Error> {
+        let paths = missing.iter().map(|(path, _)| self.new.join(path));
+        let paths: Vec<PathBuf> = paths.collect();
+        blocking(move || {
+            let found = paths.iter().filter_map(|path| path.symlink_metadata().ok());
+            let alone = found.filter(|found| found.nlink() == 1);
+            Ok(alone.map(|found| found.blocks() * 512).sum())
+        })
+        .await
+    }
+
     /// What has to hold before data is removed that cannot be brought back: there will be room, and what has to be fetched is what it should be.
     async fn check_before_removal(
         &self,
-        target: &Target,
         missing: &[(&str, &FileEntry)],
         needed: u64,
+        free: u64,
     ) -> Result<(), Error> {
-        let free = target.free()?;
         let root = self.data.clone();
         // Files that are shared by now have another name, and do not come free.
         let extent = blocking(move || Ok(target::extent_of_data(&root))).await?;

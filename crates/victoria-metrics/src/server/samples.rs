@@ -15,20 +15,35 @@ const DOING: &str = "look for samples";
 const WINDOW: Duration = Duration::from_mins(5);
 /// Names that are tried one by one before all at once: each costs the server what a chart of it does.
 const NAMES: usize = 10;
+/// The selector of all series.
+const ALL: &str = "{__name__!=\"\"}";
 
 impl Server {
     /// Whether the server finds any sample of this moment or the five minutes before. Asks for few series, and reads no more than the first that comes.
     pub async fn has_samples(&self, at: Timestamp) -> Result<bool, Error> {
         // Backups by label keep a sample of this series just before their snapshot.
-        if self.exports_any(&named(GENERATION), at).await? {
+        if self.exports_any(&named(GENERATION), &window(at)).await? {
             return Ok(true);
         }
         for name in self.names_of_the_day(at).await? {
-            if self.exports_any(&named(&name), at).await? {
+            if self.exports_any(&named(&name), &window(at)).await? {
                 return Ok(true);
             }
         }
-        self.exports_any("{__name__!=\"\"}", at).await
+        self.exports_any(ALL, &window(at)).await
+    }
+
+    /// Whether the server finds any sample from `first` to `last`. That may cost it what a chart of all its series does.
+    pub async fn has_samples_between(
+        &self,
+        first: Timestamp,
+        last: Timestamp,
+    ) -> Result<bool, Error> {
+        let (begin, _) = window(first);
+        let (_, end) = window(last);
+        let window = (begin, end);
+        Ok(self.exports_any(&named(GENERATION), &window).await?
+            || self.exports_any(ALL, &window).await?)
     }
 
     /// Some names of series that had a sample on the day of this moment.
@@ -44,12 +59,15 @@ impl Server {
         Ok(found.data)
     }
 
-    async fn exports_any(&self, selector: &str, at: Timestamp) -> Result<bool, Error> {
-        let (start, end) = window(at);
+    async fn exports_any(
+        &self,
+        selector: &str,
+        (start, end): &(String, String),
+    ) -> Result<bool, Error> {
         let form = [
             ("match[]", selector),
-            ("start", &start),
-            ("end", &end),
+            ("start", start),
+            ("end", end),
             ("max_rows_per_line", "1"),
             ("reduce_mem_usage", "1"),
         ];

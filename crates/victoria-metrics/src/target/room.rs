@@ -5,7 +5,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{ENTRIES, PASSING};
+use super::{DISCARDED, ENTRIES, GONE, PASSING, State, WORK, journal_beside};
+use crate::error::Error;
 
 /// What data takes on its volume.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -20,6 +21,15 @@ pub struct Extent {
 pub fn extent_of_data(root: &Path) -> Extent {
     let data = ENTRIES.iter().filter(|name| !PASSING.contains(name));
     extent(data.map(|name| root.join(name)))
+}
+
+/// Bytes on the disk of what restores left that counts for nothing, and that the next one removes first.
+pub fn taken_by_rubbish(root: &Path) -> Result<u64, Error> {
+    let mut rubbish = vec![root.join(GONE)];
+    if journal_beside(root)?.is_none_or(|journal| journal.state == State::Switched) {
+        rubbish.push(root.join(WORK).join(DISCARDED));
+    }
+    Ok(extent(rubbish).freed)
 }
 
 /// Bytes that the files below a folder take on the disk.

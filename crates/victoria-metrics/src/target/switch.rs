@@ -1,7 +1,7 @@
 //! What was prepared takes the place of the data, and the way back.
 //!
 //! Folders are renamed one after the other, while the barrier keeps servers from starting and the journal says how to go on. What a SIGKILL leaves: before
-//! the journal says `switching` the old data, with the barrier perhaps up, which the next restore or `undo` takes down; from then on a folder that no server opens
+//! the journal says `switching` the old data, with caches emptied that are on volumes of their own, and the barrier perhaps up, which the next restore or `undo` takes down; from then on a folder that no server opens
 //! and that the next restore or `undo` brings to its end, in the same direction; after it says `switched`, the new data, with the barrier perhaps up, and things
 //! beside it that are removed later.
 
@@ -9,7 +9,11 @@ use std::fs;
 use std::path::Path;
 
 use super::journal::{Journal, Preparation, State};
-use super::{DISCARDED, ENTRIES, PREVIOUS, Target, check, failed, has_previous, remove, sync};
+use super::mounts::Mounted;
+use super::{
+    DISCARDED, ENTRIES, JOURNAL, PREVIOUS, Target, examine, failed, has_previous, remove,
+    remove_file, sync,
+};
 use crate::error::Error;
 use crate::manifest::Manifest;
 
@@ -17,16 +21,17 @@ impl Target {
     /// Puts what was prepared in the place of the data. Cut anywhere, [`settle`](Self::settle) ends it. The data before is kept beside; of a restore over a restore
     /// that no server has opened, the data before the first. Data that was removed for want of room is not kept. Returns whether there is a way back.
     pub fn switch(&self, preparation: &Preparation, manifest: &Manifest) -> Result<bool, Error> {
-        check(&self.root)?;
+        let mounted = examine(&self.root)?;
         // What cannot be emptied must be known before anything is moved.
-        for name in self.mounted()?.names() {
+        for name in mounted.names() {
             empty(&self.root.join(name))?;
         }
         let (previous, discarded) = (self.work.join(PREVIOUS), self.work.join(DISCARDED));
         // Left by a restore that was cut when it had nearly ended: would be taken for what this one moves away.
         remove(&discarded)?;
         let is_kept = has_previous(&self.root);
-        let before = self.journal()?.filter(|_| is_kept);
+        let journal_before = self.journal()?;
+        let before = journal_before.clone().filter(|_| is_kept);
         if is_kept || preparation.is_emptied {
             // The data now is that of a restore that no server opened, or what is left of it.
             self.make(&discarded)?;
@@ -45,15 +50,25 @@ impl Target {
             range: manifest.range,
         };
         self.note(&journal)?;
-        self.finish(journal)?;
+        let arriving = journal.arriving.clone();
+        if let Err(error) = self.finish(journal, &mounted) {
+            if !preparation.is_emptied && self.has_moved_nothing(&arriving) {
+                self.take_back(journal_before, preparation)?;
+            }
+            return Err(error);
+        }
         Ok(previous.exists())
     }
 
     /// Brings to its end whatever was cut while folders were renamed.
     pub fn settle(&self) -> Result<(), Error> {
         match self.journal()? {
-            Some(journal) if journal.state == State::Switching => self.finish(journal).map(drop),
-            Some(journal) if journal.state == State::Undoing => self.finish_undo(&journal),
+            Some(journal) if journal.state == State::Switching => {
+                self.finish(journal, &self.mounted()?).map(drop)
+            }
+            Some(journal) if journal.state == State::Undoing => {
+                self.finish_undo(&journal, &self.mounted()?)
+            }
             Some(journal) => self.tidy_after(&journal),
             None => Ok(()),
         }
@@ -67,7 +82,33 @@ impl Target {
         }
     }
 
-    pub(super) fn finish(&self, mut journal: Journal) -> Result<Journal, Error> {
+    /// Whether no folder was renamed: the first was refused, as some file systems made of layers do.
+    fn has_moved_nothing(&self, arriving: &[String]) -> bool {
+        let (new, discarded) = (self.new_files(), self.work.join(DISCARDED));
+        let aside = if discarded.exists() {
+            discarded
+        } else {
+            self.work.join(PREVIOUS)
+        };
+        present(&aside).is_empty() && arriving.iter().all(|name| new.join(name).exists())
+    }
+
+    /// Lets servers start on the data again, which is as it was.
+    fn take_back(&self, before: Option<Journal>, preparation: &Preparation) -> Result<(), Error> {
+        if let Some(before) = before {
+            self.note(&before)?;
+        } else {
+            let path = self.work.join(JOURNAL);
+            let removed = remove_file(&path).and_then(|()| sync(&self.work));
+            removed.map_err(failed("remove", &path))?;
+        }
+        if preparation.was_barred {
+            return Ok(());
+        }
+        self.lower_barrier()
+    }
+
+    pub(super) fn finish(&self, mut journal: Journal, mounted: &Mounted) -> Result<Journal, Error> {
         let (new, previous) = (self.new_files(), self.work.join(PREVIOUS));
         let discarded = self.work.join(DISCARDED);
         let aside = if discarded.exists() {
@@ -76,7 +117,7 @@ impl Target {
             &previous
         };
         self.make(aside)?;
-        self.exchange(&journal.arriving, &new, aside)?;
+        self.exchange(&journal.arriving, &new, aside, mounted)?;
         journal.state = State::Switched;
         self.note(&journal)?;
         self.tidy()?;
@@ -97,8 +138,8 @@ impl Target {
         arriving: &[String],
         from: &Path,
         aside: &Path,
+        mounted: &Mounted,
     ) -> Result<(), Error> {
-        let mounted = self.mounted()?;
         for name in ENTRIES {
             let (now, new, old) = (self.root.join(name), from.join(name), aside.join(name));
             if mounted.contains(name) {
@@ -143,7 +184,8 @@ pub(super) fn empty(folder: &Path) -> Result<(), Error> {
             fs::remove_file(&path).map_err(failed("remove", &path))?;
         }
     }
-    Ok(())
+    // A volume of its own is not on the disk with the rest.
+    sync(folder).map_err(failed("sync", folder))
 }
 
 #[cfg(test)]
@@ -152,7 +194,7 @@ mod tests {
 
     use super::*;
     use crate::target::scene::*;
-    use crate::target::{GONE, WORK, forget_beside, preparation_beside};
+    use crate::target::{Beside, GONE, WORK, check, preparation_beside};
 
     #[tokio::test]
     async fn what_made_room_cannot_come_back() {
@@ -207,7 +249,7 @@ mod tests {
         target.undo().unwrap();
         assert_eq!(shown(root.path()), ["data new", "metadata new"]);
         drop(target);
-        forget_beside(root.path()).unwrap();
+        Beside::hold(root.path()).unwrap().forget().unwrap();
     }
 
     #[test]
@@ -299,10 +341,10 @@ mod tests {
         let root = folder(&OLD, &NEW_NAMES);
         let target = Target::open(root.path()).unwrap();
         target.switch(&preparation("a"), &manifest()).unwrap();
-        let refused = forget_beside(root.path());
+        let refused = Beside::hold(root.path()).map(drop);
         assert!(matches!(refused, Err(Error::Busy { .. })));
         drop(target);
-        forget_beside(root.path()).unwrap();
+        Beside::hold(root.path()).unwrap().forget().unwrap();
         assert!(!root.path().join(WORK).exists());
     }
 

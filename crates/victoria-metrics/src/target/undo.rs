@@ -3,6 +3,7 @@
 //! Cut anywhere, running it again ends it; so does the next restore. See [`switch`](super::switch).
 
 use super::journal::{Journal, State};
+use super::mounts::Mounted;
 use super::switch::{empty, present};
 use super::{DISCARDED, PREVIOUS, Target, remove};
 use crate::error::Error;
@@ -40,9 +41,11 @@ impl Target {
         let nothing = || Error::NothingToUndo {
             path: self.root.clone(),
         };
+        // Before servers are kept from starting.
+        let mounted = self.mounted()?;
         let mut journal = self.journal()?;
         if let Some(before) = journal.take_if(|journal| journal.state == State::Switching) {
-            journal = Some(self.finish(before)?);
+            journal = Some(self.finish(before, &mounted)?);
         }
         if let Some(journal) = &journal {
             // With nothing to bring back, what was restored is there for a server at least.
@@ -51,7 +54,7 @@ impl Target {
         let (previous, discarded) = (self.work.join(PREVIOUS), self.work.join(DISCARDED));
         if let Some(mut journal) = journal {
             if journal.state == State::Undoing {
-                self.finish_undo(&journal)?;
+                self.finish_undo(&journal, &mounted)?;
                 return Ok(Undone::Back(journal.version));
             }
             if previous.exists() {
@@ -60,7 +63,7 @@ impl Target {
                 journal.arriving = present(&previous);
                 journal.state = State::Undoing;
                 self.note(&journal)?;
-                self.finish_undo(&journal)?;
+                self.finish_undo(&journal, &mounted)?;
                 return Ok(Undone::Back(journal.version));
             }
         }
@@ -76,13 +79,13 @@ impl Target {
         Ok(Undone::NotBegun(preparation.version))
     }
 
-    pub(super) fn finish_undo(&self, journal: &Journal) -> Result<(), Error> {
+    pub(super) fn finish_undo(&self, journal: &Journal, mounted: &Mounted) -> Result<(), Error> {
         let (previous, discarded) = (self.work.join(PREVIOUS), self.work.join(DISCARDED));
         self.make(&discarded)?;
-        self.exchange(&journal.arriving, &previous, &discarded)?;
+        self.exchange(&journal.arriving, &previous, &discarded, mounted)?;
         // It knows the series of what it was moved away for.
         let cache = self.root.join("cache");
-        if self.mounted()?.contains("cache") {
+        if mounted.contains("cache") {
             empty(&cache)?;
         } else {
             remove(&cache)?;

@@ -65,7 +65,7 @@ pub(crate) async fn run(ctx: &Context, args: &ConfirmArgs) -> Result<Exit, Failu
     if let Some(url) = &ctx.settings.lifeboat.victoria_metrics.vmagent {
         let progress = Arc::new(Progress::default());
         let bar = ctx.bar_by(Measure::Bytes, "waiting for vmagent", &progress);
-        let drained = vmagent::drain(url.trim_end_matches('/'), &progress);
+        let drained = vmagent::drain(url, &progress);
         let drained = ctx.interruptible(&progress, drained).await;
         drop(bar);
         let dropped = drained?.dropped;

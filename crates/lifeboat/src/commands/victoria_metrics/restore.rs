@@ -149,7 +149,7 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
     let mut plan = planned.map_err(|error| with_room(error, restoring.room))?;
     let mut view = PlanView::new(&args.instance, &plan);
     if let Some(url) = &ctx.settings.lifeboat.victoria_metrics.vmagent {
-        let buffer = vmagent::look(url.trim_end_matches('/')).await?;
+        let buffer = vmagent::look(url).await?;
         let mut agent = AgentView::from(buffer);
         if agent.seconds_left.is_some() {
             agent.seconds_needed = seconds_needed(place, &plan).await?;
@@ -277,7 +277,7 @@ fn with_room(error: Error, wish: RoomWish) -> Failure {
 }
 
 /// Says what state the data folder was left in, where a restore had begun with it.
-fn what_is_left(failure: Failure, data: &Path) -> Failure {
+pub(super) fn what_is_left(failure: Failure, data: &Path) -> Failure {
     match restore::left(data) {
         Ok(Left::Fetched) => failure.left(
             "the data is as it was; what was fetched stays beside it for the same command, and `undo` removes it",
@@ -290,6 +290,9 @@ fn what_is_left(failure: Failure, data: &Path) -> Failure {
         ),
         Ok(Left::Between) => failure.left(
             "folders are being renamed, and no server starts on what is there; the same command, or `undo`, ends it",
+        ),
+        Ok(Left::Restored) => failure.left(
+            "the data is that of the backup already, and a server can be started on it",
         ),
         Ok(Left::Nothing) | Err(_) => failure,
     }

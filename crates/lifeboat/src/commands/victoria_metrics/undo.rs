@@ -4,10 +4,12 @@ use std::path::Path;
 
 use clap::Args;
 use lifeboat_victoria_metrics::error::Error;
+use lifeboat_victoria_metrics::restore::{self, Left};
 use lifeboat_victoria_metrics::target::{Target, Undone};
 use serde::Serialize;
 
 use super::instance;
+use super::restore::what_is_left;
 use crate::context::{Context, confirm};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -53,7 +55,14 @@ pub(crate) fn run(ctx: &Context, args: &UndoArgs) -> Result<Exit, Failure> {
     if !args.yes && !confirm(&question)? {
         return Err(Failure::interrupted().hint("nothing was changed"));
     }
-    let (version, brought_back) = match target.undo()? {
+    let undone = target.undo().map_err(|error| {
+        let (failure, data) = (Failure::from(error), target.root());
+        match restore::left(data) {
+            Ok(Left::Between) => what_is_left(failure, data),
+            _ => failure,
+        }
+    });
+    let (version, brought_back) = match undone? {
         Undone::Back(version) => (version, true),
         Undone::NotBegun(version) => (version, false),
     };

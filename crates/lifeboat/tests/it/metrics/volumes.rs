@@ -1,5 +1,6 @@
 //! Volumes that are mounted inside of a data folder, of the same file system: folders of a host in a container.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -13,11 +14,19 @@ const RELEASE: Release = Release::V1_112;
 
 /// Runs a command of ours that sees `folder` mounted at `at`. None, said aloud, where nothing can be mounted.
 fn mounted(metrics: &Metrics, folder: &Path, at: &Path, arguments: &[&str]) -> Option<Seen> {
+    let bind = [OsStr::new("--bind"), folder.as_os_str(), at.as_os_str()];
+    mounted_by(metrics, &bind, arguments)
+}
+
+/// The same, by these arguments of `mount`.
+fn mounted_by(metrics: &Metrics, mount: &[&OsStr], arguments: &[&str]) -> Option<Seen> {
     let unshared = || {
         let mut command = Command::new("unshare");
-        let script = "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"";
+        let script =
+            "mount \"$1\" \"$2\" \"$3\" ${4:+\"$4\"} ${5:+\"$5\"} && shift 5 && exec \"$@\"";
         command.args(["--mount", "sh", "-c", script, "sh"]);
-        command.arg(folder).arg(at);
+        let five = mount.iter().copied().chain([OsStr::new(""); 5]).take(5);
+        command.args(five);
         command
     };
     let may = unshared().arg("true").output();
@@ -130,4 +139,74 @@ fn a_link_in_the_place_of_the_data_is_refused_before_anything_is_touched() {
     assert_eq!(files(&elsewhere), before);
     assert!(metrics.boot(RELEASE));
     assert_eq!(samples(metrics.server(), "boat"), 200);
+}
+
+/// Nothing tells before that the folders of the lower layer cannot be renamed.
+#[test]
+fn where_the_first_folder_cannot_be_renamed_servers_start_on_the_data_again() {
+    let Some(mut metrics) = Metrics::start(RELEASE) else {
+        return;
+    };
+    import(metrics.server(), "boat", 2, 100);
+    let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    metrics.halt();
+    let [lower, upper, work] = ["lower", "upper", "work"].map(|name| metrics.world.path(name));
+    fs::rename(metrics.data(), &lower).unwrap();
+    for folder in [&upper, &work, &metrics.data()] {
+        fs::create_dir(folder).unwrap();
+    }
+    let layers = format!(
+        "lowerdir={},upperdir={},workdir={},redirect_dir=off",
+        lower.display(),
+        upper.display(),
+        work.display()
+    );
+    let data = metrics.data();
+    let overlay = ["-toverlay", "overlay", "-o", &layers].map(OsStr::new);
+    let overlay = [&overlay[..], &[data.as_os_str()]].concat();
+    let restore = ["victoria-metrics", "restore", INSTANCE, &version, "--yes"];
+    let Some(seen) = mounted_by(&metrics, &overlay, &restore) else {
+        return;
+    };
+    assert_eq!(seen.code, 5, "{}", seen.stderr);
+    assert!(seen.stderr.contains("move away"), "{}", seen.stderr);
+    assert!(
+        seen.stderr.contains("the data is as it was"),
+        "{}",
+        seen.stderr
+    );
+    assert!(!upper.join("restore-in-progress").exists());
+    let undo = ["victoria-metrics", "undo", INSTANCE, "--yes"];
+    let seen = mounted_by(&metrics, &overlay, &undo).unwrap();
+    assert_eq!(seen.code, 0, "{}", seen.stderr);
+    fs::remove_dir(&data).unwrap();
+    fs::rename(&lower, &data).unwrap();
+    assert!(metrics.boot(RELEASE));
+    assert_eq!(samples(metrics.server(), "boat"), 200);
+}
+
+#[test]
+fn an_undo_that_could_not_move_everything_is_refused_before_servers_are_kept_from_starting() {
+    let Some(mut metrics) = Metrics::start(RELEASE) else {
+        return;
+    };
+    import(metrics.server(), "boat", 2, 100);
+    let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    import(metrics.server(), "later", 2, 100);
+    metrics.halt();
+    metrics.restore(&version);
+    let folder = metrics.world.path("elsewhere");
+    fs::create_dir(&folder).unwrap();
+    let undo = ["victoria-metrics", "undo", INSTANCE, "--yes"];
+    let place = metrics.data().join("data/big");
+    fs::create_dir_all(&place).unwrap();
+    let Some(seen) = mounted(&metrics, &folder, &place, &undo) else {
+        return;
+    };
+    assert_eq!(seen.code, 2, "{}", seen.stderr);
+    assert!(!metrics.data().join("restore-in-progress").exists());
+    metrics.world.ok(&undo);
+    assert!(metrics.boot(RELEASE));
+    let counts = ["boat", "later"].map(|metric| samples(metrics.server(), metric));
+    assert_eq!(counts, [200, 200]);
 }
