@@ -54,7 +54,7 @@ pub(crate) struct Arguments {
     /// Milliseconds that each request to the gateway waits
     #[arg(long, value_delimiter = ',', default_values_t = [0, 20])]
     delays: Vec<u64>,
-    /// Instead, back up and restore everything once at each of these sizes, one after the other
+    /// Also back up and restore everything once at each of these sizes, while the server grows
     #[arg(long, value_name = "MIB", value_delimiter = ',', num_args = 0.., default_missing_value = "512,1024,2048,4096")]
     growth: Vec<u64>,
     /// Also write all samples here
@@ -79,8 +79,6 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<()> {
     let node = node_exporter::start(&folder("node")?)?;
     let mut source = data::Source::new(&server, &node)?;
     node.stop()?;
-    let first = arguments.growth.first().unwrap_or(&arguments.mib);
-    source.fill(first << 20)?;
     let volume = match &arguments.volume {
         Some(volume) => Some(scratch::folder(&fs::canonicalize(volume)?, "gateway")?),
         None => None,
@@ -94,7 +92,7 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<()> {
     let gateway = servers::lifeboat::start(&fs::canonicalize(&arguments.lifeboat)?, &gateway)?;
     let mut report = Report {
         machine: machine(),
-        bytes: scratch::size(&server.data().join("data")),
+        bytes: 0,
         rounds: arguments.rounds,
         load: [load_average(), String::new()],
         floor: disk::Floor::measure(disk.path(), arguments.mib << 20)?,
@@ -109,28 +107,35 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<()> {
         server: &server,
         gateway: &gateway,
     };
-    for mib in &arguments.growth {
-        source.fill(mib << 20)?;
-        source.settle()?;
-        eprintln!("{mib} MiB");
-        report.growth.push(one_size(&work)?);
-    }
-    let rounds = if arguments.growth.is_empty() {
-        arguments.rounds
-    } else {
-        0
+    let mut grow = |source: &mut data::Source<'_>, sizes: &[&u64]| -> Result<()> {
+        for mib in sizes {
+            source.fill(*mib << 20)?;
+            source.settle()?;
+            eprintln!("{mib} MiB");
+            report.growth.push(one_size(&work)?);
+        }
+        Ok(())
     };
-    if rounds > 0 {
-        eprintln!("everything once, unmeasured");
-        // Memory of a virtual machine that nobody has used yet is slow.
-        one_round(&work, &mut source, u32::MAX, 0, &mut Vec::new())?;
-    }
-    for round in 0..rounds {
+    let (before, after): (Vec<&u64>, Vec<&u64>) = arguments
+        .growth
+        .iter()
+        .partition(|mib| **mib < arguments.mib);
+    grow(&mut source, &before)?;
+    source.fill(arguments.mib << 20)?;
+    let bytes = scratch::size(&server.data().join("data"));
+    eprintln!("everything once, unmeasured");
+    // Memory of a virtual machine that nobody has used yet is slow.
+    one_round(&work, &mut source, u32::MAX, 0, &mut Vec::new())?;
+    let mut samples = Vec::new();
+    for round in 0..arguments.rounds {
         for delay in &arguments.delays {
             eprintln!("round {}, {delay} ms a request", round + 1);
-            one_round(&work, &mut source, round, *delay, &mut report.samples)?;
+            one_round(&work, &mut source, round, *delay, &mut samples)?;
         }
     }
+    grow(&mut source, &after)?;
+    report.bytes = bytes;
+    report.samples = samples;
     drop(gateway);
     report.load[1] = load_average();
     writeln!(out, "{report}")?;

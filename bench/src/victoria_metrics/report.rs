@@ -97,8 +97,10 @@ impl Report {
 impl Report {
     #[expect(clippy::cast_precision_loss, reason = "sizes for people")]
     fn growth(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}\n", self.machine)?;
-        writeln!(f, "Seconds a GiB · peak MiB\n")?;
+        writeln!(
+            f,
+            "\nAs the data grows, once for each size. Seconds a GiB · peak MiB\n"
+        )?;
         writeln!(
             f,
             "| MiB | | backup, everything | restore to nothing |\n|--:|---|---|---|"
@@ -123,9 +125,6 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.growth.is_empty() {
-            return self.growth(f);
-        }
         writeln!(
             f,
             "{}; {} MiB of a real server; {} rounds; load average {} before, {} after\n",
@@ -184,6 +183,9 @@ impl fmt::Display for Report {
                 )?;
             }
         }
-        Ok(())
+        if self.growth.is_empty() {
+            return Ok(());
+        }
+        self.growth(f)
     }
 }
