@@ -1,7 +1,7 @@
 //! The bench of metrics: our backups and restores beside vmbackup and vmrestore, of the same real server, through the same gateway.
 //!
-//! What came back is compared file by file; how long it took is printed and never judged. Before each measurement whatever will be read is forgotten by the page
-//! cache: one of the two programs leaves it there, the other does not.
+//! What came back is compared with what was stored, file by file and by size; how long it took is printed and never judged. Before each measurement whatever
+//! will be read is forgotten by the page cache: one of the two programs leaves it there, the other does not.
 
 mod data;
 mod disk;
@@ -107,35 +107,10 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<()> {
         server: &server,
         gateway: &gateway,
     };
-    let mut grow = |source: &mut data::Source<'_>, sizes: &[&u64]| -> Result<()> {
-        for mib in sizes {
-            source.fill(*mib << 20)?;
-            source.settle()?;
-            eprintln!("{mib} MiB");
-            report.growth.push(one_size(&work)?);
-        }
-        Ok(())
-    };
-    let (before, after): (Vec<&u64>, Vec<&u64>) = arguments
-        .growth
-        .iter()
-        .partition(|mib| **mib < arguments.mib);
-    grow(&mut source, &before)?;
-    source.fill(arguments.mib << 20)?;
-    let bytes = scratch::size(&server.data().join("data"));
-    eprintln!("everything once, unmeasured");
-    // Memory of a virtual machine that nobody has used yet is slow.
-    one_round(&work, &mut source, u32::MAX, 0, &mut Vec::new())?;
-    let mut samples = Vec::new();
-    for round in 0..arguments.rounds {
-        for delay in &arguments.delays {
-            eprintln!("round {}, {delay} ms a request", round + 1);
-            one_round(&work, &mut source, round, *delay, &mut samples)?;
-        }
+    let measured = measure(arguments, &work, &mut source, &mut report);
+    if let Err(failure) = &measured {
+        eprintln!("ended early, with what was measured until then: {failure:#}");
     }
-    grow(&mut source, &after)?;
-    report.bytes = bytes;
-    report.samples = samples;
     drop(gateway);
     report.load[1] = load_average();
     writeln!(out, "{report}")?;
@@ -144,6 +119,49 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<()> {
     }
     if let Some(path) = &arguments.markdown {
         fs::write(path, report.to_string())?;
+    }
+    measured
+}
+
+/// All sizes and rounds, into the report: what it has stays there if a later one fails.
+#[expect(clippy::print_stderr, reason = "a long run says where it is")]
+fn measure(
+    arguments: &Arguments,
+    work: &Work<'_>,
+    source: &mut data::Source<'_>,
+    report: &mut Report,
+) -> Result<()> {
+    let (before, after): (Vec<u64>, Vec<u64>) = arguments
+        .growth
+        .iter()
+        .partition(|mib| **mib < arguments.mib);
+    grow(work, source, &before, report)?;
+    source.fill(arguments.mib << 20)?;
+    report.bytes = scratch::size(&work.server.data().join("data"));
+    eprintln!("everything once, unmeasured");
+    // Memory of a virtual machine that nobody has used yet is slow.
+    one_round(work, source, u32::MAX, 0, &mut Vec::new())?;
+    for round in 0..arguments.rounds {
+        for delay in &arguments.delays {
+            eprintln!("round {}, {delay} ms a request", round + 1);
+            one_round(work, source, round, *delay, &mut report.samples)?;
+        }
+    }
+    grow(work, source, &after, report)
+}
+
+#[expect(clippy::print_stderr, reason = "a long run says where it is")]
+fn grow(
+    work: &Work<'_>,
+    source: &mut data::Source<'_>,
+    sizes: &[u64],
+    report: &mut Report,
+) -> Result<()> {
+    for mib in sizes {
+        source.fill(*mib << 20)?;
+        source.settle()?;
+        eprintln!("{mib} MiB");
+        report.growth.push(one_size(work)?);
     }
     Ok(())
 }
@@ -166,7 +184,7 @@ fn one_size(work: &Work<'_>) -> Result<Grown> {
         disk::forget(&work.gateway.data())?;
         let restore = work.restore(side, endpoint, &prefix, &version, &target);
         let (_, restore) = program::watch(restore)?;
-        work.confirm(side, &target)?;
+        work.confirm(side, &version, &target)?;
         fs::remove_dir_all(&target)?;
         fs::remove_dir_all(work.gateway.data().join(BUCKET).join(&version))?;
         grown.costs.push((side, [backup, restore]));
@@ -235,7 +253,7 @@ fn one_round(
             side,
             work.restore(side, &endpoint, &prefix(side), &version, &target),
         )?;
-        work.confirm(side, &target)?;
+        work.confirm(side, &version, &target)?;
         data::lose_a_tenth(&target)?;
         disk::forget(&target)?;
         disk::forget(&work.gateway.data())?;
@@ -244,7 +262,7 @@ fn one_round(
             side,
             work.restore(side, &endpoint, &prefix(side), &version, &target),
         )?;
-        work.confirm(side, &target)?;
+        work.confirm(side, &version, &target)?;
         fs::remove_dir_all(&target)?;
         // Room for the next.
         fs::remove_dir_all(work.gateway.data().join(BUCKET).join(&version))?;

@@ -1,5 +1,6 @@
 //! Who is compared, and how each is run.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -85,22 +86,33 @@ impl Work<'_> {
             .context("our backup is not where it should be")
     }
 
-    /// That as many bytes came back as the server has: its files are those of the snapshot, for nothing is written to it meanwhile.
-    pub(super) fn confirm(&self, side: Side, target: &Path) -> Result<()> {
-        let bytes_below = |folder: &Path| -> Result<u64> {
-            let files = data::files_below(&folder.join("data"))?;
-            let counted = files.iter().filter(|(_, path)| {
-                !path
-                    .components()
-                    .any(|part| part.as_os_str() == "snapshots")
-            });
-            Ok(counted.map(|(size, _)| size).sum())
-        };
-        let (found, expected) = (bytes_below(target)?, bytes_below(&self.server.data())?);
-        ensure!(
-            found.abs_diff(expected) < expected / 50,
-            "{side:?} brought back {found} bytes of {expected}"
-        );
+    /// That each file of the version came back with its size, and nothing else: the server's own files may have been merged since.
+    pub(super) fn confirm(&self, side: Side, version: &str, target: &Path) -> Result<()> {
+        let stored = self.gateway.data().join(BUCKET).join(version);
+        let mut expected = BTreeMap::new();
+        for (_, object) in data::files_below(&stored.join("data"))? {
+            // <path>/<FILESIZE>_<OFFSET>_<SIZE>, in hexadecimal.
+            let name = object.file_name().and_then(|name| name.to_str());
+            let size = name
+                .and_then(|name| name.split('_').next())
+                .and_then(|size| u64::from_str_radix(size, 16).ok())
+                .with_context(|| format!("{} is no object of a backup", object.display()))?;
+            let file = object.parent().context("an object without a folder")?;
+            expected.insert(file.strip_prefix(&stored)?.to_owned(), size);
+        }
+        let found = data::files_below(&target.join("data"))?
+            .into_iter()
+            .map(|(size, path)| Ok((path.strip_prefix(target)?.to_owned(), size)))
+            .collect::<Result<BTreeMap<_, _>>>()?;
+        ensure!(!expected.is_empty(), "{side:?}: {version} holds no data");
+        for file in expected.keys().chain(found.keys()) {
+            let (expected, found) = (expected.get(file), found.get(file));
+            ensure!(
+                expected == found,
+                "{side:?}: {} came back with {found:?} bytes, the backup has {expected:?}",
+                file.display()
+            );
+        }
         Ok(())
     }
 
