@@ -93,12 +93,12 @@ impl Work<'_> {
         for (_, object) in data::files_below(&stored.join("data"))? {
             // <path>/<FILESIZE>_<OFFSET>_<SIZE>, in hexadecimal.
             let name = object.file_name().and_then(|name| name.to_str());
-            let size = name
+            let length = name
                 .and_then(|name| name.split('_').next())
                 .and_then(|size| u64::from_str_radix(size, 16).ok())
                 .with_context(|| format!("{} is no object of a backup", object.display()))?;
             let file = object.parent().context("an object without a folder")?;
-            expected.insert(file.strip_prefix(&stored)?.to_owned(), size);
+            expected.insert(file.strip_prefix(&stored)?.to_owned(), length);
         }
         let found = data::files_below(&target.join("data"))?
             .into_iter()
