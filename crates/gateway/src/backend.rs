@@ -12,6 +12,7 @@ pub mod listing;
 pub mod options;
 pub mod relay;
 pub mod seal;
+pub mod tag;
 pub mod upload;
 
 use std::collections::BTreeMap;

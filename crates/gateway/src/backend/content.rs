@@ -55,6 +55,8 @@ pub struct Content {
     expected: Expected,
     pool: Pool,
     hashing: Hashing,
+    /// The backend takes a tag that is no MD5.
+    takes_any_tag: bool,
     /// In bytes, as far as it has come.
     size: u64,
     /// Nothing more comes.
@@ -107,6 +109,7 @@ impl Content {
             // Unless it is told otherwise: one for the MD5, one for the rest.
             pool: Pool::new(2, |_| {}),
             hashing: Hashing::Fresh(guard),
+            takes_any_tag: false,
             size: 0,
             ended: false,
         }
@@ -134,17 +137,28 @@ impl Content {
         }
     }
 
+    /// Renounces the MD5 where the sender does too. To be called before the first batch.
+    pub(crate) fn tagged_as_wished(mut self) -> Self {
+        self.takes_any_tag = true;
+        self
+    }
+
+    fn state(&self, guard: Option<Box<Guard>>) -> State {
+        let has_md5 = !(self.takes_any_tag && self.expected.is_without_md5());
+        State::new(self.expected.algorithm(), has_md5, guard)
+    }
+
     /// Returns the next batch of about [`BATCH`] bytes, nothing at the end.
     pub async fn next(&mut self) -> Result<Option<Batch>, Error> {
         loop {
             let (state, next, batch) = match std::mem::replace(&mut self.hashing, Hashing::Failed) {
                 Hashing::Fresh(guard) => {
-                    let state = Box::new(State::new(self.expected.algorithm(), guard));
+                    let state = Box::new(self.state(guard));
                     (state, self.collect().await?, Batch::new())
                 }
                 Hashing::Done(state, batch) => (state, self.collect().await?, batch),
                 Hashing::Busy(Busy { batch, md5, rest }) => {
-                    let (next, md5, rest) = futures::join!(self.collect(), md5, rest.done());
+                    let (next, md5, rest) = futures::join!(self.collect(), md5.done(), rest.done());
                     let state = Box::new(State {
                         md5: md5?,
                         rest: rest?,
@@ -209,7 +223,7 @@ impl Content {
                 source: "not read to its end".into(),
             });
         };
-        let digests = state.finish()?;
+        let digests = state.finish(self.size)?;
         self.expected.check(&digests)?;
         Ok(Received {
             size: self.size,
@@ -232,6 +246,7 @@ mod tests {
     use super::small::SMALL;
     use super::*;
     use crate::backend::digest::{Checksum, Hasher};
+    use crate::backend::tag::TagBy;
 
     fn content(pieces: &[usize], length: Option<u64>, expected: Expected) -> Content {
         let pieces: Vec<_> = pieces
@@ -262,6 +277,42 @@ mod tests {
             assert_eq!(read, whole);
             assert_eq!(received.size, u64::try_from(whole).unwrap());
             assert_eq!(received.digests, hasher.finish());
+        }
+    }
+
+    #[tokio::test]
+    async fn an_md5_is_left_out_only_where_nobody_needs_it() {
+        let mut hasher = Hasher::new(Some(Algorithm::Crc64Nvme));
+        hasher.update(&vec![b'x'; BATCH]);
+        let digests = hasher.finish();
+        let wish = |checksum: Option<Checksum>| Expected {
+            checksum,
+            tag: TagBy::Checksum,
+            ..Expected::default()
+        };
+        let crc64 = || wish(digests.checksum.clone());
+        let by_md5 = Expected {
+            md5: digests.tag.md5(),
+            ..crc64()
+        };
+        let sender_wants_it = Expected {
+            tag: TagBy::Md5,
+            ..crc64()
+        };
+        for (expected, takes_any, has_md5) in [
+            (crc64(), true, false),
+            (crc64(), false, true),
+            (wish(None), true, true),
+            (by_md5, true, true),
+            (sender_wants_it, true, true),
+        ] {
+            let mut content = content(&[BATCH], None, expected);
+            if takes_any {
+                content = content.tagged_as_wished();
+            }
+            while content.next().await.unwrap().is_some() {}
+            let tag = content.finish().unwrap().digests.tag;
+            assert_eq!(tag.md5().is_some(), has_md5);
         }
     }
 

@@ -12,6 +12,7 @@ use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
 use super::Error;
+use super::tag::{Tag, TagBy};
 use crate::hashing::Md5;
 
 /// A checksum algorithm of S3.
@@ -165,6 +166,8 @@ pub struct Expected {
     pub trailer: Option<(Algorithm, Trailer)>,
     /// Computed and kept even if there is nothing to compare it with.
     pub compute: Option<Algorithm>,
+    /// What the sender wants the content to be told apart by. A backend may always take the MD5.
+    pub tag: TagBy,
 }
 
 impl fmt::Debug for Expected {
@@ -183,15 +186,21 @@ impl Expected {
         sent.or(trailing).or(self.compute)
     }
 
+    /// Whether nobody needs the MD5.
+    pub(super) fn is_without_md5(&self) -> bool {
+        let sent = self.checksum.as_ref().map(|checksum| checksum.algorithm);
+        self.tag == TagBy::Checksum && self.md5.is_none() && sent == Some(Algorithm::Crc64Nvme)
+    }
+
     /// Compares. To be called once the content has been read to its end.
     pub fn check(self, found: &Digests) -> Result<(), Error> {
         if let Some(md5) = self.md5
-            && md5 != found.md5
+            && found.tag.md5() != Some(md5)
         {
             return Err(Error::DigestMismatch {
                 algorithm: "MD5",
                 expected: STANDARD.encode(md5),
-                found: STANDARD.encode(found.md5),
+                found: STANDARD.encode(found.tag.bytes()),
             });
         }
         let announced = match self.trailer {
@@ -212,7 +221,7 @@ impl Expected {
 /// The digests of some content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Digests {
-    pub md5: [u8; 16],
+    pub tag: Tag,
     pub checksum: Option<Checksum>,
 }
 
@@ -239,7 +248,7 @@ impl Hasher {
 
     pub fn finish(self) -> Digests {
         Digests {
-            md5: self.md5.finish(),
+            tag: Tag::Md5(self.md5.finish()),
             checksum: self.checksum.map(Running::finish),
         }
     }
@@ -284,7 +293,7 @@ impl Running {
     }
 }
 
-/// Returns the etag of a multipart object: the MD5 of its parts' MD5s, and their number.
+/// Returns the etag of a multipart object: the MD5 of its parts' tags, and their number.
 pub fn multipart_etag<'a>(part_etags: impl ExactSizeIterator<Item = &'a str>) -> Option<String> {
     let count = part_etags.len();
     let mut md5 = Md5::default();
@@ -361,7 +370,7 @@ mod tests {
             })
         ));
         let expected = Expected {
-            md5: Some(found.md5),
+            md5: found.tag.md5(),
             ..Expected::default()
         };
         assert!(expected.check(&found).is_ok());

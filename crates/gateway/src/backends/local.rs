@@ -257,7 +257,7 @@ impl Backend for Local {
             let crc = writer.finish(&staged.file);
             let crc = crc.map_err(Error::io("writing the object"))?;
             let volume = &inner.volume;
-            let etag = hex::encode(received.digests.md5);
+            let etag = received.digests.tag.etag();
             let mut record =
                 Record::new(volume.sources.id(), etag, volume.sources.now(), attributes);
             record.checksum = received.digests.checksum;

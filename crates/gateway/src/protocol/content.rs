@@ -12,6 +12,7 @@ use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use hyper::HeaderMap;
 use hyper::body::{Body as HttpBody, Frame};
 use hyper::http::Extensions;
+use lifeboat_core::identity;
 use s3s::auth::Credentials;
 use s3s::{S3Result, s3_error};
 
@@ -25,6 +26,7 @@ use crate::backend::Error;
 use crate::backend::content::{BodyError, Content};
 use crate::backend::digest::{Algorithm, Checksum, Expected, Trailer};
 use crate::backend::seal::{Piece, Seal};
+use crate::backend::tag::TagBy;
 
 /// What was said after the content, once it has been read to its end.
 type Said = Arc<Mutex<Option<Trailers>>>;
@@ -109,7 +111,15 @@ fn expected(
         checksum,
         trailer,
         compute: algorithm_header(headers),
+        tag: tag_header(headers),
     })
+}
+
+fn tag_header(headers: &HeaderMap) -> TagBy {
+    match text(headers, identity::ETAG_HEADER) {
+        Some(identity::ETAG_BY_CHECKSUM) => TagBy::Checksum,
+        _ => TagBy::Md5,
+    }
 }
 
 fn same(expected: [u8; 32]) -> Seal {

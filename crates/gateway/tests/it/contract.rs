@@ -2,6 +2,7 @@
 
 mod buckets;
 mod objects;
+mod tags;
 mod uploads;
 
 /// Writes a test for every promise. What a server does not keep is listed with the reason, and stays in sight as ignored.
@@ -52,6 +53,9 @@ macro_rules! promises {
         $promise!(buckets pages_through_a_listing);
         $promise!(buckets lists_a_common_prefix_on_one_page_only);
         $promise!(buckets manages_buckets);
+        $promise!(tags tells_content_apart_without_an_md5);
+        $promise!(tags compares_what_was_promised_without_an_md5);
+        $promise!(tags joins_parts_without_an_md5);
         $promise!(uploads makes_an_object_of_parts);
         $promise!(uploads makes_an_object_of_parts_that_came_in_any_order);
         $promise!(uploads lets_the_last_upload_of_a_part_count);

@@ -129,7 +129,7 @@ impl Answer {
 fn md5(bytes: &[u8]) -> String {
     let mut hasher = Hasher::new(None);
     hasher.update(bytes);
-    hex(&hasher.finish().md5)
+    hex(hasher.finish().tag.bytes())
 }
 
 /// What the AWS SDK for Java 1 does after it has put an object or a part, or got an object: the content's MD5 must be the

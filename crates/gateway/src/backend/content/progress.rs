@@ -7,6 +7,7 @@ use super::{Batch, BodyError, Hashing};
 use crate::backend::Error;
 use crate::backend::digest::{Algorithm, Digests, Running};
 use crate::backend::seal::{Guard, Seals};
+use crate::backend::tag::Tag;
 use crate::hashing::{Job, Md5, Pool};
 
 /// The rest of larger content is hashed where it is, if it has at most so many bytes: 30 microseconds.
@@ -14,7 +15,8 @@ const TAIL: usize = 16 * 1024;
 
 /// What is known of the content hashed so far.
 pub(super) struct State {
-    pub(super) md5: Md5,
+    /// None where nobody needs it.
+    pub(super) md5: Option<Md5>,
     pub(super) rest: Box<Rest>,
 }
 
@@ -28,8 +30,14 @@ pub(super) struct Rest {
 /// A batch that is being hashed: its MD5 together with those of other contents, the rest by itself.
 pub(super) struct Busy {
     pub(super) batch: Arc<Batch>,
-    pub(super) md5: Job<Md5>,
+    pub(super) md5: Md5Job,
     pub(super) rest: RestJob,
+}
+
+pub(super) enum Md5Job {
+    /// There is nothing to compute.
+    Idle,
+    Busy(Job<Md5>),
 }
 
 pub(super) enum RestJob {
@@ -39,9 +47,13 @@ pub(super) enum RestJob {
 }
 
 impl State {
-    pub(super) fn new(algorithm: Option<Algorithm>, guard: Option<Box<Guard>>) -> Self {
+    pub(super) fn new(
+        algorithm: Option<Algorithm>,
+        has_md5: bool,
+        guard: Option<Box<Guard>>,
+    ) -> Self {
         Self {
-            md5: Md5::default(),
+            md5: has_md5.then(Md5::default),
             rest: Box::new(Rest {
                 checksum: algorithm.map(Running::new),
                 guard,
@@ -64,7 +76,9 @@ impl State {
         let batch = Arc::new(batch);
         let Self { md5, rest } = *self;
         Ok(Hashing::Busy(Busy {
-            md5: pool.md5(md5, Arc::clone(&batch)),
+            md5: md5.map_or(Md5Job::Idle, |md5| {
+                Md5Job::Busy(pool.md5(md5, Arc::clone(&batch)))
+            }),
             rest: rest.begin(Arc::clone(&batch), seals, pool),
             batch,
         }))
@@ -72,22 +86,36 @@ impl State {
 
     /// Hashes here and now.
     pub(super) fn work(&mut self, batch: &Batch, seals: Seals) -> Result<(), Error> {
-        for bytes in batch {
-            self.md5.update(bytes);
+        if let Some(md5) = &mut self.md5 {
+            for bytes in batch {
+                md5.update(bytes);
+            }
         }
         let rest = self.rest.work(batch, seals);
         rest.map_err(|source| Error::Body { source })
     }
 
-    /// To be called at the end of the content.
-    pub(super) fn finish(self) -> Result<Digests, Error> {
+    /// To be called at the end of the content, which had `size` bytes.
+    pub(super) fn finish(self, size: u64) -> Result<Digests, Error> {
         if let Some(guard) = self.rest.guard {
             guard.finish().map_err(|source| Error::Body { source })?;
         }
-        Ok(Digests {
-            md5: self.md5.finish(),
-            checksum: self.rest.checksum.map(Running::finish),
-        })
+        let checksum = self.rest.checksum.map(Running::finish);
+        let tag = match self.md5 {
+            Some(md5) => Some(Tag::Md5(md5.finish())),
+            None => Tag::of_checksum(checksum.as_ref(), size),
+        };
+        let tag = tag.ok_or(Error::Hashing)?;
+        Ok(Digests { tag, checksum })
+    }
+}
+
+impl Md5Job {
+    pub(super) async fn done(self) -> Result<Option<Md5>, Error> {
+        match self {
+            Self::Idle => Ok(None),
+            Self::Busy(job) => job.await.map(Some),
+        }
     }
 }
 

@@ -35,9 +35,9 @@ impl Small {
             batch, seals, size, ..
         } = collected;
         state.work(&batch, seals)?;
-        let digests = state.finish()?;
-        expected.check(&digests)?;
         let size = u64::try_from(size).expect("sizes fit in 64 bits");
+        let digests = state.finish(size)?;
+        expected.check(&digests)?;
         Ok((batch, Received { size, digests }))
     }
 }
@@ -51,7 +51,7 @@ impl Content {
         let Hashing::Fresh(guard) = std::mem::replace(&mut self.hashing, Hashing::Failed) else {
             return Err(read_on());
         };
-        let state = State::new(self.expected.algorithm(), guard);
+        let state = self.state(guard);
         let collected = self.collect().await?.unwrap_or_default();
         if self.ended {
             return Ok(Gathered::Small(Small {

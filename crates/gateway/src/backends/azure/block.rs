@@ -22,6 +22,7 @@ use jiff::Timestamp;
 
 use crate::backend::digest::{Algorithm, Checksum, Digests};
 use crate::backend::relay::Relayed;
+use crate::backend::tag::Tag;
 use crate::backend::upload::PartInfo;
 use crate::backends::xml::Element;
 
@@ -79,7 +80,7 @@ impl Attempt {
         PartInfo {
             number: self.part,
             size,
-            etag: hex::encode(digests.md5),
+            etag: digests.tag.part_etag(),
             modified: self.begun().unwrap_or(Timestamp::UNIX_EPOCH),
             checksum: digests.checksum.clone(),
             relayed: Relayed::default(),
@@ -98,7 +99,7 @@ impl Attempt {
         bytes[9..13].copy_from_slice(&self.chance.to_be_bytes());
         bytes[13..15].copy_from_slice(&place.to_be_bytes());
         if let Some(digests) = digests {
-            bytes[16..32].copy_from_slice(&digests.md5);
+            bytes[16..32].copy_from_slice(digests.tag.bytes());
             if let Some(checksum) = &digests.checksum
                 && let Ok(value) = STANDARD.decode(&checksum.value)
                 && value.len() == checksum.algorithm.length()
@@ -131,7 +132,7 @@ impl Id {
             }
         };
         let digests = Digests {
-            md5: bytes[16..32].try_into().ok()?,
+            tag: Tag::Md5(bytes[16..32].try_into().ok()?),
             checksum,
         };
         let end = match bytes[0].checked_sub(FORM)? {
@@ -257,7 +258,7 @@ mod tests {
 
     fn digests(byte: u8, algorithm: Option<Algorithm>) -> Digests {
         Digests {
-            md5: [byte; 16],
+            tag: Tag::Md5([byte; 16]),
             checksum: algorithm.map(|algorithm| Checksum {
                 algorithm,
                 value: STANDARD.encode(vec![byte; algorithm.length()]),

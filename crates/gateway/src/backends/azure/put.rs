@@ -95,11 +95,14 @@ impl Azure {
     ) -> Result<Stored, Error> {
         let mut record = Record::new(self.sources.id());
         record.checksum = received.digests.checksum;
-        let etag = hex::encode(received.digests.md5);
+        let tag = received.digests.tag;
+        let etag = tag.etag();
         let label = self.label(target.attributes, &record, Some(&etag))?;
-        let call = Self::put_call(&target, &label)
-            .header("content-md5", STANDARD.encode(received.digests.md5))
-            .body(bytes);
+        let mut call = Self::put_call(&target, &label);
+        if let Some(md5) = tag.md5() {
+            call = call.header("content-md5", STANDARD.encode(md5));
+        }
+        let call = call.body(bytes);
         let Target {
             path,
             name,
@@ -178,7 +181,8 @@ impl Azure {
         let landed = Landed::of(&answer);
         let kept = answer.headers().get("content-md5");
         let kept = kept.and_then(|md5| md5_of(md5.to_str().ok()?));
-        if kept.is_some_and(|kept| kept != received.digests.md5) {
+        let tag = received.digests.tag;
+        if kept.is_some_and(|kept| tag.md5().is_some_and(|sent| kept != sent)) {
             self.remove_damaged(path, name, &landed).await;
             return Err(Error::Upstream {
                 status: 500,
@@ -186,7 +190,7 @@ impl Azure {
                 message: "the store has other bytes than it was sent".to_owned(),
             });
         }
-        Ok(landed.stored(hex::encode(received.digests.md5), record))
+        Ok(landed.stored(tag.etag(), record))
     }
 
     async fn remove_damaged(&self, path: &ObjectPath, name: &Name, landed: &Landed) {
@@ -224,7 +228,7 @@ impl Azure {
             .await
             .map_err(|failure| failure.about(path))?;
         record.checksum = received.digests.checksum;
-        let etag = hex::encode(received.digests.md5);
+        let etag = received.digests.tag.etag();
         let label = self.label(attributes, &record, Some(&etag))?;
         let commit = Call::new(Method::PUT, "storing the object").headers(&label.content);
         let tag = self

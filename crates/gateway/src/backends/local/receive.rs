@@ -22,7 +22,7 @@ pub(super) async fn receive<S: Sink, T: Send + 'static>(
     begin: impl FnOnce() -> Result<S, Error> + Send + 'static,
     finish: impl FnOnce(S, Received) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    match content.gather().await? {
+    match content.tagged_as_wished().gather().await? {
         Gathered::Small(small) => {
             let whole = spawn_blocking(move || {
                 let (batch, received) = small.check()?;

@@ -32,7 +32,7 @@ fn digest(text: &str, algorithm: Option<Algorithm>) -> (String, Option<Checksum>
     let mut hasher = Hasher::new(algorithm);
     hasher.update(text.as_bytes());
     let digests = hasher.finish();
-    (hex(&digests.md5), digests.checksum)
+    (hex(digests.tag.bytes()), digests.checksum)
 }
 
 async fn stored(place: &dyn Place, key: &str, content: Content) -> Result<Stored, Error> {

@@ -67,7 +67,7 @@ async fn digest(place: &dyn Place, key: &str) -> String {
     while let Some(bytes) = body.next().await {
         hasher.update(&bytes.unwrap());
     }
-    hex(&hasher.finish().md5)
+    hex(hasher.finish().tag.bytes())
 }
 
 fn digest_of(pieces: &[&Bytes]) -> String {
@@ -75,7 +75,7 @@ fn digest_of(pieces: &[&Bytes]) -> String {
     for piece in pieces {
         hasher.update(piece);
     }
-    hex(&hasher.finish().md5)
+    hex(hasher.finish().tag.bytes())
 }
 
 pub(super) async fn makes_an_object_of_parts(place: &dyn Place) {

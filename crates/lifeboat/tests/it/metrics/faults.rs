@@ -153,6 +153,44 @@ fn content_that_changes_on_the_way_is_refused_and_the_backup_before_stays() {
         .ok(&["victoria-metrics", "verify", INSTANCE, &version, "--deep"]);
 }
 
+/// An MD5 is computed where it is asked for, and for others.
+#[test]
+fn what_goes_to_our_gateway_is_tagged_by_its_checksum_unless_content_is_signed() {
+    let Some((metrics, _)) = started() else {
+        return;
+    };
+    let tags = |version: &str| -> Vec<String> {
+        let data = metrics.stored(version).join("data");
+        let stored = files(&data);
+        // What may be replaced is signed in any case.
+        let sent = stored.keys().filter(|name| !name.contains("parts.json"));
+        let tags = sent.map(|name| {
+            let mut record = vec![0; 4096];
+            let length = rustix::fs::getxattr(data.join(name), "user.lifeboat", &mut record[..]);
+            let record: serde_json::Value =
+                serde_json::from_slice(&record[..length.unwrap()]).unwrap();
+            record["etag"].as_str().unwrap().to_owned()
+        });
+        tags.collect()
+    };
+    let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    let sent = tags(&version);
+    assert!(!sent.is_empty());
+    assert!(sent.iter().all(|tag| tag.ends_with("-1")), "{sent:?}");
+    let signed = metrics.world.json(&[
+        "--set",
+        "lifeboat.signContent=true",
+        "--set",
+        "victoria-metrics-0.backup.s3Prefix=signed",
+        "victoria-metrics",
+        "backup",
+        INSTANCE,
+    ]);
+    let sent = tags(signed["version"].as_str().unwrap());
+    assert!(!sent.is_empty());
+    assert!(sent.iter().all(|tag| tag.len() == 32), "{sent:?}");
+}
+
 #[test]
 fn a_store_that_fails_in_the_middle_of_a_restore_leaves_the_data() {
     let Some((mut metrics, gate)) = started() else {

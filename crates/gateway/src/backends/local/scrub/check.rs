@@ -80,7 +80,7 @@ impl Proof {
             Self::Crc { kept, running } => {
                 ("CRC64NVME", kept.to_string(), running.finish().to_string())
             }
-            Self::Md5 { kept, hasher } => ("MD5", kept, hex::encode(hasher.finish().md5)),
+            Self::Md5 { kept, hasher } => ("MD5", kept, hasher.finish().tag.etag()),
             Self::Checksum { kept, hasher } => {
                 let found = hasher.finish().checksum.map(|checksum| checksum.value);
                 (kept.algorithm.name(), kept.value, found.unwrap_or_default())

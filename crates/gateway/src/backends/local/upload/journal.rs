@@ -37,7 +37,9 @@ pub(super) struct PartLine {
     pub(super) number: u16,
     /// In bytes.
     pub(super) size: u64,
-    pub(super) md5: String,
+    /// The MD5, or another tag of sixteen bytes.
+    #[serde(rename = "md5")]
+    pub(super) etag: String,
     /// In milliseconds since 1970.
     pub(super) modified: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -144,7 +146,7 @@ mod tests {
                     Line::Part(PartLine {
                         number,
                         size,
-                        md5: "m".to_owned(),
+                        etag: "m".to_owned(),
                         modified: 2,
                         checksum: None,
                         crc: crc.parse().ok(),

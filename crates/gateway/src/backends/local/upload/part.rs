@@ -90,7 +90,7 @@ impl PartSink {
         let line = PartLine {
             number: self.number,
             size: received.size,
-            md5: hex::encode(received.digests.md5),
+            etag: received.digests.tag.part_etag(),
             modified: now.as_millisecond(),
             checksum: received.digests.checksum,
             crc: Some(crc),
@@ -184,7 +184,7 @@ impl State {
         let info = PartInfo {
             number: line.number,
             size: line.size,
-            etag: line.md5,
+            etag: line.etag,
             modified,
             checksum: line.checksum,
             relayed: Relayed::default(),
