@@ -48,11 +48,13 @@ impl Exit {
             Self::Bug => "Lifeboat broke a promise of its own: please report it",
             Self::Invalid => "arguments, settings or keys are wrong: correct them",
             Self::NotFound => "a backup, bucket, file or store that was named does not exist",
-            Self::Conflict => "the store is not empty, or somebody else holds it",
+            Self::Conflict => {
+                "the store is not empty, or somebody else holds it: the hint says until when, if anybody can"
+            }
             Self::Unavailable => "a server, the network or the disk did not do its part",
             Self::Damaged => "stored bytes are not what they should be: a person must look",
             Self::Interrupted => {
-                "stopped by a signal, or by the answer no; what was under way has been undone, unless a second signal gave that up"
+                "stopped by a signal, or by the answer no; what was under way has been undone, or the hint says what is left, unless a second signal gave that up"
             }
         }
     }

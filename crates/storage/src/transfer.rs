@@ -36,8 +36,11 @@ use crate::again;
 use crate::bucket::Bucket;
 use crate::error::{Cause, Error};
 
-/// Bytes of a piece: a server that keeps parts of one size in place need not join them.
+/// Bytes of a piece: a server that keeps parts of one size in place need not join them. Of a limited lane no more than it lets through in a second, down to the
+/// least that S3 takes for a part, or for a download is worth a request.
 const PIECE: u64 = 16 * 1024 * 1024;
+const LEAST_PART: u64 = 5 * 1024 * 1024;
+const LEAST_RANGE: u64 = SMALL;
 /// What is written to a file at once.
 const CHUNK: u64 = 1024 * 1024;
 /// Chunks that a download has in memory: one is filled while the other is written.
@@ -89,7 +92,7 @@ pub struct Lane {
     chunks: Arc<Buffers>,
 }
 
-/// Bytes a second, without saving up what was not used.
+/// Bytes a second, without saving up what was not used. Bytes go when their time has passed, so that from the beginning on there are never more than that.
 #[derive(Debug)]
 struct Rate {
     bytes_per_second: u64,
@@ -161,6 +164,12 @@ impl Lane {
         read.await.map_err(io::Error::other)?
     }
 
+    /// In bytes, at least `least`.
+    fn piece(&self, least: u64) -> u64 {
+        let rate = self.rate.as_ref();
+        rate.map_or(PIECE, |rate| rate.bytes_per_second.clamp(least, PIECE))
+    }
+
     /// Waits until so many bytes may be on their way.
     async fn enter(&self, bytes: u64) -> [OwnedSemaphorePermit; 2] {
         self.enter_with(bytes, bytes).await
@@ -187,7 +196,7 @@ impl Rate {
             let nanoseconds = u128::from(bytes) * 1_000_000_000 / u128::from(self.bytes_per_second);
             let time = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX));
             *free_at = begin + time.min(Duration::from_hours(24));
-            begin
+            *free_at
         };
         tokio::time::sleep_until(until).await;
     }
@@ -207,7 +216,7 @@ impl Bucket {
         let path = self.path(key)?;
         let store = self.for_content();
         let failed = |cause| self.failed(format!("write `{key}`"), cause);
-        if range.end - range.start <= PIECE {
+        if range.end - range.start <= lane.piece(LEAST_PART) {
             let _permits = lane.enter(range.end - range.start).await;
             let bytes = lane.read(file, range).await?;
             let (sum, length) = (crc64(&bytes), bytes.len() as u64);
@@ -252,20 +261,22 @@ impl Bucket {
         } = upload;
         let failed = |cause| self.failed(format!("write `{key}`"), cause);
         let range_length = range.end - range.start;
-        let sent = pieces(&range)
-            .enumerate()
-            .map(|(number, piece)| async move {
-                let length = piece.end - piece.start;
-                let _permits = lane.enter(length).await;
-                let bytes = lane.read(file, piece).await?;
-                let sum = crc64(&bytes);
-                let payload = PutPayload::from_bytes(bytes);
-                let part =
-                    again::ask(async || store.put_part(path, id, number, payload.clone()).await);
-                let part = part.await.map_err(|error| failed(Cause::of(&error)))?;
-                progress.add(0, length);
-                Ok::<_, TransferError>((part, sum, length))
-            });
+        let sent =
+            pieces(&range, lane.piece(LEAST_PART))
+                .enumerate()
+                .map(|(number, piece)| async move {
+                    let length = piece.end - piece.start;
+                    let _permits = lane.enter(length).await;
+                    let bytes = lane.read(file, piece).await?;
+                    let sum = crc64(&bytes);
+                    let payload = PutPayload::from_bytes(bytes);
+                    let part = again::ask(async || {
+                        store.put_part(path, id, number, payload.clone()).await
+                    });
+                    let part = part.await.map_err(|error| failed(Cause::of(&error)))?;
+                    progress.add(0, length);
+                    Ok::<_, TransferError>((part, sum, length))
+                });
         // The lane says how many are under way; this bounds only how many wait.
         let sent: Vec<_> = stream::iter(sent).buffered(64).try_collect().await?;
         let sum = sent.iter().fold(crc64(&[]), |sum, (_, piece, length)| {
@@ -296,7 +307,7 @@ impl Bucket {
         lane: &Lane,
         progress: &Progress,
     ) -> Result<u64, TransferError> {
-        let fetched = pieces(&(0..size)).map(|piece| async move {
+        let fetched = pieces(&(0..size), lane.piece(LEAST_RANGE)).map(|piece| async move {
             let length = piece.end - piece.start;
             let _permits = lane.enter_with(length.min(CHUNK * CHUNKS), length).await;
             let at = offset + piece.start;
@@ -378,7 +389,7 @@ impl Bucket {
         lane: &Lane,
         progress: &Progress,
     ) -> Result<u64, Error> {
-        let read = pieces(&(0..size)).map(|piece| async move {
+        let read = pieces(&(0..size), lane.piece(LEAST_RANGE)).map(|piece| async move {
             let length = piece.end - piece.start;
             let _permits = lane.enter(length).await;
             let bytes = self.read_range(key, piece).await?;
@@ -396,12 +407,12 @@ impl Bucket {
 }
 
 /// The pieces of a range; none of an empty one.
-fn pieces(range: &Range<u64>) -> impl Iterator<Item = Range<u64>> + use<> {
+fn pieces(range: &Range<u64>, size: u64) -> impl Iterator<Item = Range<u64>> + use<> {
     let Range { start, end } = *range;
-    let count = (end - start).div_ceil(PIECE);
+    let count = (end - start).div_ceil(size);
     (0..count).map(move |number| {
-        let at = start + number * PIECE;
-        at..(at + PIECE).min(end)
+        let at = start + number * size;
+        at..(at + size).min(end)
     })
 }
 
@@ -413,12 +424,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pieces_follow_each_other_to_the_end(start in 0..PIECE, length in 0..5 * PIECE) {
+        fn pieces_follow_each_other_to_the_end(start in 0..PIECE, length in 0..5 * PIECE, size in LEAST_RANGE..=PIECE) {
             let range = start..start + length;
             let mut at = start;
-            for piece in pieces(&range) {
+            for piece in pieces(&range, size) {
                 prop_assert_eq!(piece.start, at);
-                prop_assert!(piece.end - piece.start <= PIECE);
+                prop_assert!(piece.end - piece.start <= size);
                 at = piece.end;
             }
             prop_assert_eq!(at, range.end);
@@ -440,10 +451,21 @@ mod tests {
     async fn a_limited_lane_lets_no_more_through_than_its_rate() {
         let lane = Lane::new(8, 0, Some(ByteSize(1000)));
         let begin = Instant::now();
-        for _ in 0..5 {
+        for count in 1..=5_u128 {
             drop(lane.enter(500).await);
+            // Never more than its time allows, also at the beginning.
+            assert!(begin.elapsed().as_millis() >= count * 500);
         }
-        // The first goes at once; the fifth when four have had half a second each.
-        assert_eq!(begin.elapsed().as_secs(), 2);
+        assert!(begin.elapsed().as_millis() < 2600);
+    }
+
+    #[test]
+    fn pieces_of_a_limited_lane_are_what_it_lets_through_in_a_second() {
+        let piece = |limit: u64, least| Lane::new(8, 0, Some(ByteSize(limit))).piece(least);
+        assert_eq!(piece(1 << 20, LEAST_RANGE), 1 << 20);
+        assert_eq!(piece(1 << 20, LEAST_PART), LEAST_PART);
+        assert_eq!(piece(1000, LEAST_RANGE), LEAST_RANGE);
+        assert_eq!(piece(1 << 40, LEAST_PART), PIECE);
+        assert_eq!(Lane::new(8, 0, None).piece(LEAST_RANGE), PIECE);
     }
 }

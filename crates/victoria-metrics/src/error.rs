@@ -130,7 +130,7 @@ pub enum Error {
     },
     #[error("`{version}` is damaged: {}", list(faults))]
     Damaged { version: String, faults: Vec<Fault> },
-    #[error("a server of {server} cannot be given what {writer} wrote: {reason}")]
+    #[error("a server of {server} or older cannot be given what {writer} or newer wrote: {reason}")]
     TooOld {
         server: Version,
         writer: Version,

@@ -25,7 +25,7 @@ pub(super) fn hint(error: &Metrics) -> Option<String> {
                 .to_owned(),
         ),
         Metrics::Snapshot { .. } | Metrics::EmptySnapshot { .. } => Some(
-            "the whole data folder of the server has to be mounted where the backup runs, not its snapshots alone; the backup before is still the one that counts"
+            "the whole data folder of the server that `url` names has to be mounted where the backup runs, at `path`, not its snapshots alone; the backup before is still the one that counts"
                 .to_owned(),
         ),
         Metrics::BrokenSnapshot { .. } | Metrics::FewSamples { .. } => {
@@ -41,7 +41,7 @@ pub(super) fn hint(error: &Metrics) -> Option<String> {
             Some("nothing was changed; give the metrics a bucket or a prefix of their own".to_owned())
         }
         Metrics::Held { until, .. } => Some(format!(
-            "wait until it has ended; if it was killed, its lease ends at {until}"
+            "wait until it has ended; if it was killed, its lease ends at {until:.0}"
         )),
         Metrics::LeaseLost => Some("if another run writes, what it writes counts; run the same command again".to_owned()),
         Metrics::UnknownVersion { nearest, .. } if nearest.is_empty() => {
@@ -65,7 +65,7 @@ pub(super) fn hint(error: &Metrics) -> Option<String> {
 fn of_data(error: &Metrics) -> Option<String> {
     match error {
         Metrics::InUse { .. } => Some(
-            "nothing was changed; stop the server first, or let `--final-backup` back it up once more and wait for its stop"
+            "nothing was changed; stop the server first (`restore --final-backup` backs it up once more, and waits for its stop)"
                 .to_owned(),
         ),
         Metrics::Unconfirmed { .. } => Some(

@@ -112,6 +112,13 @@ impl From<Backup> for Listed {
 }
 
 impl ListView {
+    /// Of each instance the one completed last comes last, whatever its name says, and those that are not complete before all others.
+    fn by_time(&self) -> Vec<&Listed> {
+        let mut backups: Vec<&Listed> = self.backups.iter().collect();
+        backups.sort_by_key(|backup| (&backup.instance, backup.completed));
+        backups
+    }
+
     fn time(&self, at: Option<Timestamp>) -> String {
         at.map_or_else(
             || "-".to_owned(),
@@ -139,12 +146,12 @@ impl View for ListView {
             ]
         };
         if !self.all {
-            let rows: Vec<_> = self.backups.iter().map(row).collect();
+            let rows: Vec<_> = self.by_time().into_iter().map(row).collect();
             return columns(["name", "taken", "completed", "size", "samples"], &rows);
         }
         let rows: Vec<_> = self
-            .backups
-            .iter()
+            .by_time()
+            .into_iter()
             .map(|backup| {
                 let [name, taken, completed, size, samples] = row(backup);
                 let state = match &backup.state {

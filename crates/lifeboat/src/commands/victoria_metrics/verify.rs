@@ -132,6 +132,11 @@ impl View for VerifyView {
                     self.compared
                 ));
             }
+            if self.compared == 0 && self.has_checksums {
+                text.line(format_args!(
+                    "by the names and sizes of its objects: their bytes were not read, which `--deep` does"
+                ));
+            }
             if let Some(reason) = &self.vmrestore_lacks {
                 text.line(format_args!(
                     "vmrestore could not restore it: {reason}; the next backup puts it right"
