@@ -151,7 +151,7 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    #[error("the restore needs {needed}, and `{}` has {free} left", path.display())]
+    #[error("the restore needs {needed}, 64 MiB of it to spare, and `{}` has {free} left", path.display())]
     NoSpace {
         path: PathBuf,
         needed: ByteSize,

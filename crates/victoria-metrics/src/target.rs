@@ -18,7 +18,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{Access, FlockOperation, flock};
 use rustix::io::Errno;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -288,6 +288,16 @@ pub fn check(root: &Path) -> Result<(), Error> {
 
 /// Returns the entries that stay where they are.
 fn examine(root: &Path) -> Result<Mounted, Error> {
+    // Found before anything is asked of the store, and by a dry run too.
+    match rustix::fs::access(root, Access::WRITE_OK) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(error) => {
+            return Err(Error::Target {
+                path: root.to_owned(),
+                source: error.into(),
+            });
+        }
+    }
     let mounted = mounts::look(root)?;
     match journal_beside(root)? {
         Some(journal) if has_previous(root) && was_opened(root, &journal) => {

@@ -1,5 +1,7 @@
 //! What to do next after an error of a backup or restore of metrics.
 
+use std::io::ErrorKind;
+
 use lifeboat_victoria_metrics::error::Error as Metrics;
 
 pub(super) fn hint(error: &Metrics) -> Option<String> {
@@ -72,6 +74,15 @@ fn of_data(error: &Metrics) -> Option<String> {
             "nothing was changed; `confirm` keeps the data as it is now and gives up what was there before that restore, `undo` brings that back and gives up the data as it is now"
                 .to_owned(),
         ),
+        Metrics::Target { source, .. } => match source.kind() {
+            ErrorKind::ReadOnlyFilesystem => {
+                Some("nothing was changed; its volume has to be mounted so that it can be written to".to_owned())
+            }
+            ErrorKind::PermissionDenied => {
+                Some("nothing was changed; restore as the user of the server, or as root".to_owned())
+            }
+            _ => None,
+        },
         Metrics::Busy { .. } => Some("nothing was changed; wait until it has ended".to_owned()),
         Metrics::NotRestored { found: 0, .. } => Some(
             "nothing was removed; `undo` brings back what was there before the restore".to_owned(),

@@ -130,7 +130,9 @@ pub(super) async fn back_up(
     let work = backup::run(server, place, options, &progress);
     let done = ctx.interruptible(&progress, work).await;
     drop(bar);
-    let done = done?;
+    let done = done.map_err(|failure| {
+        failure.hint("what was sent stays for the same command to go on with; a backup that was there before counts until that one does")
+    })?;
     for reader in &done.readers {
         ctx.note(&format!(
             "{}: what it needs stays until the next backup, and vmrestore does not take `{}` until then",

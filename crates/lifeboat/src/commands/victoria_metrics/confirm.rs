@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
+use jiff::SignedDuration;
 use lifeboat_core::progress::Progress;
 use lifeboat_victoria_metrics::confirm::{self, Confirmed, Trust};
 use lifeboat_victoria_metrics::vmagent;
@@ -104,6 +105,10 @@ impl ConfirmView {
     }
 }
 
+fn whole_seconds(duration: SignedDuration) -> SignedDuration {
+    SignedDuration::from_secs(duration.as_secs())
+}
+
 impl View for ConfirmView {
     fn table(&self) -> String {
         let mut text = Text::default();
@@ -131,7 +136,7 @@ impl View for ConfirmView {
             text.line(format_args!(
                 "those of `{}` are from {from} to {to}; what came from then to the stop of the server is not among them, {:#} at most",
                 self.version,
-                self.restore_begun.duration_since(to)
+                whole_seconds(self.restore_begun.duration_since(to))
             ));
         }
         if let Some(series) = self.series {

@@ -1,5 +1,7 @@
 //! `lifeboat victoria-metrics restore`.
 
+mod view;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,17 +16,17 @@ use lifeboat_victoria_metrics::restore::{
     self, CheckedBy, Left, Options, Plan, Replaces, Restored, RoomWish,
 };
 use lifeboat_victoria_metrics::target::Room;
-use lifeboat_victoria_metrics::vmagent::{self, Buffer};
-use serde::Serialize;
+use lifeboat_victoria_metrics::vmagent;
 
+use self::view::{AgentView, PlanView, RestoreView};
 use super::backup::back_up;
 use super::{instance, limit, options, place, server};
 use crate::bar::Measure;
 use crate::context::{Context, confirm, owner, random_uuid};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::{Text, View, columns};
-use crate::stopwatch::{Pace, Stopwatch};
+use crate::output::View;
+use crate::stopwatch::Stopwatch;
 use lifeboat_victoria_metrics::reader::Identity;
 use lifeboat_victoria_metrics::store::Place;
 
@@ -56,7 +58,7 @@ pub(crate) struct RestoreArgs {
     /// The most bytes a second, instead of `lifeboat.victoriaMetrics.limitRate`
     #[arg(long, value_name = "SIZE")]
     limit_rate: Option<ByteSize>,
-    /// Do not ask before replacing
+    /// Do not ask before replacing. Without a terminal nobody is asked
     #[arg(short, long)]
     yes: bool,
 }
@@ -70,52 +72,6 @@ struct Before {
     /// Before that, back up the server that still runs, and wait until somebody has stopped it
     #[arg(long)]
     final_backup: bool,
-}
-
-#[derive(Debug, Serialize)]
-struct PlanView {
-    instance: String,
-    version: String,
-    samples: Option<u64>,
-    bytes: u64,
-    /// `manifest` or `listing`.
-    checked_by: &'static str,
-    replaces_bytes: u64,
-    in_place: bool,
-    free_bytes: u64,
-    /// The server that wrote the backup, or the oldest whose files look so.
-    written_by: Version,
-    vmagent: Option<AgentView>,
-    /// Whether the server, which still runs, is backed up first.
-    final_backup: bool,
-}
-
-/// The buffer for what comes in while the server is stopped.
-#[derive(Debug, Serialize)]
-struct AgentView {
-    pending_bytes: u64,
-    bytes_per_second: u64,
-    /// Until it drops the oldest; absent where nobody can say.
-    seconds_left: Option<u64>,
-    /// That the restore takes, by how fast some of the backup was read just now.
-    seconds_needed: Option<u64>,
-    /// It keeps nothing on disk: what comes in is lost.
-    lossy: bool,
-}
-
-#[derive(Debug, Serialize)]
-struct RestoreView {
-    instance: String,
-    version: String,
-    samples: Option<u64>,
-    bytes: u64,
-    bytes_fetched: u64,
-    bytes_reused: u64,
-    can_be_undone: bool,
-    /// The version that the last data before the restore was backed up to.
-    final_backup: Option<String>,
-    #[serde(flatten)]
-    pace: Pace,
 }
 
 pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failure> {
@@ -146,8 +102,8 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
         },
     };
     let planned = restore::plan(place, &args.name, &restoring).await;
-    let mut plan = planned.map_err(|error| with_room(error, restoring.room))?;
-    let mut view = PlanView::new(&args.instance, &plan);
+    let mut plan = planned.map_err(|error| with_room(error, &restoring))?;
+    let mut view = PlanView::new(&args.instance, &plan, restoring.data)?;
     if let Some(url) = &ctx.settings.lifeboat.victoria_metrics.vmagent {
         let buffer = vmagent::look(url).await?;
         let mut agent = AgentView::from(buffer);
@@ -172,14 +128,14 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
         // The version by its name: `latest` would be what was just backed up.
         let version = plan.source.version.clone();
         let planned = restore::plan(place, &version, &restoring).await;
-        plan = planned.map_err(|error| with_room(error, restoring.room))?;
+        plan = planned.map_err(|error| with_room(error, &restoring))?;
     }
     let progress = Arc::new(Progress::default());
     let bar = ctx.bar_by(Measure::Bytes, "restore", &progress);
     let watch = Stopwatch::start();
     let work = async {
         let done = run_on_the_newest(place, &mut plan, &restoring, &progress).await;
-        done.map_err(|error| with_room(error, restoring.room))
+        done.map_err(|error| with_room(error, &restoring))
     };
     let restored = ctx.interruptible(&progress, work).await;
     drop(bar);
@@ -260,13 +216,16 @@ async fn seconds_needed(place: Place<'_>, plan: &Plan) -> Result<Option<u64>, Fa
 }
 
 /// Says how there can be room, where there is none.
-fn with_room(error: Error, wish: RoomWish) -> Failure {
+fn with_room(error: Error, options: &Options<'_>) -> Failure {
     let is_full = matches!(error, Error::NoSpace { .. });
     let failure = Failure::from(error);
     if !is_full {
         return failure;
     }
-    failure.hint(match wish {
+    if !options.data.join("data").exists() {
+        return failure.hint("nothing was changed; free space on that volume, or enlarge it");
+    }
+    failure.hint(match options.room {
         RoomWish::Beside => {
             "nothing was removed; free space on that volume, or let the old data make room with `--in-place-if-needed`, where that is enough: it cannot be brought back then"
         }
@@ -328,144 +287,13 @@ async fn back_up_and_wait(
     let stopped = restore::wait_for_stop(data, &progress);
     let stopped = ctx.interruptible(&progress, stopped).await;
     drop(bar);
-    stopped?;
+    stopped.map_err(|failure| {
+        failure.hint(format!(
+            "nothing was restored; what was backed up stays, as `{}`",
+            done.version
+        ))
+    })?;
     Ok(done.version)
-}
-
-impl PlanView {
-    fn new(instance: &str, plan: &Plan) -> Self {
-        Self {
-            instance: instance.to_owned(),
-            version: plan.source.version.clone(),
-            samples: plan.source.manifest.rows,
-            bytes: plan.size,
-            checked_by: match plan.source.checked_by {
-                CheckedBy::Manifest => "manifest",
-                CheckedBy::Listing => "listing",
-            },
-            replaces_bytes: match plan.replaces {
-                Replaces::Nothing => 0,
-                Replaces::Data(bytes) => bytes,
-            },
-            in_place: plan.room == Room::InPlace,
-            free_bytes: plan.free,
-            written_by: plan.writer,
-            vmagent: None,
-            final_backup: false,
-        }
-    }
-}
-
-impl From<Buffer> for AgentView {
-    fn from(buffer: Buffer) -> Self {
-        Self {
-            pending_bytes: buffer.now.pending,
-            bytes_per_second: buffer.rate,
-            seconds_left: buffer.seconds_left(),
-            seconds_needed: None,
-            lossy: buffer.now.is_lossy,
-        }
-    }
-}
-
-impl AgentView {
-    fn line(&self) -> String {
-        if self.lossy {
-            return "vmagent keeps nothing on disk: what comes in while the server is stopped is lost".to_owned();
-        }
-        let keeps = format!(
-            "vmagent keeps {}, and {} more each second",
-            ByteSize(self.pending_bytes),
-            ByteSize(self.bytes_per_second)
-        );
-        let (Some(left), needed) = (self.seconds_left, self.seconds_needed) else {
-            return keeps;
-        };
-        let room = format!("{keeps}: it has room for {} minutes", left / 60);
-        match needed {
-            None => room,
-            Some(needed) if needed < left => format!(
-                "{room}, and the restore takes about {}",
-                needed.div_ceil(60)
-            ),
-            Some(needed) => format!(
-                "{room}, which is less than the {} that the restore takes: it will drop what came first",
-                needed.div_ceil(60)
-            ),
-        }
-    }
-}
-
-impl RestoreView {
-    fn new(instance: &str, plan: &Plan, restored: Restored, pace: Pace) -> Self {
-        let prepared = restored.prepared;
-        Self {
-            instance: instance.to_owned(),
-            version: plan.source.version.clone(),
-            samples: plan.source.manifest.rows,
-            bytes: plan.size,
-            bytes_fetched: prepared.fetched_bytes,
-            bytes_reused: prepared.reused_bytes,
-            can_be_undone: restored.can_be_undone,
-            final_backup: None,
-            pace,
-        }
-    }
-}
-
-impl View for PlanView {
-    fn table(&self) -> String {
-        let mut text = Text::default();
-        let samples = self
-            .samples
-            .map_or_else(String::new, |samples| format!(", {samples} samples"));
-        text.line(format_args!(
-            "would restore `{}` ({}{samples}) to `{}`",
-            self.version,
-            ByteSize(self.bytes),
-            self.instance
-        ));
-        if self.replaces_bytes > 0 {
-            text.line(format_args!(
-                "would replace the {} that are there now",
-                ByteSize(self.replaces_bytes)
-            ));
-        }
-        if self.final_backup {
-            text.line(format_args!(
-                "would back the running server up before, to another version, and wait until it is stopped"
-            ));
-        }
-        if self.in_place {
-            text.line(format_args!(
-                "would remove them first, for want of room: they could not be brought back"
-            ));
-        }
-        text.line(format_args!(
-            "it was written by a server of {} or newer",
-            self.written_by
-        ));
-        if let Some(vmagent) = &self.vmagent {
-            text.line(format_args!("{}", vmagent.line()));
-        }
-        text.into()
-    }
-}
-
-impl View for RestoreView {
-    fn table(&self) -> String {
-        let row = [
-            self.version.clone(),
-            self.samples
-                .map_or_else(|| "-".to_owned(), |samples| samples.to_string()),
-            ByteSize(self.bytes).to_string(),
-            ByteSize(self.bytes_fetched).to_string(),
-            ByteSize(self.bytes_reused).to_string(),
-            self.pace.seconds(),
-        ];
-        let headings = ["name", "samples", "size", "fetched", "reused", "seconds"];
-        columns(headings, &[row])
-    }
 }
 
 #[cfg(test)]
@@ -474,20 +302,41 @@ mod tests {
 
     #[test]
     fn nobody_is_told_to_give_what_was_given() {
-        let told = |wish| {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = || jiff::Timestamp::UNIX_EPOCH;
+        let told = |room| {
             let error = Error::NoSpace {
                 path: "/storage".into(),
                 needed: ByteSize(3 << 30),
                 free: ByteSize(1 << 30),
             };
-            with_room(error, wish).to_string()
+            let options = Options {
+                data: folder.path(),
+                server: None,
+                room,
+                limit: None,
+                memory: ByteSize(1),
+                program: String::new(),
+                reader: Identity {
+                    owner: String::new(),
+                    run: String::new(),
+                    clock: &clock,
+                },
+            };
+            with_room(error, &options).to_string()
         };
+        // There is nothing that could make room.
         insta::assert_snapshot!(told(RoomWish::Beside), @"
-        error: the restore needs 3.0 GiB, and `/storage` has 1.0 GiB left
+        error: the restore needs 3.0 GiB, 64 MiB of it to spare, and `/storage` has 1.0 GiB left
+        hint: nothing was changed; free space on that volume, or enlarge it
+        ");
+        std::fs::create_dir(folder.path().join("data")).unwrap();
+        insta::assert_snapshot!(told(RoomWish::Beside), @"
+        error: the restore needs 3.0 GiB, 64 MiB of it to spare, and `/storage` has 1.0 GiB left
         hint: nothing was removed; free space on that volume, or let the old data make room with `--in-place-if-needed`, where that is enough: it cannot be brought back then
         ");
         insta::assert_snapshot!(told(RoomWish::InPlaceIfNeeded), @"
-        error: the restore needs 3.0 GiB, and `/storage` has 1.0 GiB left
+        error: the restore needs 3.0 GiB, 64 MiB of it to spare, and `/storage` has 1.0 GiB left
         hint: nothing was removed; it would not fit in place of the old data either: free space on that volume, or enlarge it
         ");
     }

@@ -127,7 +127,7 @@ fn a_running_server_is_not_restored_under() {
     --- stdout
     --- stderr
     error: the data in `[FOLDER]/metrics/data` is in use by a server
-    hint: nothing was changed; stop the server first, or let `--final-backup` back it up once more and wait for its stop
+    hint: nothing was changed; stop the server first (`restore --final-backup` backs it up once more, and waits for its stop)
     ");
     assert_eq!(samples(metrics.server(), "boat"), 100);
 }
