@@ -197,9 +197,10 @@ pub async fn run(
     target.sweep()?;
     let manifest = &plan.source.manifest;
     let before = target.preparation()?;
-    let was_barred = before
-        .as_ref()
-        .map_or_else(|| target.is_barred(), |before| before.was_barred);
+    let was_barred = match &before {
+        Some(before) => before.was_barred,
+        None => target.is_barred()?,
+    };
     let mut preparation = Preparation {
         version: plan.source.version.clone(),
         completed: manifest.completed,
@@ -281,7 +282,7 @@ pub fn left(data: &Path) -> Result<Left, Error> {
     {
         return Ok(Left::Between);
     }
-    let is_barred = target::is_barred(data);
+    let is_barred = target::is_barred(data)?;
     let Some(preparation) = target::preparation_beside(data)? else {
         return Ok(match (target::is_untidied(data)?, is_barred) {
             (true, true) => Left::Between,

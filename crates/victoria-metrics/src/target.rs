@@ -195,7 +195,7 @@ impl Target {
     }
 
     /// Whether something keeps servers from starting.
-    pub fn is_barred(&self) -> bool {
+    pub fn is_barred(&self) -> Result<bool, Error> {
         is_barred(&self.root)
     }
 
@@ -276,8 +276,8 @@ fn noted_beside(root: &Path) -> Result<Option<(Preparation, bool)>, Error> {
 }
 
 /// Whether something keeps servers from starting on a data folder.
-pub fn is_barred(root: &Path) -> bool {
-    root.join(BARRIER).exists()
+pub fn is_barred(root: &Path) -> Result<bool, Error> {
+    is_there(&root.join(BARRIER))
 }
 
 /// Whether a restore can go to a folder, which a server may have open. An error where part of the data could not be renamed, and where data that
@@ -290,7 +290,7 @@ pub fn check(root: &Path) -> Result<(), Error> {
 fn examine(root: &Path) -> Result<Mounted, Error> {
     let mounted = mounts::look(root)?;
     match journal_beside(root)? {
-        Some(journal) if has_previous(root) && was_opened(root, &journal) => {
+        Some(journal) if has_previous(root)? && was_opened(root, &journal)? => {
             Err(Error::Unconfirmed {
                 path: root.to_owned(),
                 version: journal.version,
@@ -301,15 +301,21 @@ fn examine(root: &Path) -> Result<Mounted, Error> {
 }
 
 /// Whether a server has had the data open since it came there by a restore: what comes in by then is in no backup.
-fn was_opened(root: &Path, journal: &Journal) -> bool {
+fn was_opened(root: &Path, journal: &Journal) -> Result<bool, Error> {
     // Every server makes it when it opens its data, and no backup has it.
-    journal.state == State::Switched && root.join("snapshots").exists()
+    Ok(journal.state == State::Switched && is_there(&root.join("snapshots"))?)
 }
 
 /// Whether data from before a restore lies beside a data folder. Not so where there was none.
-pub fn has_previous(root: &Path) -> bool {
-    let entries = fs::read_dir(root.join(WORK).join(PREVIOUS));
-    entries.is_ok_and(|mut entries| entries.next().is_some())
+pub fn has_previous(root: &Path) -> Result<bool, Error> {
+    let previous = root.join(WORK).join(PREVIOUS);
+    let first = match fs::read_dir(&previous) {
+        Ok(mut entries) => entries.next().transpose(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    };
+    let first = first.map_err(failed("look at", &previous))?;
+    Ok(first.is_some())
 }
 
 /// Whether a server, or a restore, has the data open. Whoever has it open holds the lock.
@@ -398,6 +404,15 @@ fn remove(folder: &Path) -> Result<(), Error> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed.map_err(failed("remove", folder)),
+    }
+}
+
+/// Whether something has this name. A disk that does not tell must not pass for one that has nothing: what is moved and removed goes by this.
+fn is_there(path: &Path) -> Result<bool, Error> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed("look at", path)(error)),
     }
 }
 

@@ -5,7 +5,7 @@
 use super::journal::{Journal, State};
 use super::mounts::Mounted;
 use super::switch::{empty, present};
-use super::{DISCARDED, PREVIOUS, Target, remove};
+use super::{DISCARDED, PREVIOUS, Target, is_there, remove};
 use crate::error::Error;
 
 /// What an undo came to.
@@ -21,11 +21,11 @@ impl Target {
     /// What [`undo`](Self::undo) would do, without doing it. None where there is nothing to undo.
     pub fn undoable(&self) -> Result<Option<Undone>, Error> {
         let journal = self.journal()?;
-        let is_kept = self.work.join(PREVIOUS).exists();
+        let is_kept = is_there(&self.work.join(PREVIOUS))?;
+        let is_discarding = is_there(&self.work.join(DISCARDED))?;
         // One that was cut while it moved what is kept goes forward first, and keeps it.
         let moves = |journal: &Journal| {
-            journal.state == State::Undoing
-                || (journal.state == State::Switching && !self.work.join(DISCARDED).exists())
+            journal.state == State::Undoing || (journal.state == State::Switching && !is_discarding)
         };
         match journal {
             Some(journal) if is_kept || moves(&journal) => Ok(Some(Undone::Back(journal.version))),
@@ -57,10 +57,10 @@ impl Target {
                 self.finish_undo(&journal, &mounted)?;
                 return Ok(Undone::Back(journal.version));
             }
-            if previous.exists() {
+            if is_there(&previous)? {
                 remove(&discarded)?;
+                journal.arriving = present(&previous)?;
                 self.raise_barrier()?;
-                journal.arriving = present(&previous);
                 journal.state = State::Undoing;
                 self.note(&journal)?;
                 self.finish_undo(&journal, &mounted)?;
@@ -99,9 +99,11 @@ impl Target {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::target::scene::*;
-    use crate::target::{BARRIER, Preparation, WORK};
+    use crate::target::{BARRIER, Preparation, WORK, check};
 
     #[test]
     fn a_switch_replaces_everything_and_undo_brings_it_back() {
@@ -117,6 +119,36 @@ mod tests {
         assert!(!root.path().join(BARRIER).exists());
         assert_eq!(target.undoable().unwrap(), None);
         assert!(matches!(target.undo(), Err(Error::NothingToUndo { .. })));
+    }
+
+    /// A disk that fails, or a share that was unmounted, does not say that a name is not there.
+    #[test]
+    fn what_cannot_be_looked_at_is_not_taken_for_what_is_not_there() {
+        let root = folder(&OLD, &NEW_NAMES);
+        let target = Target::open(root.path()).unwrap();
+        target.switch(&preparation("a"), &manifest()).unwrap();
+        let previous = target.work.join(PREVIOUS);
+        fs::rename(&previous, target.work.join("elsewhere")).unwrap();
+        // Every name below it is an error, and none is missing.
+        fs::write(&previous, "").unwrap();
+        let was = shown(root.path());
+        let none = Mounted::default();
+        let aside = target.work.join(DISCARDED);
+        let arriving = present(root.path()).unwrap();
+        for refused in [
+            target.undo().map(drop),
+            check(root.path()),
+            target.switch(&preparation("b"), &manifest()).map(drop),
+            target.exchange(&arriving, &previous, &aside, &none),
+        ] {
+            assert!(matches!(refused, Err(Error::File { .. })), "{refused:?}");
+            assert_eq!(shown(root.path()), was);
+            assert!(!target.is_barred().unwrap());
+        }
+        fs::remove_file(&previous).unwrap();
+        fs::rename(target.work.join("elsewhere"), &previous).unwrap();
+        target.undo().unwrap();
+        assert_eq!(shown(root.path()), WAS);
     }
 
     #[test]
@@ -143,7 +175,7 @@ mod tests {
         assert_eq!(target.undoable().unwrap(), Some(back("a")));
         assert_eq!(target.undo().unwrap(), back("a"));
         assert_eq!(shown(root.path()), WAS);
-        assert!(!target.is_barred());
+        assert!(!target.is_barred().unwrap());
         assert!(!root.path().join(WORK).exists());
     }
 
@@ -164,7 +196,7 @@ mod tests {
             assert_eq!(shown(root.path())[..2], WAS[..2]);
             assert!(!root.path().join(WORK).exists());
             // What another tool left half is not for a server.
-            assert_eq!(target.is_barred(), was_barred);
+            assert_eq!(target.is_barred().unwrap(), was_barred);
         }
     }
 
@@ -177,9 +209,9 @@ mod tests {
             ..preparation("a")
         };
         target.switch(&prepared, &manifest()).unwrap();
-        assert!(!target.is_barred(), "what was restored is whole");
+        assert!(!target.is_barred().unwrap(), "what was restored is whole");
         target.undo().unwrap();
-        assert!(target.is_barred());
+        assert!(target.is_barred().unwrap());
     }
 
     #[tokio::test]
