@@ -156,6 +156,19 @@ impl Target {
         self.write(PREPARATION, preparation)
     }
 
+    /// Notes that the data makes room for what is prepared, and keeps servers from starting: from here there is no way back.
+    pub fn note_emptied(&self, preparation: &mut Preparation) -> Result<(), Error> {
+        self.raise_barrier()?;
+        if !has_previous(&self.root)? {
+            // What a restore into an empty folder left. To bring nothing back would be all that an undo of this one did, and its data gone.
+            let previous = self.work.join(PREVIOUS);
+            remove(&previous)?;
+            sync(&self.work).map_err(failed("sync", &self.work))?;
+        }
+        preparation.is_emptied = true;
+        self.note_preparation(preparation)
+    }
+
     /// Removes what was prepared. Its note goes last.
     fn forget_preparation(&self) -> Result<(), Error> {
         remove(&self.new_files())?;

@@ -163,10 +163,7 @@ pub(super) async fn run(
             .saturating_add(work.taken_by_stale(&missing).await?);
         if !preparation.is_emptied && needed > free {
             work.check_before_removal(&missing, needed, free).await?;
-            target.raise_barrier()?;
-            // From here there is no way back.
-            preparation.is_emptied = true;
-            target.note_preparation(preparation)?;
+            target.note_emptied(preparation)?;
         }
         if preparation.is_emptied {
             target.remove_data().await?;

@@ -215,15 +215,37 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_made_room_does_not_come_back_as_the_nothing_of_before_the_first() {
+        for opened in [true, false] {
+            let root = folder(&[], &NEW_NAMES);
+            let target = Target::open(root.path()).unwrap();
+            // Into an empty folder, and nobody has confirmed it.
+            assert!(target.switch(&preparation("a"), &manifest()).unwrap());
+            if opened {
+                write(root.path(), &["snapshots", "cache"], "by a server");
+            }
+            let mut emptied = preparation("b");
+            target.note_preparation(&emptied).unwrap();
+            assert_eq!(target.undoable().unwrap(), Some(back("a")));
+            target.note_emptied(&mut emptied).unwrap();
+            assert!(target.is_barred().unwrap());
+            assert_eq!(target.undoable().unwrap(), None);
+            target.remove_data().await.unwrap();
+            assert_eq!(target.undoable().unwrap(), None);
+            write(&target.new_files(), &["data"], "newer");
+            assert!(!target.switch(&emptied, &manifest()).unwrap());
+            assert!(matches!(target.undo(), Err(Error::NothingToUndo { .. })));
+            assert_eq!(shown(root.path()), ["data newer"]);
+        }
+    }
+
+    #[tokio::test]
     async fn what_a_restore_in_place_removes_is_not_what_was_before_the_first() {
         let root = folder(&OLD, &NEW_NAMES);
         let target = Target::open(root.path()).unwrap();
         target.switch(&preparation("a"), &manifest()).unwrap();
-        let emptied = Preparation {
-            is_emptied: true,
-            ..preparation("b")
-        };
-        target.note_preparation(&emptied).unwrap();
+        let mut emptied = preparation("b");
+        target.note_emptied(&mut emptied).unwrap();
         target.remove_data().await.unwrap();
         write(&target.new_files(), &["data"], "newer");
         assert_eq!(target.undoable().unwrap(), Some(back("a")));
