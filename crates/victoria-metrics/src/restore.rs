@@ -312,9 +312,11 @@ pub(crate) fn differing(slices: &BTreeMap<Slice, u64>, manifest: &Manifest) -> V
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
+    use lifeboat_storage::{Access, Bucket, Endpoint, Signing};
 
     use super::*;
-    use crate::target::Journal;
+    use crate::manifest::FileEntry;
+    use crate::target::{Journal, scene};
 
     /// Every step of a restore, and what is said of a run that fails or is cut after it.
     #[test]
@@ -371,5 +373,76 @@ mod tests {
             let told = left(folder.path()).unwrap();
             assert_eq!(told, wanted, "{journal:?} {preparation:?} {is_barred}");
         }
+    }
+
+    /// Another restore had removed the data when this one was planned, and has ended since: the data is its own.
+    #[tokio::test]
+    async fn data_that_came_after_the_plan_makes_no_room_unless_it_may() {
+        let root = tempfile::tempdir().unwrap();
+        let data = root.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        let there = std::fs::File::create(data.join("there")).unwrap();
+        let length = 256 << 20;
+        let flags = rustix::fs::FallocateFlags::empty();
+        if rustix::fs::fallocate(&there, flags, 0, length).is_err() {
+            return;
+        }
+        let target = Target::open(root.path()).unwrap();
+        let endpoint = Endpoint {
+            url: "http://127.0.0.1:9".to_owned(),
+            region: String::new(),
+            read_timeout: None,
+            content: Signing::Content,
+        };
+        let access = Access {
+            access_key: String::new(),
+            secret_key: String::new(),
+        };
+        let bucket = Bucket::new(endpoint, "b", &access).unwrap();
+        let place = Place {
+            bucket: &bucket,
+            instance: "victoria-metrics-0",
+            prefix: "victoria-metrics-0",
+        };
+        let options = Options {
+            data: root.path(),
+            server: None,
+            room: RoomWish::Beside,
+            limit: None,
+            memory: ByteSize(1 << 20),
+            program: String::new(),
+            reader: Identity {
+                owner: String::new(),
+                run: String::new(),
+                clock: &|| Timestamp::UNIX_EPOCH,
+            },
+        };
+        let file = FileEntry {
+            size: target.free().unwrap() + length / 2,
+            slices: vec![0],
+        };
+        let manifest = Manifest {
+            files: [("data/small/a/values.bin".to_owned(), file)].into(),
+            ..scene::manifest()
+        };
+        let plan = Plan {
+            size: manifest.size(),
+            shared: 0,
+            room: Room::InPlace,
+            free: 0,
+            replaces: Replaces::Nothing,
+            writer: manifest.writer(),
+            source: Source {
+                version: "victoria-metrics-0-latest".to_owned(),
+                manifest,
+                checked_by: CheckedBy::Manifest,
+            },
+        };
+        let mut preparation = scene::preparation(&plan.source.version);
+        let progress = Progress::default();
+        let done = prepare::run(place, &target, &plan, &mut preparation, &options, &progress).await;
+        assert!(matches!(done, Err(Error::NoSpace { .. })), "{done:?}");
+        assert!(data.join("there").exists());
+        assert!(!target.is_barred().unwrap());
     }
 }

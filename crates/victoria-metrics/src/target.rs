@@ -9,7 +9,7 @@ mod mounts;
 mod owner;
 mod room;
 #[cfg(test)]
-mod scene;
+pub(crate) mod scene;
 mod switch;
 mod undo;
 

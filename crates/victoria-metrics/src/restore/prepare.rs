@@ -162,6 +162,14 @@ pub(super) async fn run(
             .free()?
             .saturating_add(work.taken_by_stale(&missing).await?);
         if !preparation.is_emptied && needed > free {
+            if options.room != RoomWish::InPlaceIfNeeded {
+                // Planned for data that another restore had removed, and that one has ended since.
+                return Err(Error::NoSpace {
+                    path: target.root().to_owned(),
+                    needed: ByteSize(needed),
+                    free: ByteSize(free),
+                });
+            }
             work.check_before_removal(&missing, needed, free).await?;
             target.note_emptied(preparation)?;
         }
