@@ -6,6 +6,7 @@
 //! finishes. See [`target`].
 
 mod prepare;
+mod reuse;
 
 use std::collections::BTreeMap;
 use std::path::Path;

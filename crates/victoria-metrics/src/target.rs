@@ -248,10 +248,12 @@ impl Target {
     /// Makes a folder of ours, whose the data is: the user of the server may have to remove it.
     fn make(&self, folder: &Path) -> Result<(), Error> {
         let made = match fs::create_dir(folder) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-            made => made.and_then(|()| self.owner.give(folder)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            made => made,
         };
-        made.map_err(failed("make", folder))
+        // Who made it before may have been cut here.
+        let given = made.and_then(|()| self.owner.give(folder));
+        given.map_err(failed("make", folder))
     }
 
     /// Removes all that a restore left beside the data.
