@@ -273,6 +273,8 @@ pub enum Left {
     Between,
     /// The data is that of the backup; what was prepared for it was not put away.
     Restored,
+    /// The data from before a restore is back; what was restored, and lies beside, was not put away.
+    Undone,
 }
 
 /// Looks at a data folder.
@@ -281,7 +283,11 @@ pub fn left(data: &Path) -> Result<Left, Error> {
     if let Some(journal) = &journal
         && journal.state != State::Switched
     {
-        return Ok(Left::Between);
+        return Ok(if target::is_undone(data, journal)? {
+            Left::Undone
+        } else {
+            Left::Between
+        });
     }
     let is_barred = target::is_barred(data)?;
     let Some(preparation) = target::preparation_beside(data)? else {

@@ -30,7 +30,7 @@ pub use self::journal::{Journal, Preparation, State};
 use self::mounts::Mounted;
 pub use self::owner::Owner;
 pub use self::room::{Extent, extent_of_data, taken_by, taken_by_rubbish};
-pub use self::undo::Undone;
+pub use self::undo::{Undone, is_undone};
 
 /// Below the data folder; servers and vmbackup pass over it.
 const WORK: &str = ".lifeboat-restore";

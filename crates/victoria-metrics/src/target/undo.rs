@@ -2,10 +2,12 @@
 //!
 //! Cut anywhere, running it again ends it; so does the next restore. See [`switch`](super::switch).
 
+use std::path::Path;
+
 use super::journal::{Journal, State};
 use super::mounts::Mounted;
 use super::switch::{empty, present};
-use super::{DISCARDED, PREVIOUS, Target, is_there, remove};
+use super::{DISCARDED, PREVIOUS, Target, WORK, is_barred, is_there, remove};
 use crate::error::Error;
 
 /// What an undo came to.
@@ -81,6 +83,10 @@ impl Target {
 
     pub(super) fn finish_undo(&self, journal: &Journal, mounted: &Mounted) -> Result<(), Error> {
         let (previous, discarded) = (self.work.join(PREVIOUS), self.work.join(DISCARDED));
+        if is_undone(&self.root, journal)? {
+            // A server may have opened it since, and made what an exchange would take for what was restored.
+            return self.forget();
+        }
         self.make(&discarded)?;
         self.exchange(&journal.arriving, &previous, &discarded, mounted)?;
         // It knows the series of what it was moved away for.
@@ -97,13 +103,23 @@ impl Target {
     }
 }
 
+/// Whether an undo was cut once servers were let in again: nothing is left of it but to remove what lies beside.
+pub fn is_undone(root: &Path, journal: &Journal) -> Result<bool, Error> {
+    if journal.state != State::Undoing || journal.was_barred || is_barred(root)? {
+        return Ok(false);
+    }
+    // Not so where somebody else has let them in meanwhile.
+    Ok(present(&root.join(WORK).join(PREVIOUS))?.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
 
     use super::*;
+    use crate::restore::{Left, left};
     use crate::target::scene::*;
-    use crate::target::{BARRIER, Preparation, WORK, check};
+    use crate::target::{BARRIER, ENTRIES, Preparation, check};
 
     #[test]
     fn a_switch_replaces_everything_and_undo_brings_it_back() {
@@ -212,6 +228,52 @@ mod tests {
         assert!(!target.is_barred().unwrap(), "what was restored is whole");
         target.undo().unwrap();
         assert!(target.is_barred().unwrap());
+    }
+
+    #[test]
+    fn an_undo_that_was_cut_once_servers_were_let_in_touches_no_data_any_more() {
+        for before in [&OLD[..], &[]] {
+            let root = folder(before, &NEW_NAMES);
+            let target = Target::open(root.path()).unwrap();
+            target.switch(&preparation("a"), &manifest()).unwrap();
+            let journal = target.journal().unwrap().unwrap();
+            target.undo().unwrap();
+            // As it is before the last step of all.
+            let undoing = Journal {
+                state: State::Undoing,
+                arriving: before.iter().map(|name| (*name).to_owned()).collect(),
+                ..journal
+            };
+            target.note(&undoing).unwrap();
+            fs::create_dir(target.work.join(PREVIOUS)).unwrap();
+            write(&target.work.join(DISCARDED), &["data", "metadata"], "new");
+            write(root.path(), &ENTRIES, "by a server");
+            let was = shown(root.path());
+            assert_eq!(left(root.path()).unwrap(), Left::Undone);
+            if before.is_empty() {
+                target.settle().unwrap();
+            } else {
+                assert_eq!(target.undo().unwrap(), back("a"));
+            }
+            assert_eq!(shown(root.path()), was);
+            assert!(!root.path().join(WORK).exists());
+            assert_eq!(left(root.path()).unwrap(), Left::Nothing);
+        }
+    }
+
+    /// Folders are being renamed yet, and somebody has removed what keeps servers from starting.
+    #[test]
+    fn an_undo_that_was_cut_goes_on_whoever_has_let_servers_in() {
+        let root = folder(&OLD, &NEW_NAMES);
+        let target = Target::open(root.path()).unwrap();
+        target.switch(&preparation("a"), &manifest()).unwrap();
+        let mut journal = target.journal().unwrap().unwrap();
+        journal.state = State::Undoing;
+        journal.arriving = present(&target.work.join(PREVIOUS)).unwrap();
+        target.note(&journal).unwrap();
+        assert_eq!(left(root.path()).unwrap(), Left::Between);
+        target.undo().unwrap();
+        assert_eq!(shown(root.path()), WAS);
     }
 
     #[tokio::test]

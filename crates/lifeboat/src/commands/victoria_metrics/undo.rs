@@ -58,7 +58,7 @@ pub(crate) fn run(ctx: &Context, args: &UndoArgs) -> Result<Exit, Failure> {
     let undone = target.undo().map_err(|error| {
         let (failure, data) = (Failure::from(error), target.root());
         match restore::left(data) {
-            Ok(Left::Between) => what_is_left(failure, data),
+            Ok(Left::Between | Left::Undone) => what_is_left(failure, data),
             _ => failure,
         }
     });
