@@ -385,7 +385,8 @@ fn forget_locked(root: &Path) -> Result<(), Error> {
         Err(error) => return Err(failed("remove", &work)(error)),
     }
     sync(root).map_err(failed("sync", root))?;
-    remove(&gone)
+    remove_rest(&gone);
+    Ok(())
 }
 
 /// Has what lies beside the data to itself, until it is dropped. A restore has it, and whoever removes what a restore left, for whom a server may have the data
@@ -428,6 +429,16 @@ fn is_there(path: &Path) -> Result<bool, Error> {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(failed("look at", path)(error)),
+    }
+}
+
+/// Removes what counts for nothing any more, once all that was asked for is done: that it cannot be removed is no failure of that.
+fn remove_rest(folder: &Path) {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(folder = %folder.display(), %error, "what counts for nothing any more cannot be removed, and takes room");
+        }
+        _ => {}
     }
 }
 

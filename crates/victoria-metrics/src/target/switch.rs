@@ -12,7 +12,7 @@ use super::journal::{Journal, Preparation, State};
 use super::mounts::Mounted;
 use super::{
     DISCARDED, ENTRIES, JOURNAL, PREVIOUS, Target, examine, failed, has_previous, is_there, remove,
-    remove_file, sync,
+    remove_file, remove_rest, sync,
 };
 use crate::error::Error;
 use crate::manifest::Manifest;
@@ -130,7 +130,8 @@ impl Target {
     fn tidy(&self) -> Result<(), Error> {
         self.lower_barrier()?;
         self.forget_preparation()?;
-        remove(&self.work.join(DISCARDED))
+        remove_rest(&self.work.join(DISCARDED));
+        Ok(())
     }
 
     /// Moves the entries of the data to `aside`, and those of `from` to their place. Nothing else may touch them meanwhile; cut anywhere, it can be run
@@ -351,6 +352,26 @@ mod tests {
         let refused = Beside::hold(root.path()).map(drop);
         assert!(matches!(refused, Err(Error::Busy { .. })));
         drop(target);
+        Beside::hold(root.path()).unwrap().forget().unwrap();
+        assert!(!root.path().join(WORK).exists());
+    }
+
+    /// What was asked for is done by then: a backup is back, or confirmed.
+    #[test]
+    fn what_cannot_be_removed_in_the_end_is_no_failure() {
+        let root = folder(&OLD, &NEW_NAMES);
+        let target = Target::open(root.path()).unwrap();
+        target.switch(&preparation("a"), &manifest()).unwrap();
+        target.note_preparation(&preparation("a")).unwrap();
+        target.raise_barrier().unwrap();
+        // Root removes any folder; as one, this cannot be.
+        fs::write(target.work.join(DISCARDED), "").unwrap();
+        target.settle().unwrap();
+        assert!(!target.is_barred().unwrap());
+        assert_eq!(target.preparation().unwrap(), None);
+        drop(target);
+        fs::remove_dir_all(root.path().join(WORK)).unwrap();
+        fs::write(root.path().join(WORK), "").unwrap();
         Beside::hold(root.path()).unwrap().forget().unwrap();
         assert!(!root.path().join(WORK).exists());
     }
