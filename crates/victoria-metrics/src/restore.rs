@@ -111,6 +111,11 @@ pub async fn source(place: Place<'_>, version: &str, program: &str) -> Result<So
         Standing::Whole(manifest) => ((**manifest).clone(), CheckedBy::Manifest),
         Standing::Marked => {
             let survey = place.survey(&found).await?;
+            let faults = survey.files.sliced_otherwise();
+            if !faults.is_empty() {
+                // It counts all the same: vmrestore can restore it, and expiry must not take it for a leftover.
+                return Err(Error::Damaged { version, faults });
+            }
             let counted = survey.inventory.counted_in();
             let read = place.contents(&version, &survey.files, counted).await?;
             let summary = survey.inventory.summary(|path| read.get(path).cloned());
