@@ -199,7 +199,7 @@ async fn compare(
         samples: vitals.samples().unwrap_or(0),
         came_in: vitals.came_in(),
         series: server.series().await,
-        has_previous: target::has_previous(data),
+        has_previous: target::has_previous(data)?,
     })
 }
 

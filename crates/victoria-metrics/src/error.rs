@@ -37,7 +37,7 @@ pub enum Error {
         #[source]
         source: reqwest::Error,
     },
-    #[error("vmagent at {url} still keeps {pending} and {}", if *sends { "sends no faster than new data comes in" } else { "sends nothing" })]
+    #[error("vmagent at {url} still keeps {} and {}", if pending.0 == 0 { "what it has in hand to send".to_owned() } else { pending.to_string() }, if *sends { "sends no faster than new data comes in" } else { "sends nothing" })]
     NotDrained {
         url: String,
         pending: ByteSize,

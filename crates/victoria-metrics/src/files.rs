@@ -53,6 +53,10 @@ pub enum Fault {
     Checksum {
         path: String,
     },
+    /// A whole file in other slices than those that are read: vmbackup made smaller ones before 2021.
+    Sliced {
+        path: String,
+    },
     /// A list that the backup does not have, of a table whose parts it has.
     Foreign {
         path: String,
@@ -97,6 +101,17 @@ impl Files {
         self.by_path
             .iter()
             .map(|(path, file)| (path.as_str(), file))
+    }
+
+    /// Returns a fault for each whose slices are not those that a restore asks for.
+    pub fn sliced_otherwise(&self) -> Vec<Fault> {
+        let others = self.by_path.iter().filter(|(path, file)| {
+            let wanted = Slice::of(path, file.size);
+            !wanted.eq(file.slices.iter().cloned())
+        });
+        others
+            .map(|(path, _)| Fault::Sliced { path: path.clone() })
+            .collect()
     }
 
     pub fn paths(&self) -> impl Iterator<Item = &str> {
@@ -180,6 +195,10 @@ impl fmt::Display for Fault {
             Self::Checksum { path } => {
                 write!(f, "`{path}` does not have the bytes that were backed up")
             }
+            Self::Sliced { path } => write!(
+                f,
+                "`{path}` is stored in pieces of another size than 1 GiB, as vmbackup made them before 2021; vmrestore can put it together"
+            ),
             Self::Foreign { path } => {
                 write!(
                     f,
@@ -237,6 +256,14 @@ mod tests {
         ");
     }
 
+    #[test]
+    fn a_file_in_slices_of_another_size_is_whole_and_told() {
+        let (files, faults) = Files::assemble([slice(10, 0, 6), slice(10, 6, 4)]);
+        assert_eq!(faults, []);
+        let path = "data/small/a".to_owned();
+        assert_eq!(files.sliced_otherwise(), [Fault::Sliced { path }]);
+    }
+
     proptest! {
         #[test]
         fn the_slices_of_a_file_make_it_again_in_any_order(size in 0..4 * SLICE, seed in any::<u64>()) {
@@ -245,6 +272,7 @@ mod tests {
             listed.rotate_left(turn);
             let (files, faults) = Files::assemble(listed);
             prop_assert_eq!(faults, vec![]);
+            prop_assert_eq!(files.sliced_otherwise(), vec![]);
             prop_assert_eq!(files.get("data/small/a").unwrap().size, size);
         }
     }

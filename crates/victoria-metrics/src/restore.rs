@@ -6,6 +6,7 @@
 //! finishes. See [`target`].
 
 mod prepare;
+mod reuse;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -110,6 +111,11 @@ pub async fn source(place: Place<'_>, version: &str, program: &str) -> Result<So
         Standing::Whole(manifest) => ((**manifest).clone(), CheckedBy::Manifest),
         Standing::Marked => {
             let survey = place.survey(&found).await?;
+            let faults = survey.files.sliced_otherwise();
+            if !faults.is_empty() {
+                // It counts all the same: vmrestore can restore it, and expiry must not take it for a leftover.
+                return Err(Error::Damaged { version, faults });
+            }
             let counted = survey.inventory.counted_in();
             let read = place.contents(&version, &survey.files, counted).await?;
             let summary = survey.inventory.summary(|path| read.get(path).cloned());
@@ -197,9 +203,10 @@ pub async fn run(
     target.sweep()?;
     let manifest = &plan.source.manifest;
     let before = target.preparation()?;
-    let was_barred = before
-        .as_ref()
-        .map_or_else(|| target.is_barred(), |before| before.was_barred);
+    let was_barred = match &before {
+        Some(before) => before.was_barred,
+        None => target.is_barred()?,
+    };
     let mut preparation = Preparation {
         version: plan.source.version.clone(),
         completed: manifest.completed,
@@ -271,6 +278,8 @@ pub enum Left {
     Between,
     /// The data is that of the backup; what was prepared for it was not put away.
     Restored,
+    /// The data from before a restore is back; what was restored, and lies beside, was not put away.
+    Undone,
 }
 
 /// Looks at a data folder.
@@ -279,9 +288,13 @@ pub fn left(data: &Path) -> Result<Left, Error> {
     if let Some(journal) = &journal
         && journal.state != State::Switched
     {
-        return Ok(Left::Between);
+        return Ok(if target::is_undone(data, journal)? {
+            Left::Undone
+        } else {
+            Left::Between
+        });
     }
-    let is_barred = target::is_barred(data);
+    let is_barred = target::is_barred(data)?;
     let Some(preparation) = target::preparation_beside(data)? else {
         return Ok(match (target::is_untidied(data)?, is_barred) {
             (true, true) => Left::Between,
@@ -311,9 +324,11 @@ pub(crate) fn differing(slices: &BTreeMap<Slice, u64>, manifest: &Manifest) -> V
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
+    use lifeboat_storage::{Access, Bucket, Endpoint, Signing};
 
     use super::*;
-    use crate::target::Journal;
+    use crate::manifest::FileEntry;
+    use crate::target::{Journal, scene};
 
     /// Every step of a restore, and what is said of a run that fails or is cut after it.
     #[test]
@@ -370,5 +385,76 @@ mod tests {
             let told = left(folder.path()).unwrap();
             assert_eq!(told, wanted, "{journal:?} {preparation:?} {is_barred}");
         }
+    }
+
+    /// Another restore had removed the data when this one was planned, and has ended since: the data is its own.
+    #[tokio::test]
+    async fn data_that_came_after_the_plan_makes_no_room_unless_it_may() {
+        let root = tempfile::tempdir().unwrap();
+        let data = root.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        let there = std::fs::File::create(data.join("there")).unwrap();
+        let length = 256 << 20;
+        let flags = rustix::fs::FallocateFlags::empty();
+        if rustix::fs::fallocate(&there, flags, 0, length).is_err() {
+            return;
+        }
+        let target = Target::open(root.path()).unwrap();
+        let endpoint = Endpoint {
+            url: "http://127.0.0.1:9".to_owned(),
+            region: String::new(),
+            read_timeout: None,
+            content: Signing::Content,
+        };
+        let access = Access {
+            access_key: String::new(),
+            secret_key: String::new(),
+        };
+        let bucket = Bucket::new(endpoint, "b", &access).unwrap();
+        let place = Place {
+            bucket: &bucket,
+            instance: "victoria-metrics-0",
+            prefix: "victoria-metrics-0",
+        };
+        let options = Options {
+            data: root.path(),
+            server: None,
+            room: RoomWish::Beside,
+            limit: None,
+            memory: ByteSize(1 << 20),
+            program: String::new(),
+            reader: Identity {
+                owner: String::new(),
+                run: String::new(),
+                clock: &|| Timestamp::UNIX_EPOCH,
+            },
+        };
+        let file = FileEntry {
+            size: target.free().unwrap() + length / 2,
+            slices: vec![0],
+        };
+        let manifest = Manifest {
+            files: [("data/small/a/values.bin".to_owned(), file)].into(),
+            ..scene::manifest()
+        };
+        let plan = Plan {
+            size: manifest.size(),
+            shared: 0,
+            room: Room::InPlace,
+            free: 0,
+            replaces: Replaces::Nothing,
+            writer: manifest.writer(),
+            source: Source {
+                version: "victoria-metrics-0-latest".to_owned(),
+                manifest,
+                checked_by: CheckedBy::Manifest,
+            },
+        };
+        let mut preparation = scene::preparation(&plan.source.version);
+        let progress = Progress::default();
+        let done = prepare::run(place, &target, &plan, &mut preparation, &options, &progress).await;
+        assert!(matches!(done, Err(Error::NoSpace { .. })), "{done:?}");
+        assert!(data.join("there").exists());
+        assert!(!target.is_barred().unwrap());
     }
 }

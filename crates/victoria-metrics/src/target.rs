@@ -9,7 +9,7 @@ mod mounts;
 mod owner;
 mod room;
 #[cfg(test)]
-mod scene;
+pub(crate) mod scene;
 mod switch;
 mod undo;
 
@@ -30,7 +30,7 @@ pub use self::journal::{Journal, Preparation, State};
 use self::mounts::Mounted;
 pub use self::owner::Owner;
 pub use self::room::{Extent, extent_of_data, taken_by, taken_by_rubbish};
-pub use self::undo::Undone;
+pub use self::undo::{Undone, is_undone};
 
 /// Below the data folder; servers and vmbackup pass over it.
 const WORK: &str = ".lifeboat-restore";
@@ -156,6 +156,19 @@ impl Target {
         self.write(PREPARATION, preparation)
     }
 
+    /// Notes that the data makes room for what is prepared, and keeps servers from starting: from here there is no way back.
+    pub fn note_emptied(&self, preparation: &mut Preparation) -> Result<(), Error> {
+        self.raise_barrier()?;
+        if !has_previous(&self.root)? {
+            // What a restore into an empty folder left. To bring nothing back would be all that an undo of this one did, and its data gone.
+            let previous = self.work.join(PREVIOUS);
+            remove(&previous)?;
+            sync(&self.work).map_err(failed("sync", &self.work))?;
+        }
+        preparation.is_emptied = true;
+        self.note_preparation(preparation)
+    }
+
     /// Removes what was prepared. Its note goes last.
     fn forget_preparation(&self) -> Result<(), Error> {
         remove(&self.new_files())?;
@@ -195,7 +208,7 @@ impl Target {
     }
 
     /// Whether something keeps servers from starting.
-    pub fn is_barred(&self) -> bool {
+    pub fn is_barred(&self) -> Result<bool, Error> {
         is_barred(&self.root)
     }
 
@@ -235,10 +248,12 @@ impl Target {
     /// Makes a folder of ours, whose the data is: the user of the server may have to remove it.
     fn make(&self, folder: &Path) -> Result<(), Error> {
         let made = match fs::create_dir(folder) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-            made => made.and_then(|()| self.owner.give(folder)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            made => made,
         };
-        made.map_err(failed("make", folder))
+        // Who made it before may have been cut here.
+        let given = made.and_then(|()| self.owner.give(folder));
+        given.map_err(failed("make", folder))
     }
 
     /// Removes all that a restore left beside the data.
@@ -276,8 +291,8 @@ fn noted_beside(root: &Path) -> Result<Option<(Preparation, bool)>, Error> {
 }
 
 /// Whether something keeps servers from starting on a data folder.
-pub fn is_barred(root: &Path) -> bool {
-    root.join(BARRIER).exists()
+pub fn is_barred(root: &Path) -> Result<bool, Error> {
+    is_there(&root.join(BARRIER))
 }
 
 /// Whether a restore can go to a folder, which a server may have open. An error where part of the data could not be renamed, and where data that
@@ -300,7 +315,7 @@ fn examine(root: &Path) -> Result<Mounted, Error> {
     }
     let mounted = mounts::look(root)?;
     match journal_beside(root)? {
-        Some(journal) if has_previous(root) && was_opened(root, &journal) => {
+        Some(journal) if has_previous(root)? && was_opened(root, &journal)? => {
             Err(Error::Unconfirmed {
                 path: root.to_owned(),
                 version: journal.version,
@@ -311,15 +326,21 @@ fn examine(root: &Path) -> Result<Mounted, Error> {
 }
 
 /// Whether a server has had the data open since it came there by a restore: what comes in by then is in no backup.
-fn was_opened(root: &Path, journal: &Journal) -> bool {
+fn was_opened(root: &Path, journal: &Journal) -> Result<bool, Error> {
     // Every server makes it when it opens its data, and no backup has it.
-    journal.state == State::Switched && root.join("snapshots").exists()
+    Ok(journal.state == State::Switched && is_there(&root.join("snapshots"))?)
 }
 
 /// Whether data from before a restore lies beside a data folder. Not so where there was none.
-pub fn has_previous(root: &Path) -> bool {
-    let entries = fs::read_dir(root.join(WORK).join(PREVIOUS));
-    entries.is_ok_and(|mut entries| entries.next().is_some())
+pub fn has_previous(root: &Path) -> Result<bool, Error> {
+    let previous = root.join(WORK).join(PREVIOUS);
+    let first = match fs::read_dir(&previous) {
+        Ok(mut entries) => entries.next().transpose(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    };
+    let first = first.map_err(failed("look at", &previous))?;
+    Ok(first.is_some())
 }
 
 /// Whether a server, or a restore, has the data open. Whoever has it open holds the lock.
@@ -374,7 +395,8 @@ fn forget_locked(root: &Path) -> Result<(), Error> {
         Err(error) => return Err(failed("remove", &work)(error)),
     }
     sync(root).map_err(failed("sync", root))?;
-    remove(&gone)
+    remove_rest(&gone);
+    Ok(())
 }
 
 /// Has what lies beside the data to itself, until it is dropped. A restore has it, and whoever removes what a restore left, for whom a server may have the data
@@ -408,6 +430,25 @@ fn remove(folder: &Path) -> Result<(), Error> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed.map_err(failed("remove", folder)),
+    }
+}
+
+/// Whether something has this name. A disk that does not tell must not pass for one that has nothing: what is moved and removed goes by this.
+fn is_there(path: &Path) -> Result<bool, Error> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed("look at", path)(error)),
+    }
+}
+
+/// Removes what counts for nothing any more, once all that was asked for is done: that it cannot be removed is no failure of that.
+fn remove_rest(folder: &Path) {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(folder = %folder.display(), %error, "what counts for nothing any more cannot be removed, and takes room");
+        }
+        _ => {}
     }
 }
 

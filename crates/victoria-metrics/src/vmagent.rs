@@ -28,6 +28,8 @@ pub struct Reading {
     pub sent: u64,
     /// Bytes and blocks that it has dropped since its start.
     pub dropped: u64,
+    /// Tries to send that have failed since its start.
+    pub retries: u64,
     /// It has no queue on disk: what comes while a server is stopped is lost.
     pub is_lossy: bool,
 }
@@ -60,6 +62,7 @@ impl Reading {
                 "vm_persistentqueue_bytes_dropped_total"
                 | "vmagent_remotewrite_packets_dropped_total"
                 | "vmagent_remotewrite_samples_dropped_total" => reading.dropped += value,
+                "vmagent_remotewrite_retries_count_total" => reading.retries += value,
                 "vm_persistentqueue_free_disk_space_bytes" => {
                     reading.room = Some(reading.room.map_or(value, |room| room.min(value)));
                 }
@@ -139,7 +142,9 @@ struct Drain {
     least: u64,
     /// Bytes that come in between two looks, lately.
     came: u64,
-    /// Looks in a row in which nothing waited but what had just come in. What its workers hold is in no number, so that one look is not enough.
+    /// Whether something went out, if anything waited at first: what waits no more may only have gone to the workers, who hold it until it is taken.
+    has_sent: bool,
+    /// Looks in a row in which nothing waited but what had just come in, and no try failed. What its workers hold is in no number, so that one look is not enough.
     quiet: u32,
     /// Looks in a row in which no less waited than before.
     stuck: u32,
@@ -154,6 +159,7 @@ impl Drain {
             last: reading,
             least: reading.pending,
             came: 0,
+            has_sent: reading.pending == 0,
             quiet: 0,
             stuck: 0,
         }
@@ -165,7 +171,10 @@ impl Drain {
         self.came = came.max(self.came / 2);
         let passes_on =
             reading.sent > self.last.sent && reading.pending <= self.came.saturating_mul(3);
-        self.quiet = if reading.pending == 0 || passes_on {
+        // Another number, not a higher one: it may have been started anew. What its server refuses for good goes out as well.
+        self.has_sent |= reading.sent != self.last.sent || reading.dropped != self.last.dropped;
+        let is_refused = reading.retries > self.last.retries;
+        self.quiet = if (reading.pending == 0 || passes_on) && !is_refused {
             self.quiet + 1
         } else {
             0
@@ -175,7 +184,7 @@ impl Drain {
         }
         self.stuck += 1;
         self.last = reading;
-        if self.quiet >= Self::QUIET {
+        if self.quiet >= Self::QUIET && self.has_sent {
             Drained::Yes
         } else if self.stuck > Self::HOPELESS {
             Drained::Never
@@ -185,7 +194,8 @@ impl Drain {
     }
 }
 
-/// Waits until a vmagent has sent what it kept, and holds nothing but what has just come in.
+/// Waits until nothing waits in a vmagent but what has just come in, something was sent if more did at first, and no try failed lately. What its workers hold
+/// between two tries, a minute apart at most, it does not tell.
 pub async fn drain(url: &str, progress: &Progress) -> Result<Reading, Error> {
     let begun = read(url).await?;
     progress.expect(0, begun.pending);
@@ -278,6 +288,7 @@ mod tests {
                     vmagent_remotewrite_pending_data_bytes{path=\"/q/1\", url=\"1:secret-url\"} 1000\n\
                     vmagent_remotewrite_pending_data_bytes{path=\"/q/2\", url=\"2:secret-url\"} 24\n\
                     vmagent_remotewrite_bytes_sent_total{url=\"1:secret-url\"} 1.5e3\n\
+                    vmagent_remotewrite_retries_count_total{url=\"1:secret-url\"} 5\n\
                     vm_persistentqueue_bytes_dropped_total{path=\"/q/1\"} 7\n";
         let reading = Reading::parse(text);
         let expected = Reading {
@@ -286,6 +297,7 @@ mod tests {
             room: None,
             sent: 1500,
             dropped: 7,
+            retries: 5,
             is_lossy: false,
         };
         assert_eq!(reading, expected);
@@ -381,6 +393,21 @@ mod tests {
         // Its server does not answer.
         let stopped = (0..10).map(|look| (5000 + look * 100, 0));
         assert!(looks(stopped).iter().all(|look| *look == NotYet));
+    }
+
+    #[test]
+    fn what_only_went_to_the_workers_of_an_agent_was_not_sent() {
+        use Drained::{NotYet, Yes};
+        let held = looks([(900, 0), (0, 0), (0, 0), (0, 0), (0, 0), (0, 900)]);
+        assert_eq!(held, [NotYet, NotYet, NotYet, NotYet, Yes]);
+        // A worker tries in vain meanwhile.
+        let tried = |retries| Reading {
+            retries,
+            ..Reading::default()
+        };
+        let mut drain = Drain::begin(tried(4));
+        let seen = [4, 4, 5, 5, 5, 5].map(|retries| drain.look(tried(retries)));
+        assert_eq!(seen, [NotYet, NotYet, NotYet, NotYet, NotYet, Yes]);
     }
 
     #[test]

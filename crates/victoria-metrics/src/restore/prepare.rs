@@ -1,7 +1,7 @@
 //! The files of a backup beside the data that they will replace.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, Permissions};
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use lifeboat_core::progress::Progress;
 use lifeboat_core::size::ByteSize;
 use lifeboat_storage::transfer::{Lane, Output};
 
+use super::reuse::{self, has_size};
 use super::{Options, Plan, Replaces, RoomWish, Source, differing};
 use crate::backup::blocking;
 use crate::era::Version;
@@ -20,7 +21,6 @@ use crate::files::Fault;
 use crate::layout::Slice;
 use crate::manifest::{FileEntry, Manifest, room_of};
 use crate::store::{Place, key};
-use crate::sum;
 use crate::target::{self, Owner, Preparation, Room, Target};
 
 /// What the preparation came to.
@@ -135,8 +135,9 @@ pub(super) async fn run(
         progress,
     };
     // What another run prepared is good for this one where it is the same file.
-    let (new, wanted) = (work.new.clone(), manifest.files.keys().cloned().collect());
-    blocking(move || prune(&new, &wanted)).await?;
+    let (new, owner) = (work.new.clone(), work.owner);
+    let wanted = manifest.files.keys().cloned().collect();
+    blocking(move || reuse::prune(&new, &wanted, owner)).await?;
     target.note_preparation(preparation)?;
     // What is there already needs no network, and must be shared before the data goes.
     let mut missing = Vec::new();
@@ -162,11 +163,16 @@ pub(super) async fn run(
             .free()?
             .saturating_add(work.taken_by_stale(&missing).await?);
         if !preparation.is_emptied && needed > free {
+            if options.room != RoomWish::InPlaceIfNeeded {
+                // Planned for data that another restore had removed, and that one has ended since.
+                return Err(Error::NoSpace {
+                    path: target.root().to_owned(),
+                    needed: ByteSize(needed),
+                    free: ByteSize(free),
+                });
+            }
             work.check_before_removal(&missing, needed, free).await?;
-            target.raise_barrier()?;
-            // From here there is no way back.
-            preparation.is_emptied = true;
-            target.note_preparation(preparation)?;
+            target.note_emptied(preparation)?;
         }
         if preparation.is_emptied {
             target.remove_data().await?;
@@ -193,51 +199,6 @@ pub(super) async fn run(
         prepared.files += 1;
     }
     Ok(prepared)
-}
-
-/// Removes files that a run before has prepared and this one does not want.
-fn prune(new: &Path, wanted: &BTreeSet<String>) -> Result<(), Error> {
-    let mut pending = vec![new.to_owned()];
-    while let Some(folder) = pending.pop() {
-        let entries = match fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(failed("look at", &folder)(error)),
-        };
-        for entry in entries {
-            let path = entry.map_err(failed("look at", &folder))?.path();
-            if fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir()) {
-                pending.push(path);
-                continue;
-            }
-            let inside = path.strip_prefix(new).ok().and_then(Path::to_str);
-            if inside.is_none_or(|inside| !wanted.contains(inside)) {
-                remove_file(&path).map_err(failed("remove", &path))?;
-            }
-        }
-    }
-    remove_empty(new)
-}
-
-/// Removes folders that hold no file. A server takes a folder for a part.
-fn remove_empty(folder: &Path) -> Result<(), Error> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed("look at", folder)(error)),
-    };
-    for entry in entries {
-        let path = entry.map_err(failed("look at", folder))?.path();
-        if fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir()) {
-            remove_empty(&path)?;
-        }
-    }
-    match fs::remove_dir(folder) {
-        Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => {
-            Err(failed("remove", folder)(error))
-        }
-        _ => Ok(()),
-    }
 }
 
 struct Work<'a> {
@@ -327,10 +288,10 @@ impl Work<'_> {
         let (new, old) = (self.new.join(path), self.data.join(path));
         let (wanted, owner, root) = (file.clone(), self.owner, self.new.clone());
         let reused = blocking(move || {
-            if is_same(&new, &wanted).map_err(failed("read", &new))? {
+            if reuse::is_prepared(&new, &wanted) {
                 return Ok(true);
             }
-            if !is_same(&old, &wanted).map_err(failed("read", &old))? {
+            if !reuse::is_in_data(&old, &wanted) {
                 return Ok(false);
             }
             make_parents(&root, &new, owner)?;
@@ -437,31 +398,14 @@ fn make_parents(root: &Path, file: &Path, owner: Owner) -> Result<(), Error> {
     Ok(())
 }
 
-fn is_same(path: &Path, wanted: &FileEntry) -> io::Result<bool> {
-    if !has_size(path, wanted.size) {
-        return Ok(false);
-    }
-    let mut file = File::open(path)?;
-    for (slice, expected) in Slice::of("", wanted.size).zip(&wanted.slices) {
-        if sum::of_next(&mut file, slice.size)? != *expected {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-fn has_size(path: &Path, size: u64) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && found.len() == size)
-}
-
-fn remove_file(path: &Path) -> io::Result<()> {
+pub(super) fn remove_file(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed,
     }
 }
 
-fn failed(doing: &'static str, path: &Path) -> impl Fn(io::Error) -> Error + use<> {
+pub(super) fn failed(doing: &'static str, path: &Path) -> impl Fn(io::Error) -> Error + use<> {
     let path = path.to_owned();
     move |source| Error::File {
         doing,

@@ -1,6 +1,6 @@
 //! Whose the files of a data folder are, and have to be after a restore.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::{MetadataExt, chown, fchown};
 use std::path::Path;
@@ -22,9 +22,12 @@ impl Owner {
     /// An error where the data is another user's and this one is not root: the server could not open what came back.
     pub(super) fn of(root: &Path) -> io::Result<Self> {
         let folder = fs::metadata(root)?;
-        let data = fs::metadata(root.join("data")).ok();
+        let data = look(&root.join("data"))?;
         let folder_mode = data.as_ref().unwrap_or(&folder).mode() & 0o777;
-        let known = data.or_else(|| fs::metadata(root.join(LOCK)).ok());
+        let known = match data {
+            Some(data) => Some(data),
+            None => look(&root.join(LOCK))?,
+        };
         let me = rustix::process::geteuid();
         let user = match &known {
             Some(known) => known.uid(),
@@ -62,5 +65,28 @@ impl Owner {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
             given => given,
         }
+    }
+}
+
+/// What is there, if anything is. Whose it is must not be guessed where the disk does not tell.
+fn look(path: &Path) -> io::Result<Option<Metadata>> {
+    match fs::metadata(path) {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_owner_of_data_that_cannot_be_looked_at_is_not_guessed() {
+        let root = tempfile::tempdir().unwrap();
+        Owner::of(root.path()).unwrap();
+        // Leads to itself: an error, and not a name that is missing.
+        std::os::unix::fs::symlink("data", root.path().join("data")).unwrap();
+        Owner::of(root.path()).unwrap_err();
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{ENTRIES, NEW, Preparation, Undone, WORK};
 use crate::manifest::{Manifest, Mark};
 
-pub(super) fn manifest() -> Manifest {
+pub(crate) fn manifest() -> Manifest {
     Manifest {
         format: Manifest::FORMAT,
         program: String::new(),
@@ -32,7 +32,7 @@ pub(super) fn manifest() -> Manifest {
     }
 }
 
-pub(super) fn preparation(version: &str) -> Preparation {
+pub(crate) fn preparation(version: &str) -> Preparation {
     Preparation {
         version: version.to_owned(),
         completed: Timestamp::UNIX_EPOCH,

@@ -11,8 +11,8 @@ use std::path::Path;
 use super::journal::{Journal, Preparation, State};
 use super::mounts::Mounted;
 use super::{
-    DISCARDED, ENTRIES, JOURNAL, PREVIOUS, Target, examine, failed, has_previous, remove,
-    remove_file, sync,
+    DISCARDED, ENTRIES, JOURNAL, PREVIOUS, Target, examine, failed, has_previous, is_there, remove,
+    remove_file, remove_rest, sync,
 };
 use crate::error::Error;
 use crate::manifest::Manifest;
@@ -29,9 +29,10 @@ impl Target {
         let (previous, discarded) = (self.work.join(PREVIOUS), self.work.join(DISCARDED));
         // Left by a restore that was cut when it had nearly ended: would be taken for what this one moves away.
         remove(&discarded)?;
-        let is_kept = has_previous(&self.root);
+        let is_kept = has_previous(&self.root)?;
         let journal_before = self.journal()?;
         let before = journal_before.clone().filter(|_| is_kept);
+        let arriving = present(&self.new_files())?;
         if is_kept || preparation.is_emptied {
             // The data now is that of a restore that no server opened, or what is left of it.
             self.make(&discarded)?;
@@ -43,21 +44,22 @@ impl Target {
             state: State::Switching,
             begun: preparation.begun,
             was_barred: before.map_or(preparation.was_barred, |before| before.was_barred),
-            arriving: present(&self.new_files()),
+            arriving: arriving.clone(),
             writer: Some(manifest.writer()),
             rows: manifest.rows,
             series: manifest.series,
             range: manifest.range,
         };
         self.note(&journal)?;
-        let arriving = journal.arriving.clone();
         if let Err(error) = self.finish(journal, &mounted) {
-            if !preparation.is_emptied && self.has_moved_nothing(&arriving) {
+            // Where nobody can tell, servers are kept from starting until the next restore or undo.
+            let is_as_it_was = self.has_moved_nothing(&arriving).unwrap_or(false);
+            if !preparation.is_emptied && is_as_it_was {
                 self.take_back(journal_before, preparation)?;
             }
             return Err(error);
         }
-        Ok(previous.exists())
+        is_there(&previous)
     }
 
     /// Brings to its end whatever was cut while folders were renamed.
@@ -83,14 +85,14 @@ impl Target {
     }
 
     /// Whether no folder was renamed: the first was refused, as some file systems made of layers do.
-    fn has_moved_nothing(&self, arriving: &[String]) -> bool {
-        let (new, discarded) = (self.new_files(), self.work.join(DISCARDED));
-        let aside = if discarded.exists() {
+    fn has_moved_nothing(&self, arriving: &[String]) -> Result<bool, Error> {
+        let discarded = self.work.join(DISCARDED);
+        let aside = if is_there(&discarded)? {
             discarded
         } else {
             self.work.join(PREVIOUS)
         };
-        present(&aside).is_empty() && arriving.iter().all(|name| new.join(name).exists())
+        Ok(present(&aside)?.is_empty() && present(&self.new_files())? == arriving)
     }
 
     /// Lets servers start on the data again, which is as it was.
@@ -111,7 +113,7 @@ impl Target {
     pub(super) fn finish(&self, mut journal: Journal, mounted: &Mounted) -> Result<Journal, Error> {
         let (new, previous) = (self.new_files(), self.work.join(PREVIOUS));
         let discarded = self.work.join(DISCARDED);
-        let aside = if discarded.exists() {
+        let aside = if is_there(&discarded)? {
             &discarded
         } else {
             &previous
@@ -128,7 +130,8 @@ impl Target {
     fn tidy(&self) -> Result<(), Error> {
         self.lower_barrier()?;
         self.forget_preparation()?;
-        remove(&self.work.join(DISCARDED))
+        remove_rest(&self.work.join(DISCARDED));
+        Ok(())
     }
 
     /// Moves the entries of the data to `aside`, and those of `from` to their place. Nothing else may touch them meanwhile; cut anywhere, it can be run
@@ -147,8 +150,8 @@ impl Target {
                 continue;
             }
             let arrives = arriving.iter().any(|arriving| arriving == name);
-            let has_arrived = arrives && !new.exists();
-            if now.exists() && !has_arrived && !old.exists() {
+            let has_arrived = arrives && !is_there(&new)?;
+            if is_there(&now)? && !has_arrived && !is_there(&old)? {
                 fs::rename(&now, &old).map_err(failed("move away", &now))?;
             }
             if arrives && !has_arrived {
@@ -156,7 +159,7 @@ impl Target {
             }
         }
         for folder in [from, aside, &self.root] {
-            if folder.exists() {
+            if is_there(folder)? {
                 sync(folder).map_err(failed("sync", folder))?;
             }
         }
@@ -165,9 +168,14 @@ impl Target {
 }
 
 /// The entries of data that are there.
-pub(super) fn present(folder: &Path) -> Vec<String> {
-    let names = ENTRIES.iter().filter(|name| folder.join(name).exists());
-    names.map(|name| (*name).to_owned()).collect()
+pub(super) fn present(folder: &Path) -> Result<Vec<String>, Error> {
+    let mut names = Vec::new();
+    for name in ENTRIES {
+        if is_there(&folder.join(name))? {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
 }
 
 /// Removes what is in a folder that is a volume of its own and stays, but for what its file system has put there.
@@ -209,11 +217,11 @@ mod tests {
         target.remove_data().await.unwrap();
         assert_eq!(target.undoable().unwrap(), None);
         assert!(matches!(target.undo(), Err(Error::NothingToUndo { .. })));
-        assert!(target.is_barred());
+        assert!(target.is_barred().unwrap());
         assert!(!target.switch(&emptied, &manifest()).unwrap());
         assert!(matches!(target.undo(), Err(Error::NothingToUndo { .. })));
         assert_eq!(shown(root.path()), ["data new", "metadata new"]);
-        assert!(!target.is_barred());
+        assert!(!target.is_barred().unwrap());
     }
 
     #[test]
@@ -288,7 +296,7 @@ mod tests {
         let refused = target.switch(&preparation("b"), &manifest());
         assert!(matches!(refused, Err(Error::Unconfirmed { .. })));
         assert_eq!(shown(root.path()), was);
-        assert!(!target.is_barred());
+        assert!(!target.is_barred().unwrap());
         target.undo().unwrap();
         assert_eq!(shown(root.path()), WAS);
     }
@@ -322,13 +330,13 @@ mod tests {
         assert_eq!(preparation_beside(root.path()).unwrap(), None);
         target.settle().unwrap();
         assert_eq!(target.preparation().unwrap(), None);
-        assert!(!target.is_barred());
+        assert!(!target.is_barred().unwrap());
         target.note_preparation(&emptied).unwrap();
         target.raise_barrier().unwrap();
         // Nothing was there that could come back.
         remove(&target.work.join(PREVIOUS)).unwrap();
         assert!(matches!(target.undo(), Err(Error::NothingToUndo { .. })));
-        assert!(!target.is_barred());
+        assert!(!target.is_barred().unwrap());
         // One of another restore stays.
         let other = preparation("b");
         target.note_preparation(&other).unwrap();
@@ -344,6 +352,26 @@ mod tests {
         let refused = Beside::hold(root.path()).map(drop);
         assert!(matches!(refused, Err(Error::Busy { .. })));
         drop(target);
+        Beside::hold(root.path()).unwrap().forget().unwrap();
+        assert!(!root.path().join(WORK).exists());
+    }
+
+    /// What was asked for is done by then: a backup is back, or confirmed.
+    #[test]
+    fn what_cannot_be_removed_in_the_end_is_no_failure() {
+        let root = folder(&OLD, &NEW_NAMES);
+        let target = Target::open(root.path()).unwrap();
+        target.switch(&preparation("a"), &manifest()).unwrap();
+        target.note_preparation(&preparation("a")).unwrap();
+        target.raise_barrier().unwrap();
+        // Root removes any folder; as one, this cannot be.
+        fs::write(target.work.join(DISCARDED), "").unwrap();
+        target.settle().unwrap();
+        assert!(!target.is_barred().unwrap());
+        assert_eq!(target.preparation().unwrap(), None);
+        drop(target);
+        fs::remove_dir_all(root.path().join(WORK)).unwrap();
+        fs::write(root.path().join(WORK), "").unwrap();
         Beside::hold(root.path()).unwrap().forget().unwrap();
         assert!(!root.path().join(WORK).exists());
     }

@@ -2,10 +2,12 @@
 //!
 //! Cut anywhere, running it again ends it; so does the next restore. See [`switch`](super::switch).
 
+use std::path::Path;
+
 use super::journal::{Journal, State};
 use super::mounts::Mounted;
 use super::switch::{empty, present};
-use super::{DISCARDED, PREVIOUS, Target, remove};
+use super::{DISCARDED, PREVIOUS, Target, WORK, is_barred, is_there, remove};
 use crate::error::Error;
 
 /// What an undo came to.
@@ -21,11 +23,11 @@ impl Target {
     /// What [`undo`](Self::undo) would do, without doing it. None where there is nothing to undo.
     pub fn undoable(&self) -> Result<Option<Undone>, Error> {
         let journal = self.journal()?;
-        let is_kept = self.work.join(PREVIOUS).exists();
+        let is_kept = is_there(&self.work.join(PREVIOUS))?;
+        let is_discarding = is_there(&self.work.join(DISCARDED))?;
         // One that was cut while it moved what is kept goes forward first, and keeps it.
         let moves = |journal: &Journal| {
-            journal.state == State::Undoing
-                || (journal.state == State::Switching && !self.work.join(DISCARDED).exists())
+            journal.state == State::Undoing || (journal.state == State::Switching && !is_discarding)
         };
         match journal {
             Some(journal) if is_kept || moves(&journal) => Ok(Some(Undone::Back(journal.version))),
@@ -57,10 +59,10 @@ impl Target {
                 self.finish_undo(&journal, &mounted)?;
                 return Ok(Undone::Back(journal.version));
             }
-            if previous.exists() {
+            if is_there(&previous)? {
                 remove(&discarded)?;
+                journal.arriving = present(&previous)?;
                 self.raise_barrier()?;
-                journal.arriving = present(&previous);
                 journal.state = State::Undoing;
                 self.note(&journal)?;
                 self.finish_undo(&journal, &mounted)?;
@@ -81,6 +83,10 @@ impl Target {
 
     pub(super) fn finish_undo(&self, journal: &Journal, mounted: &Mounted) -> Result<(), Error> {
         let (previous, discarded) = (self.work.join(PREVIOUS), self.work.join(DISCARDED));
+        if is_undone(&self.root, journal)? {
+            // A server may have opened it since, and made what an exchange would take for what was restored.
+            return self.forget();
+        }
         self.make(&discarded)?;
         self.exchange(&journal.arriving, &previous, &discarded, mounted)?;
         // It knows the series of what it was moved away for.
@@ -97,11 +103,23 @@ impl Target {
     }
 }
 
+/// Whether an undo was cut once servers were let in again: nothing is left of it but to remove what lies beside.
+pub fn is_undone(root: &Path, journal: &Journal) -> Result<bool, Error> {
+    if journal.state != State::Undoing || journal.was_barred || is_barred(root)? {
+        return Ok(false);
+    }
+    // Not so where somebody else has let them in meanwhile.
+    Ok(present(&root.join(WORK).join(PREVIOUS))?.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::restore::{Left, left};
     use crate::target::scene::*;
-    use crate::target::{BARRIER, Preparation, WORK};
+    use crate::target::{BARRIER, ENTRIES, Preparation, check};
 
     #[test]
     fn a_switch_replaces_everything_and_undo_brings_it_back() {
@@ -117,6 +135,36 @@ mod tests {
         assert!(!root.path().join(BARRIER).exists());
         assert_eq!(target.undoable().unwrap(), None);
         assert!(matches!(target.undo(), Err(Error::NothingToUndo { .. })));
+    }
+
+    /// A disk that fails, or a share that was unmounted, does not say that a name is not there.
+    #[test]
+    fn what_cannot_be_looked_at_is_not_taken_for_what_is_not_there() {
+        let root = folder(&OLD, &NEW_NAMES);
+        let target = Target::open(root.path()).unwrap();
+        target.switch(&preparation("a"), &manifest()).unwrap();
+        let previous = target.work.join(PREVIOUS);
+        fs::rename(&previous, target.work.join("elsewhere")).unwrap();
+        // Every name below it is an error, and none is missing.
+        fs::write(&previous, "").unwrap();
+        let was = shown(root.path());
+        let none = Mounted::default();
+        let aside = target.work.join(DISCARDED);
+        let arriving = present(root.path()).unwrap();
+        for refused in [
+            target.undo().map(drop),
+            check(root.path()),
+            target.switch(&preparation("b"), &manifest()).map(drop),
+            target.exchange(&arriving, &previous, &aside, &none),
+        ] {
+            assert!(matches!(refused, Err(Error::File { .. })), "{refused:?}");
+            assert_eq!(shown(root.path()), was);
+            assert!(!target.is_barred().unwrap());
+        }
+        fs::remove_file(&previous).unwrap();
+        fs::rename(target.work.join("elsewhere"), &previous).unwrap();
+        target.undo().unwrap();
+        assert_eq!(shown(root.path()), WAS);
     }
 
     #[test]
@@ -143,7 +191,7 @@ mod tests {
         assert_eq!(target.undoable().unwrap(), Some(back("a")));
         assert_eq!(target.undo().unwrap(), back("a"));
         assert_eq!(shown(root.path()), WAS);
-        assert!(!target.is_barred());
+        assert!(!target.is_barred().unwrap());
         assert!(!root.path().join(WORK).exists());
     }
 
@@ -164,7 +212,7 @@ mod tests {
             assert_eq!(shown(root.path())[..2], WAS[..2]);
             assert!(!root.path().join(WORK).exists());
             // What another tool left half is not for a server.
-            assert_eq!(target.is_barred(), was_barred);
+            assert_eq!(target.is_barred().unwrap(), was_barred);
         }
     }
 
@@ -177,9 +225,80 @@ mod tests {
             ..preparation("a")
         };
         target.switch(&prepared, &manifest()).unwrap();
-        assert!(!target.is_barred(), "what was restored is whole");
+        assert!(!target.is_barred().unwrap(), "what was restored is whole");
         target.undo().unwrap();
-        assert!(target.is_barred());
+        assert!(target.is_barred().unwrap());
+    }
+
+    #[test]
+    fn an_undo_that_was_cut_once_servers_were_let_in_touches_no_data_any_more() {
+        for before in [&OLD[..], &[]] {
+            let root = folder(before, &NEW_NAMES);
+            let target = Target::open(root.path()).unwrap();
+            target.switch(&preparation("a"), &manifest()).unwrap();
+            let journal = target.journal().unwrap().unwrap();
+            target.undo().unwrap();
+            // As it is before the last step of all.
+            let undoing = Journal {
+                state: State::Undoing,
+                arriving: before.iter().map(|name| (*name).to_owned()).collect(),
+                ..journal
+            };
+            target.note(&undoing).unwrap();
+            fs::create_dir(target.work.join(PREVIOUS)).unwrap();
+            write(&target.work.join(DISCARDED), &["data", "metadata"], "new");
+            write(root.path(), &ENTRIES, "by a server");
+            let was = shown(root.path());
+            assert_eq!(left(root.path()).unwrap(), Left::Undone);
+            if before.is_empty() {
+                target.settle().unwrap();
+            } else {
+                assert_eq!(target.undo().unwrap(), back("a"));
+            }
+            assert_eq!(shown(root.path()), was);
+            assert!(!root.path().join(WORK).exists());
+            assert_eq!(left(root.path()).unwrap(), Left::Nothing);
+        }
+    }
+
+    /// Folders are being renamed yet, and somebody has removed what keeps servers from starting.
+    #[test]
+    fn an_undo_that_was_cut_goes_on_whoever_has_let_servers_in() {
+        let root = folder(&OLD, &NEW_NAMES);
+        let target = Target::open(root.path()).unwrap();
+        target.switch(&preparation("a"), &manifest()).unwrap();
+        let mut journal = target.journal().unwrap().unwrap();
+        journal.state = State::Undoing;
+        journal.arriving = present(&target.work.join(PREVIOUS)).unwrap();
+        target.note(&journal).unwrap();
+        assert_eq!(left(root.path()).unwrap(), Left::Between);
+        target.undo().unwrap();
+        assert_eq!(shown(root.path()), WAS);
+    }
+
+    #[tokio::test]
+    async fn what_made_room_does_not_come_back_as_the_nothing_of_before_the_first() {
+        for opened in [true, false] {
+            let root = folder(&[], &NEW_NAMES);
+            let target = Target::open(root.path()).unwrap();
+            // Into an empty folder, and nobody has confirmed it.
+            assert!(target.switch(&preparation("a"), &manifest()).unwrap());
+            if opened {
+                write(root.path(), &["snapshots", "cache"], "by a server");
+            }
+            let mut emptied = preparation("b");
+            target.note_preparation(&emptied).unwrap();
+            assert_eq!(target.undoable().unwrap(), Some(back("a")));
+            target.note_emptied(&mut emptied).unwrap();
+            assert!(target.is_barred().unwrap());
+            assert_eq!(target.undoable().unwrap(), None);
+            target.remove_data().await.unwrap();
+            assert_eq!(target.undoable().unwrap(), None);
+            write(&target.new_files(), &["data"], "newer");
+            assert!(!target.switch(&emptied, &manifest()).unwrap());
+            assert!(matches!(target.undo(), Err(Error::NothingToUndo { .. })));
+            assert_eq!(shown(root.path()), ["data newer"]);
+        }
     }
 
     #[tokio::test]
@@ -187,11 +306,8 @@ mod tests {
         let root = folder(&OLD, &NEW_NAMES);
         let target = Target::open(root.path()).unwrap();
         target.switch(&preparation("a"), &manifest()).unwrap();
-        let emptied = Preparation {
-            is_emptied: true,
-            ..preparation("b")
-        };
-        target.note_preparation(&emptied).unwrap();
+        let mut emptied = preparation("b");
+        target.note_emptied(&mut emptied).unwrap();
         target.remove_data().await.unwrap();
         write(&target.new_files(), &["data"], "newer");
         assert_eq!(target.undoable().unwrap(), Some(back("a")));

@@ -253,6 +253,9 @@ pub(super) fn what_is_left(failure: Failure, data: &Path) -> Failure {
         Ok(Left::Restored) => failure.left(
             "the data is that of the backup already, and a server can be started on it",
         ),
+        Ok(Left::Undone) => failure.left(
+            "the data from before the last restore is back already, and a server can be started on it",
+        ),
         Ok(Left::Nothing) | Err(_) => failure,
     }
 }

@@ -39,9 +39,7 @@ struct UndoView {
 pub(crate) fn run(ctx: &Context, args: &UndoArgs) -> Result<Exit, Failure> {
     let settings = instance(ctx, &args.instance)?;
     let target = Target::open(Path::new(&settings.server.path))?;
-    let undone = target.undoable()?.ok_or_else(|| Error::NothingToUndo {
-        path: target.root().to_owned(),
-    })?;
+    let undone = target.undoable()?.ok_or_else(|| nothing_to_undo(&target))?;
     let question = match &undone {
         Undone::Back(version) => format!(
             "would bring back what was there before `{version}` was restored to `{0}`, and remove what `{0}` has now\n",
@@ -58,7 +56,7 @@ pub(crate) fn run(ctx: &Context, args: &UndoArgs) -> Result<Exit, Failure> {
     let undone = target.undo().map_err(|error| {
         let (failure, data) = (Failure::from(error), target.root());
         match restore::left(data) {
-            Ok(Left::Between) => what_is_left(failure, data),
+            Ok(Left::Between | Left::Undone) => what_is_left(failure, data),
             _ => failure,
         }
     });
@@ -72,6 +70,26 @@ pub(crate) fn run(ctx: &Context, args: &UndoArgs) -> Result<Exit, Failure> {
         brought_back,
     })?;
     Ok(Exit::Success)
+}
+
+/// Where there is no way back from a restore that was cut, it is brought to its end: servers are kept from starting until then.
+fn nothing_to_undo(target: &Target) -> Failure {
+    let data = target.root();
+    let nothing = Failure::from(Error::NothingToUndo {
+        path: data.to_owned(),
+    });
+    match restore::left(data) {
+        Ok(Left::Between | Left::Restored) => match target.settle() {
+            Ok(()) => nothing.left(
+                "the restore that was cut is ended: the data is that of the backup, and a server can be started on it",
+            ),
+            Err(error) => what_is_left(Failure::from(error), data),
+        },
+        Ok(Left::Emptied) => nothing.left(
+            "the data was removed to make room, and no server starts on what is there; a restore, of this version or another, goes on",
+        ),
+        _ => nothing,
+    }
 }
 
 impl View for UndoView {

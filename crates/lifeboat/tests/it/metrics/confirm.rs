@@ -246,13 +246,18 @@ struct Agent {
 
 impl Agent {
     fn start() -> Self {
-        let pending = Arc::new(AtomicU64::new(5));
+        const KEPT: u64 = 5;
+        let pending = Arc::new(AtomicU64::new(KEPT));
         let (tell, asked) = mpsc::channel();
         let kept = Arc::clone(&pending);
         let address = serve(move |_, _| {
             tell.send(()).ok();
             let kept = kept.load(Ordering::SeqCst);
-            format!("vmagent_remotewrite_pending_data_bytes{{url=\"1\"}} {kept}\n")
+            format!(
+                "vmagent_remotewrite_pending_data_bytes{{url=\"1\"}} {kept}\n\
+                 vmagent_remotewrite_bytes_sent_total{{url=\"1\"}} {}\n",
+                KEPT - kept
+            )
         });
         Self {
             address,

@@ -91,6 +91,42 @@ fn a_killed_run_of_either_is_continued_by_the_other_at_1_79() {
     a_killed_run_of_either_is_continued_by_the_other(Release::V1_79);
 }
 
+/// As it did before 2021, of files from 128 MiB on.
+#[test]
+fn what_vmbackup_stored_in_smaller_pieces_is_refused_before_anything_is_touched() {
+    let Some(mut metrics) = Metrics::start(Release::V1_112) else {
+        return;
+    };
+    import(metrics.server(), "boat", 1, 100);
+    let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    metrics.halt();
+    let stored = metrics.stored(&version);
+    fs::remove_file(stored.join("lifeboat_manifest.ignore")).unwrap();
+    let (name, content) = files(&stored)
+        .into_iter()
+        .find(|(name, content)| name.contains("/items.bin/") && content.len() > 1)
+        .unwrap();
+    let size = content.len();
+    fs::remove_file(stored.join(&name)).unwrap();
+    for (from, to) in [(0, 1), (1, size)] {
+        let piece = format!("{size:016X}_{from:016X}_{:016X}", to - from);
+        let path = stored.join(&name).with_file_name(piece);
+        fs::write(path, &content[from..to]).unwrap();
+    }
+    let before = files(&metrics.data());
+    for command in [&["restore", "--yes"][..], &["verify"]] {
+        let mut arguments = vec!["victoria-metrics", command[0], INSTANCE, &version];
+        arguments.extend(&command[1..]);
+        let seen = metrics.world.run(&arguments);
+        assert_eq!(seen.code, 6, "{}{}", seen.stdout, seen.stderr);
+        let all = seen.stdout + &seen.stderr;
+        let told = "is stored in pieces of another size than 1 GiB";
+        assert!(all.contains(told), "{all}");
+    }
+    assert_eq!(files(&metrics.data()), before);
+    assert_eq!(metrics.listed(), [version]);
+}
+
 /// Who can write to the bucket can write nothing outside the data folder of who restores from it.
 #[test]
 fn a_manifest_that_leads_out_of_the_data_folder_is_refused() {

@@ -85,6 +85,49 @@ fn a_restore_that_fails_says_that_no_server_starts_on_what_is_there() {
     assert_eq!(samples(metrics.server(), "new"), 300);
 }
 
+/// What is there before folders are renamed in place of data that had to be removed: nothing of it can come back.
+#[test]
+fn a_restore_that_was_cut_with_no_way_back_is_ended_by_an_undo() {
+    let Some((mut metrics, version)) = replaced(RELEASE) else {
+        return;
+    };
+    metrics.halt();
+    metrics.restore(&version);
+    let (data, undo) = (
+        metrics.data(),
+        ["victoria-metrics", "undo", INSTANCE, "--yes"],
+    );
+    let work = data.join(".lifeboat-restore");
+    let journal = fs::read_to_string(work.join("journal.json")).unwrap();
+    let mut journal: serde_json::Value = serde_json::from_str(&journal).unwrap();
+    let mut arriving = Vec::new();
+    fs::create_dir(work.join("new")).unwrap();
+    for name in ["data", "indexdb", "metadata"] {
+        if data.join(name).exists() {
+            fs::rename(data.join(name), work.join("new").join(name)).unwrap();
+            arriving.push(name);
+        }
+    }
+    fs::remove_dir_all(work.join("previous")).unwrap();
+    fs::create_dir(work.join("discarded")).unwrap();
+    journal["state"] = "switching".into();
+    journal["arriving"] = arriving.into();
+    fs::write(work.join("journal.json"), journal.to_string()).unwrap();
+    let barrier = data.join("restore-in-progress");
+    fs::write(&barrier, "").unwrap();
+    let seen = metrics.world.run(&undo);
+    assert_eq!(seen.code, 3, "{}", seen.stderr);
+    let told = "hint: the restore that was cut is ended: the data is that of the backup, and a server can be started on it";
+    assert!(seen.stderr.contains(told), "{}", seen.stderr);
+    assert!(!barrier.exists());
+    let seen = metrics.world.run(&undo);
+    assert_eq!(seen.code, 3, "{}", seen.stderr);
+    assert!(!seen.stderr.contains("ended"), "{}", seen.stderr);
+    assert!(metrics.boot(RELEASE));
+    let counts = ["old", "new"].map(|metric| samples(metrics.server(), metric));
+    assert_eq!(counts, [800, 0]);
+}
+
 /// Damages a stored backup, or mends it again.
 fn flip(metrics: &Metrics, version: &str) {
     let stored = metrics.stored(version);
