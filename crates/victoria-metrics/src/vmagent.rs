@@ -3,13 +3,15 @@
 //! All of it is read from what vmagent says on `/metrics` (names seen in 1.79.5, 1.112.0 and 1.145.0). Nothing is ever changed: another list of targets would
 //! make it drop its queue.
 
+mod drain;
+
 use std::time::Duration;
 
-use lifeboat_core::progress::Progress;
-use lifeboat_core::size::ByteSize;
 use reqwest::Client;
 
 use crate::error::Error;
+
+pub use self::drain::drain;
 
 const QUESTION: Duration = Duration::from_secs(20);
 /// Between two looks, of which the second shows how fast the buffer grows.
@@ -30,6 +32,9 @@ pub struct Reading {
     pub dropped: u64,
     /// Tries to send that have failed since its start.
     pub retries: u64,
+    /// Blocks that its workers have in hand: they wait nowhere and were not taken yet. No number says that; it is what was made, and was neither sent nor dropped and
+    /// waits neither in memory nor on disk.
+    pub held: u64,
     /// It has no queue on disk: what comes while a server is stopped is lost.
     pub is_lossy: bool,
 }
@@ -46,6 +51,7 @@ impl Reading {
     /// Reads the text that Prometheus reads.
     pub fn parse(text: &str) -> Self {
         let mut reading = Self::default();
+        let mut held = 0_i64;
         for line in text.lines() {
             let Some((series, value)) = line.rsplit_once(' ') else {
                 continue;
@@ -56,6 +62,8 @@ impl Reading {
                 continue;
             }
             let Some(value) = whole(value) else { continue };
+            let blocks = i64::try_from(value).unwrap_or(i64::MAX);
+            held = held.saturating_add(blocks.saturating_mul(sign_in_held(name, series)));
             match name {
                 "vmagent_remotewrite_pending_data_bytes" => reading.pending += value,
                 "vmagent_remotewrite_bytes_sent_total" => reading.sent += value,
@@ -69,6 +77,8 @@ impl Reading {
                 _ => {}
             }
         }
+        // Numbers that are read one after the other need not agree.
+        reading.held = u64::try_from(held).unwrap_or(0);
         reading
     }
 
@@ -98,6 +108,21 @@ impl Reading {
     }
 }
 
+/// How a number of blocks counts in [`Reading::held`]; 0 where it does not. What was there before the start of vmagent is read from the disk and was never written by it, which makes
+/// up for it.
+fn sign_in_held(name: &str, series: &str) -> i64 {
+    match name {
+        "vmagent_remotewrite_block_size_bytes_count" | "vm_persistentqueue_blocks_read_total" => 1,
+        "vm_persistentqueue_blocks_written_total"
+        | "vm_persistentqueue_blocks_dropped_total"
+        | "vmagent_remotewrite_pending_inmemory_blocks"
+        | "vmagent_remotewrite_packets_dropped_total" => -1,
+        // 1.79.5 counts what it tries to send as sent.
+        "vmagent_remotewrite_requests_total" if series.contains("status_code=\"2XX\"") => -1,
+        _ => 0,
+    }
+}
+
 impl Buffer {
     fn between(before: Reading, now: Reading, seconds: u64) -> Self {
         // What was sent and what has begun to wait both came in.
@@ -124,101 +149,6 @@ pub async fn look(url: &str) -> Result<Buffer, Error> {
     let before = read(url).await?;
     tokio::time::sleep(APART).await;
     Ok(Buffer::between(before, read(url).await?, APART.as_secs()))
-}
-
-/// What a look at a vmagent that sends what it kept comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Drained {
-    NotYet,
-    Yes,
-    /// No less has waited for three minutes: it tries again only once a minute.
-    Never,
-}
-
-/// A vmagent that is looked at once a second.
-#[derive(Debug)]
-struct Drain {
-    last: Reading,
-    least: u64,
-    /// Bytes that come in between two looks, lately.
-    came: u64,
-    /// Whether something went out, if anything waited at first: what waits no more may only have gone to the workers, who hold it until it is taken.
-    has_sent: bool,
-    /// Looks in a row in which nothing waited but what had just come in, and no try failed. What its workers hold is in no number, so that one look is not enough.
-    quiet: u32,
-    /// Looks in a row in which no less waited than before.
-    stuck: u32,
-}
-
-impl Drain {
-    const QUIET: u32 = 3;
-    const HOPELESS: u32 = 180;
-
-    fn begin(reading: Reading) -> Self {
-        Self {
-            last: reading,
-            least: reading.pending,
-            came: 0,
-            has_sent: reading.pending == 0,
-            quiet: 0,
-            stuck: 0,
-        }
-    }
-
-    fn look(&mut self, reading: Reading) -> Drained {
-        let before = self.last.sent + self.last.pending;
-        let came = (reading.sent + reading.pending).saturating_sub(before);
-        self.came = came.max(self.came / 2);
-        let passes_on =
-            reading.sent > self.last.sent && reading.pending <= self.came.saturating_mul(3);
-        // Another number, not a higher one: it may have been started anew. What its server refuses for good goes out as well.
-        self.has_sent |= reading.sent != self.last.sent || reading.dropped != self.last.dropped;
-        let is_refused = reading.retries > self.last.retries;
-        self.quiet = if (reading.pending == 0 || passes_on) && !is_refused {
-            self.quiet + 1
-        } else {
-            0
-        };
-        if reading.pending < self.least {
-            (self.least, self.stuck) = (reading.pending, 0);
-        }
-        self.stuck += 1;
-        self.last = reading;
-        if self.quiet >= Self::QUIET && self.has_sent {
-            Drained::Yes
-        } else if self.stuck > Self::HOPELESS {
-            Drained::Never
-        } else {
-            Drained::NotYet
-        }
-    }
-}
-
-/// Waits until nothing waits in a vmagent but what has just come in, something was sent if more did at first, and no try failed lately. What its workers hold
-/// between two tries, a minute apart at most, it does not tell.
-pub async fn drain(url: &str, progress: &Progress) -> Result<Reading, Error> {
-    let begun = read(url).await?;
-    progress.expect(0, begun.pending);
-    let mut drain = Drain::begin(begun);
-    loop {
-        let least = drain.least;
-        let reading = read(url).await?;
-        let sent = reading.sent;
-        let drained = drain.look(reading);
-        progress.add(0, least - drain.least);
-        match drained {
-            Drained::Yes => return Ok(reading),
-            Drained::Never => {
-                return Err(Error::NotDrained {
-                    url: url.to_owned(),
-                    pending: ByteSize(reading.pending),
-                    sends: sent > begun.sent,
-                });
-            }
-            Drained::NotYet if progress.is_stopped() => return Err(Error::Stopped),
-            Drained::NotYet => tokio::time::sleep(Duration::from_secs(1)).await,
-        }
-    }
 }
 
 /// Asks a vmagent once.
@@ -298,6 +228,7 @@ mod tests {
             sent: 1500,
             dropped: 7,
             retries: 5,
+            held: 0,
             is_lossy: false,
         };
         assert_eq!(reading, expected);
@@ -362,62 +293,21 @@ mod tests {
         assert_eq!(Buffer::between(before, told, 2).seconds_left(), Some(3));
     }
 
-    /// Looks at queues of so many bytes, of which so many were sent before each look.
-    fn looks(looks: impl IntoIterator<Item = (u64, u64)>) -> Vec<Drained> {
-        let reading = |(pending, sent)| Reading {
-            pending,
-            sent,
-            ..Reading::default()
-        };
-        let mut looks = looks.into_iter().map(reading);
-        let mut drain = Drain::begin(looks.next().unwrap());
-        looks.map(|reading| drain.look(reading)).collect()
-    }
-
     #[test]
-    fn an_agent_has_drained_when_nothing_waits_but_what_has_just_come() {
-        use Drained::{NotYet, Yes};
-        assert_eq!(
-            looks([(900, 0), (0, 900), (0, 900), (0, 900)]),
-            [NotYet, NotYet, Yes]
-        );
-        // 100 bytes a look come in all the time.
-        let busy = [
-            (5000, 0),
-            (2000, 3100),
-            (150, 5050),
-            (100, 5200),
-            (130, 5270),
-        ];
-        assert_eq!(looks(busy), [NotYet, NotYet, NotYet, Yes]);
-        // Its server does not answer.
-        let stopped = (0..10).map(|look| (5000 + look * 100, 0));
-        assert!(looks(stopped).iter().all(|look| *look == NotYet));
-    }
-
-    #[test]
-    fn what_only_went_to_the_workers_of_an_agent_was_not_sent() {
-        use Drained::{NotYet, Yes};
-        let held = looks([(900, 0), (0, 0), (0, 0), (0, 0), (0, 0), (0, 900)]);
-        assert_eq!(held, [NotYet, NotYet, NotYet, NotYet, Yes]);
-        // A worker tries in vain meanwhile.
-        let tried = |retries| Reading {
-            retries,
-            ..Reading::default()
-        };
-        let mut drain = Drain::begin(tried(4));
-        let seen = [4, 4, 5, 5, 5, 5].map(|retries| drain.look(tried(retries)));
-        assert_eq!(seen, [NotYet, NotYet, NotYet, NotYet, NotYet, Yes]);
-    }
-
-    #[test]
-    fn an_agent_that_keeps_as_much_for_long_is_given_up() {
-        let last = |seen: Vec<Drained>| *seen.last().unwrap();
-        assert_eq!(last(looks((0..=180).map(|_| (5000, 0)))), Drained::NotYet);
-        assert_eq!(last(looks((0..=181).map(|_| (5000, 0)))), Drained::Never);
-        // It sends, and as much comes in.
-        let no_faster = (0..=181).map(|look| (50_000, look * 100));
-        assert_eq!(last(looks(no_faster)), Drained::Never);
+    fn what_workers_have_in_hand_is_what_is_left_of_all_blocks() {
+        let text = "vmagent_remotewrite_block_size_bytes_count 20\n\
+                    vmagent_remotewrite_requests_total{url=\"1:secret-url\", status_code=\"2XX\"} 9\n\
+                    vmagent_remotewrite_requests_total{url=\"1:secret-url\", status_code=\"503\"} 70\n\
+                    vmagent_remotewrite_packets_dropped_total{url=\"1:secret-url\"} 1\n\
+                    vmagent_remotewrite_pending_inmemory_blocks{path=\"/q/1\"} 2\n\
+                    vm_persistentqueue_blocks_written_total{path=\"/q/1\"} 8\n\
+                    vm_persistentqueue_blocks_read_total{path=\"/q/1\"} 5\n\
+                    vm_persistentqueue_blocks_dropped_total{path=\"/q/1\"} 1\n";
+        assert_eq!(Reading::parse(text).held, 4);
+        // Blocks of before its start were sent too.
+        let restarted = text.replace("read_total{path=\"/q/1\"} 5", "read_total{path=\"/q/1\"} 8");
+        assert_eq!(Reading::parse(&restarted).held, 7);
+        assert_eq!(Reading::parse(&text.replace("count 20", "count 2")).held, 0);
     }
 
     proptest! {

@@ -19,8 +19,8 @@ use crate::output::{Text, View};
 
 /// Find out that a restored server has what the backup held, and let the old data go
 ///
-/// Makes a snapshot of the running server, to see that it has the restored folder open, and deletes it. Asks the server for its samples, and waits until nothing
-/// waits in vmagent any more but what has just come in, and none of its tries to send fail; what those that send hold between two tries, a minute at most, it does not tell. Only when the server has as many as the backup, beside those that have come in since its start, and finds some from the end of the backup, the
+/// Makes a snapshot of the running server, to see that it has the restored folder open, and deletes it. Asks the server for its samples, and waits until vmagent
+/// holds nothing any more but what has just come in, what it tries to send again included. Only when the server has as many as the backup, beside those that have come in since its start, and finds some from the end of the backup, the
 /// data from before the restore is removed.
 #[derive(Debug, Args)]
 pub(crate) struct ConfirmArgs {

@@ -39,6 +39,8 @@ pub(super) struct PlanView {
 #[derive(Debug, Serialize)]
 pub(super) struct AgentView {
     pub(super) pending_bytes: u64,
+    /// Beside these, blocks that it tries to send.
+    pub(super) blocks_in_hand: u64,
     pub(super) bytes_per_second: u64,
     /// Until it drops the oldest; absent where nobody can say.
     pub(super) seconds_left: Option<u64>,
@@ -93,6 +95,7 @@ impl From<Buffer> for AgentView {
     fn from(buffer: Buffer) -> Self {
         Self {
             pending_bytes: buffer.now.pending,
+            blocks_in_hand: buffer.now.held,
             bytes_per_second: buffer.rate,
             seconds_left: buffer.seconds_left(),
             seconds_needed: None,
@@ -106,8 +109,13 @@ impl AgentView {
         if self.lossy {
             return "vmagent keeps nothing on disk: what comes in while the server is stopped is lost".to_owned();
         }
+        let in_hand = match self.blocks_in_hand {
+            0 => String::new(),
+            1 => " and a block that it tries to send".to_owned(),
+            count => format!(" and {count} blocks that it tries to send"),
+        };
         let keeps = format!(
-            "vmagent keeps {}, and {} more each second",
+            "vmagent keeps {}{in_hand}, and {} more each second",
             ByteSize(self.pending_bytes),
             ByteSize(self.bytes_per_second)
         );
