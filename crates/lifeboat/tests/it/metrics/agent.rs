@@ -192,6 +192,85 @@ fn no_sample_after_the_stop_is_lost(release: Release) {
     agent.stop().unwrap();
 }
 
+/// Between two tries that block is in no queue.
+fn what_is_tried_in_vain_is_waited_for(release: Release) {
+    let Some(mut metrics) = Metrics::start(release) else {
+        return;
+    };
+    import(metrics.server(), "old", 1, 300);
+    let work = metrics.world.path("agent");
+    fs::create_dir_all(&work).unwrap();
+    let address = metrics.server().address();
+    let agent = victoria_metrics::start_agent(&work, release, metrics.server(), &[]).unwrap();
+    send(&agent, 0);
+    wait_for(metrics.server(), 1);
+    let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    let vmagent = format!("lifeboat.victoriaMetrics.vmagent={}", agent.endpoint());
+    metrics.halt();
+    send(&agent, 1);
+    wait_for_tries(&agent, 3);
+    let with_agent = ["--set", &vmagent, "victoria-metrics"];
+    let restore = ["restore", INSTANCE, &version];
+    let plan = [&with_agent[..], &restore, &["--dry-run"]].concat();
+    let plan = metrics.world.json(&plan);
+    assert_eq!(plan["vmagent"]["pending_bytes"], 0, "{plan}");
+    assert_eq!(plan["vmagent"]["blocks_in_hand"], 1, "{plan}");
+    metrics
+        .world
+        .ok(&[&with_agent[..], &restore, &["--yes"]].concat());
+    // Another one has failed: the next is several seconds away.
+    wait_for_tries(&agent, 4);
+    assert!(metrics.boot_unusual(
+        release,
+        Unusual {
+            address: Some(address),
+            ..Unusual::default()
+        }
+    ));
+    metrics
+        .world
+        .ok(&[&with_agent[..], &["confirm", INSTANCE]].concat());
+    http::get(metrics.server().address(), "/internal/force_flush").unwrap();
+    assert_eq!(samples(metrics.server(), "kept"), 2);
+    agent.stop().unwrap();
+}
+
+#[test]
+fn what_is_tried_in_vain_is_waited_for_with_1_79() {
+    what_is_tried_in_vain_is_waited_for(Release::V1_79);
+}
+
+#[test]
+fn what_is_tried_in_vain_is_waited_for_with_1_112() {
+    what_is_tried_in_vain_is_waited_for(Release::V1_112);
+}
+
+#[test]
+fn what_is_tried_in_vain_is_waited_for_with_1_145() {
+    what_is_tried_in_vain_is_waited_for(Release::V1_145);
+}
+
+/// Until so many tries to send have failed.
+fn wait_for_tries(agent: &Server, wanted: u64) {
+    let begun = Instant::now();
+    loop {
+        let metrics = http::get(agent.address(), "/metrics").unwrap().body;
+        let tries: u64 = metrics
+            .lines()
+            .filter(|line| line.starts_with("vmagent_remotewrite_retries_count_total"))
+            .filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok())
+            .sum();
+        if tries >= wanted {
+            return;
+        }
+        assert!(
+            begun.elapsed() < Duration::from_mins(3),
+            "{tries} tries of {wanted}"
+        );
+        pause();
+    }
+}
+
 /// It tries again only after a while, and longer each time.
 fn wait_for(server: &Server, expected: u64) {
     let begun = Instant::now();
