@@ -335,7 +335,7 @@ impl Run<'_, '_> {
         let key = |name: &str| format!("{version}/{name}");
 
         // What vmbackup wrote must be restorable without its mark.
-        if let (Standing::Marked, Some(before)) = (&taken.found.standing, &taken.before) {
+        if let (Standing::Marked(_), Some(before)) = (&taken.found.standing, &taken.before) {
             known = Some(self.write_manifest(version, before, known.as_ref()).await?);
         }
         let mark_goes_first = plan.mark_goes_first;

@@ -34,7 +34,7 @@ pub(crate) async fn list_as<T>(
                 return Ok(None);
             }
             // The mark says that somebody once thought so; objects can have gone since.
-            if let Standing::Marked = found.standing {
+            if let Standing::Marked(_) = found.standing {
                 match place.survey(&found).await {
                     Ok(_) => {}
                     Err(error @ Error::Damaged { .. }) => {
@@ -70,6 +70,8 @@ pub fn record(place: Place<'_>, found: &Found) -> Backup {
     match &found.standing {
         Standing::Whole(manifest) => {
             record.taken = Some(manifest.taken);
+            // What a mark stands for that does not count was completed at another time.
+            let mark = mark.filter(|_| found.overruled.is_none());
             record.completed = Some(mark.unwrap_or(manifest.completed));
             record.size = ByteSize(manifest.size());
             record.writer = Some(manifest.program.clone());
@@ -80,7 +82,7 @@ pub fn record(place: Place<'_>, found: &Found) -> Backup {
                     .extend(count.map(|count| (name.to_owned(), count)));
             }
         }
-        Standing::Marked => {
+        Standing::Marked(_) => {
             record.taken = found.times.as_ref().and_then(|times| created(&times.bytes));
             record.writer = Some("vmbackup".to_owned());
         }

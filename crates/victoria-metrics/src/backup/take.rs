@@ -285,7 +285,7 @@ impl Run<'_, '_> {
         match &found.standing {
             Standing::Whole(manifest) => Ok(Some((**manifest).clone())),
             Standing::Incomplete(_) => Ok(None),
-            Standing::Marked => match self.place.survey(found).await {
+            Standing::Marked(_) => match self.place.survey(found).await {
                 Ok(survey) => {
                     let paths = survey.inventory.counted_in();
                     let read = self
