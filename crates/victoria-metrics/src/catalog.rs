@@ -28,27 +28,34 @@ pub(crate) async fn list_as<T>(
     let versions = place.versions().await?;
     let make = &make;
     futures::stream::iter(versions)
-        .map(|version| async move {
-            let mut found = place.look(&version).await?;
-            if found.is_nothing() {
-                return Ok(None);
-            }
-            // The mark says that somebody once thought so; objects can have gone since.
-            if let Standing::Marked(_) = found.standing {
-                match place.survey(&found).await {
-                    Ok(_) => {}
-                    Err(error @ Error::Damaged { .. }) => {
-                        found.standing = Standing::Incomplete(error.to_string());
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok::<_, Error>(Some(make(record(place, &found), &found)))
-        })
+        .map(|version| async move { look_as(place, &version, make).await })
         .buffered(AT_A_TIME)
         .try_filter_map(async |record| Ok(record))
         .try_collect()
         .await
+}
+
+/// One version as what is made of it; none where nothing lies there.
+pub(crate) async fn look_as<T>(
+    place: Place<'_>,
+    version: &str,
+    make: impl Fn(Backup, &Found) -> T,
+) -> Result<Option<T>, Error> {
+    let mut found = place.look(version).await?;
+    if found.is_nothing() {
+        return Ok(None);
+    }
+    // The mark says that somebody once thought so; objects can have gone since.
+    if let Standing::Marked(_) = found.standing {
+        match place.survey(&found).await {
+            Ok(_) => {}
+            Err(error @ Error::Damaged { .. }) => {
+                found.standing = Standing::Incomplete(error.to_string());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Some(make(record(place, &found), &found)))
 }
 
 /// The record of a version, from what lies there.
