@@ -80,7 +80,9 @@ impl Run<'_, '_> {
             if let (Decision::Continue(label), Versions::ByLabel) =
                 (&decision, self.options.versions)
             {
+                // What vmbackup wrote over ours has none, and our manifest still has.
                 let in_version = before.as_ref().and_then(|before| before.labelled);
+                let in_version = in_version.max(found.labelled);
                 let in_server = self.kept_at(label, last, in_version).await?;
                 let decided = decision
                     .clone()

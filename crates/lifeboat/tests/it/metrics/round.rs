@@ -170,12 +170,39 @@ fn a_server_that_ran_on_after_its_volume_was_put_back_does_not_replace_what_only
     assert_eq!(metrics.back_up()["version"], first.as_str());
 }
 
+/// What vmbackup writes has no such time; the manifest that it was written over has.
+#[test]
+fn a_vmbackup_over_the_last_backup_does_not_hide_that_the_volume_was_put_back() {
+    let Some(mut metrics) = Metrics::start(Release::V1_112) else {
+        return;
+    };
+    import(metrics.server(), "old", 1, 500);
+    let first = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    metrics.halt();
+    let aside = metrics.world.path("aside");
+    copy(&metrics.data(), &aside);
+    assert!(metrics.boot(Release::V1_112));
+    import(metrics.server(), "lost", 1, 40);
+    assert_eq!(metrics.back_up()["version"], first.as_str());
+    metrics.vmbackup(Release::V1_112, &first);
+    metrics.halt();
+    metrics.wipe();
+    copy(&aside, &metrics.data());
+    assert!(metrics.boot(Release::V1_112));
+    import_at(metrics.server(), "late", now() - 60, 10);
+    assert_ne!(metrics.back_up()["version"], first.as_str());
+    metrics.halt();
+    metrics.restore(&first);
+    assert!(metrics.boot(Release::V1_112));
+    assert_eq!(samples(metrics.server(), "lost"), 40);
+}
+
 fn now() -> u64 {
     let now = std::time::UNIX_EPOCH.elapsed().unwrap();
     now.as_secs()
 }
 
-fn copy(from: &std::path::Path, to: &std::path::Path) {
+pub(super) fn copy(from: &std::path::Path, to: &std::path::Path) {
     for (name, content) in files(from) {
         let path = to.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
