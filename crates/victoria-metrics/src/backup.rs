@@ -226,7 +226,8 @@ async fn with_lease<T>(
         lost = lease::keep(&lease, options.clock) => Err(lost),
         stopped = send::stopped(progress) => Err(stopped),
     };
-    run.delete_snapshot().await;
+    // Where that fails the lease stays with its name, and what was done counts.
+    run.delete_snapshot().await.ok();
     if let Err(error) = run.settle_wishes().await {
         tracing::warn!(%error, "a snapshot may be left on the server; the next run looks for it");
     }
@@ -304,14 +305,15 @@ impl Run<'_, '_> {
         }
     }
 
-    /// Deletes the run's own snapshot, if there is one. Where that fails, the lease stays with its name.
-    async fn delete_snapshot(&self) {
+    /// Deletes the run's own snapshot, if there is one. Where that fails, the lease stays with its name: it has room for one, so no other may be asked for then.
+    async fn delete_snapshot(&self) -> Result<(), Error> {
         let made = self.server.made_snapshot().await;
         let mut lease = self.lease.lock().await;
         let Some(name) = made.or_else(|| lease.snapshot().map(str::to_owned)) else {
-            return;
+            return Ok(());
         };
-        match self.server.delete_snapshot(&name).await {
+        let deleted = self.server.delete_snapshot(&name).await;
+        match &deleted {
             Ok(()) => lease.forget_snapshot(),
             Err(error) => {
                 tracing::warn!(%error, snapshot = name, "the snapshot was not deleted; the next run does it");
@@ -322,6 +324,7 @@ impl Run<'_, '_> {
                 }
             }
         }
+        deleted
     }
 
     async fn store(&self, taken: Taken) -> Result<Outcome, Error> {

@@ -107,7 +107,7 @@ impl Run<'_, '_> {
                         expected,
                         "the snapshot lacks samples, another one is made"
                     );
-                    self.delete_snapshot().await;
+                    self.delete_snapshot().await?;
                     continue;
                 }
                 taken => taken?,
@@ -125,7 +125,7 @@ impl Run<'_, '_> {
                 return Ok(taken);
             }
             // Another version, whose label has to be in the snapshot.
-            self.delete_snapshot().await;
+            self.delete_snapshot().await?;
             decision = decided;
         }
     }
