@@ -228,7 +228,11 @@ impl<'a> Lease<'a> {
             released = self.save().await;
         }
         if released.is_ok() && !speaks {
-            released = self.bucket.delete(&self.key).await.map_err(Error::from);
+            released = self
+                .bucket
+                .delete_once(&self.key)
+                .await
+                .map_err(Error::from);
         }
         if let Err(error) = released {
             tracing::info!(%error, "the lease was not given back, and ends by itself");
