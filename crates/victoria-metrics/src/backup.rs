@@ -236,6 +236,7 @@ async fn with_lease<T>(
         return done;
     }
     if done.is_err() {
+        // Nobody has prolonged the lease since, and the server may have taken longer over its snapshot than that lasts.
         run.end_uploads().await;
     }
     let now = run.now();
@@ -252,12 +253,7 @@ impl Run<'_, '_> {
     /// Deletes the snapshot of a run that was killed, and ends its uploads. One whose name it did not come to note may be in the making yet and waits for
     /// [`settle_wishes`](Self::settle_wishes).
     async fn clean_up_after(&self, before: &Card) -> Result<(), Error> {
-        if let Some(version) = &before.version {
-            let ended = self.place.bucket.end_uploads(&format!("{version}/")).await;
-            if let Err(error) = ended {
-                tracing::info!(%error, "the uploads of a run that was killed were not ended");
-            }
-        }
+        self.end_uploads().await;
         if let Some(name) = &before.snapshot {
             self.server.delete_snapshot(name).await?;
             tracing::info!(
@@ -295,12 +291,9 @@ impl Run<'_, '_> {
         lease.forget_settled().await
     }
 
-    /// Ends what was cut in the middle of an upload: nobody else writes while the lease is ours.
+    /// Ends what was cut in the middle of an upload, by this run or by one before it that was killed.
     async fn end_uploads(&self) {
-        let version = self.lease.lock().await.version().map(str::to_owned);
-        let Some(version) = version else { return };
-        let prefix = format!("{version}/");
-        if let Err(error) = self.place.bucket.end_uploads(&prefix).await {
+        if let Err(error) = lease::end_uploads(self.lease, self.now()).await {
             tracing::info!(%error, "unfinished uploads were not ended; the gateway does it in a week");
         }
     }

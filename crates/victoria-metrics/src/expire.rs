@@ -157,7 +157,7 @@ pub enum Stays {
 }
 
 /// Deletes versions, one after the other, while nobody else writes. They were judged before, by whoever may have been asked about it for long: what has changed
-/// since stays, and so does what somebody restores from. Those are returned with why. What a killed run left on the server is left to the next backup.
+/// since stays, and so does what somebody restores from. Those are returned with why. The uploads of a killed run are ended; what it left on the server is left to the next backup.
 pub async fn run(
     place: Place<'_>,
     copies: &[&Copy],
@@ -170,6 +170,10 @@ pub async fn run(
     let lease = Mutex::new(lease);
     progress.expect(copies.len() as u64, 0);
     let work = async {
+        // Once this lease is given back nobody knows of those that a killed run had begun.
+        if let Err(error) = lease::end_uploads(&lease, clock()).await {
+            tracing::info!(%error, "unfinished uploads were not ended; the gateway does it in a week");
+        }
         let mut kept = Vec::new();
         for copy in copies {
             match stays(place, copy, clock()).await? {
