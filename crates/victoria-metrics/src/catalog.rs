@@ -9,7 +9,7 @@ use lifeboat_core::size::ByteSize;
 
 use crate::error::Error;
 use crate::standing::Standing;
-use crate::store::{Found, Place};
+use crate::store::{Found, LATEST, Place};
 
 /// Versions that are looked at at a time.
 const AT_A_TIME: usize = 8;
@@ -107,29 +107,43 @@ fn created(times: &[u8]) -> Option<Timestamp> {
     times.get("created_at")?.as_str()?.parse().ok()
 }
 
-/// Returns the whole name of a version: `latest` stands for the newest that is complete, a label alone for its version, and what follows the last `/` for the whole.
+/// The version whose backup was completed last, whatever its name: the one called `latest` stays behind where backups go to another since. A dated copy is as old
+/// as what it was made of, and yields to that.
+async fn newest(place: Place<'_>) -> Result<Option<String>, Error> {
+    let backups = list_as(place, |record, found| {
+        let completed = match &found.standing {
+            Standing::Whole(manifest) => Some(manifest.completed),
+            _ => record.completed,
+        };
+        (record.state == State::Completed).then(|| {
+            let is_latest = record.name.rsplit('-').next() == Some(LATEST);
+            (completed, is_latest, record.name)
+        })
+    })
+    .await?;
+    let newest = backups.into_iter().flatten().max();
+    Ok(newest.map(|(_, _, name)| name))
+}
+
+/// Returns the whole name of a version: `latest` stands for the one completed last, a label alone for its version, and what follows the last `/` for the whole.
 pub async fn find(place: Place<'_>, version: &str) -> Result<String, Error> {
     let versions = place.versions().await?;
     let version = version.trim_end_matches('/');
     if versions.iter().any(|found| found == version) {
         return Ok(version.to_owned());
     }
+    if version == LATEST
+        && let Some(newest) = newest(place).await?
+    {
+        return Ok(newest);
+    }
+    // What is called so and is not complete says why.
     for whole in [
         format!("{}-{version}", place.prefix),
         format!("{}{version}", place.parent()),
     ] {
         if versions.contains(&whole) {
             return Ok(whole);
-        }
-    }
-    if version == "latest" {
-        let backups = list(place).await?;
-        let newest = backups
-            .into_iter()
-            .filter(|backup| backup.state == State::Completed)
-            .max_by_key(|backup| backup.completed);
-        if let Some(newest) = newest {
-            return Ok(newest.name);
         }
     }
     let mut nearest: Vec<(usize, String)> = versions

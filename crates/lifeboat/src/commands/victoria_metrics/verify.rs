@@ -24,7 +24,7 @@ use crate::output::{Text, View};
 pub(crate) struct VerifyArgs {
     /// `victoria-metrics-0` or `victoria-metrics-1`
     instance: String,
-    /// Name of the version, or `latest`
+    /// Name of the version, or `latest` for the one completed last
     #[arg(value_name = "VERSION")]
     name: String,
     /// Read every byte
