@@ -109,7 +109,8 @@ struct Run<'a, 'b> {
     intent: Intent,
 }
 
-/// Makes the backup. On failure, and when `progress` asks to stop, the bucket holds the backup before, and the snapshot is deleted.
+/// Makes the backup. On failure, and when `progress` asks to stop, the bucket holds the backup before, or once the manifest was written the new one, which vmrestore
+/// may not see before the next run; the snapshot is deleted.
 pub async fn run(
     server: &Server,
     place: Place<'_>,
@@ -154,7 +155,7 @@ pub struct Copied {
     pub objects: u64,
 }
 
-/// Makes a dated copy of the version `latest`. On failure what was copied is not complete, and expires.
+/// Makes a dated copy of the version `latest`. On failure what was copied is not complete, and expires, unless the manifest was written: then it lacks but the mark.
 pub async fn copy(
     server: &Server,
     place: Place<'_>,
@@ -445,7 +446,7 @@ impl Run<'_, '_> {
             mark: Mark {
                 size: 0,
                 stored: None,
-                times: Some(outcome::times(&taken.name, taken.at, completed)),
+                times: Some(outcome::times(taken.at, completed)),
             },
             series,
             files: files.collect(),

@@ -12,7 +12,7 @@ use crate::generation::{self, Decision};
 use crate::manifest::Manifest;
 use crate::parts::{Inventory, Summary};
 use crate::server::Vitals;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{self, Snapshot};
 use crate::standing::Standing;
 use crate::store::{Found, LATEST};
 
@@ -24,6 +24,7 @@ const NOT_SHOWN_YET: Duration = Duration::from_secs(3);
 /// A snapshot, counted, and the version that it goes to.
 pub(super) struct Taken {
     pub(super) name: String,
+    /// When the server began with it.
     pub(super) at: Timestamp,
     pub(super) snapshot: Snapshot,
     /// The oldest release whose files look so.
@@ -198,7 +199,7 @@ impl Run<'_, '_> {
             self.lease.lock().await.forget_wish();
         }
         let name = created?;
-        let at = self.now();
+        let at = snapshot::begun(&name).unwrap_or_else(|| self.now());
         let noted = async { self.lease.lock().await.note_snapshot(name.clone()).await };
         let looked = self.look_into(&name);
         let ((), (snapshot, layout, summary, after)) =
