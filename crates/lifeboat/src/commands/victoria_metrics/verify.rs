@@ -134,7 +134,7 @@ impl View for VerifyView {
             }
             if let Some(reason) = &self.vmrestore_lacks {
                 text.line(format_args!(
-                    "vmrestore could not restore it: {reason}; the next backup puts it right"
+                    "vmrestore could not restore it: {reason}; the next backup that goes to it puts that right"
                 ));
             }
             if !self.has_checksums {

@@ -248,7 +248,8 @@ fn lists_that_are_not_those_of_the_backup_are_damage_where_the_mark_says_that_th
         let note = format!("vmrestore could not restore it: `data/small/2023_11/{expected}");
         assert!(seen.stdout.contains(&note), "{}", seen.stdout);
         assert!(
-            seen.stdout.contains("the next backup puts it right"),
+            seen.stdout
+                .contains("the next backup that goes to it puts that right"),
             "{}",
             seen.stdout
         );
