@@ -233,7 +233,17 @@ impl Bucket {
 
     /// Deletes an object. One that is not there is no failure.
     pub async fn delete(&self, key: &str) -> Result<(), Error> {
-        match self.s3.delete(&self.path(key)?).await {
+        let path = self.path(key)?;
+        self.deleted(key, again::ask(async || self.s3.delete(&path).await).await)
+    }
+
+    /// The same, and asks no second time where the answer broke off: by then another object may be there that is not to go.
+    pub async fn delete_once(&self, key: &str) -> Result<(), Error> {
+        self.deleted(key, self.s3.delete(&self.path(key)?).await)
+    }
+
+    fn deleted(&self, key: &str, answer: object_store::Result<()>) -> Result<(), Error> {
+        match answer {
             Ok(()) => Ok(()),
             Err(error) => match Cause::of(&error) {
                 Cause::NoObject => Ok(()),

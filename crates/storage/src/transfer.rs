@@ -286,9 +286,13 @@ impl Bucket {
         let completed =
             again::ask(async || store.complete_multipart(path, id, parts.clone()).await);
         if let Err(error) = completed.await {
-            // A server may have heard it the first time, and know nothing of the upload any more.
+            // A server may have heard it the first time, and know nothing of the upload any more. What is there is read, for it may be the object of before.
             let is_there = matches!(error, object_store::Error::NotFound { .. })
-                && self.size(key).await? == Some(range_length);
+                && self.size(key).await? == Some(range_length)
+                && self
+                    .sum_of(key, range_length, lane, &Progress::default())
+                    .await?
+                    == sum;
             if !is_there {
                 return Err(failed(Cause::of(&error)).into());
             }

@@ -43,14 +43,16 @@ pub enum Fault {
     Cut,
     /// The same, and the connection stays open, for a minute at most.
     Stall,
-    /// The server sees another last byte of what it is sent, where the first line of the request has this in it.
-    Flip(&'static str),
+    /// The server sees another last byte of what it is sent.
+    Flip,
 }
 
 /// Something goes wrong with every so many requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Disturbance {
     pub fault: Fault,
+    /// Only those count whose first line has this in it.
+    pub of: &'static str,
     /// The first of them, from 1.
     pub from: usize,
     /// 1 for all after it.
@@ -66,6 +68,8 @@ pub struct Turnstile {
 struct Shared {
     upstream: SocketAddr,
     passed: AtomicUsize,
+    /// Those of them that the disturbance is about.
+    meant: AtomicUsize,
     stop: Mutex<Option<(Stop, Action)>>,
     disturbance: Mutex<Option<Disturbance>>,
 }
@@ -76,6 +80,7 @@ impl Turnstile {
         let shared = Arc::new(Shared {
             upstream,
             passed: AtomicUsize::new(0),
+            meant: AtomicUsize::new(0),
             stop: Mutex::new(None),
             disturbance: Mutex::new(None),
         });
@@ -99,6 +104,7 @@ impl Turnstile {
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = stop;
         self.shared.passed.store(0, Ordering::SeqCst);
+        self.shared.meant.store(0, Ordering::SeqCst);
     }
 
     /// From now on something goes wrong, or nothing any more.
@@ -141,14 +147,14 @@ impl Shared {
             if self.act(number, Moment::Before) {
                 return Ok(());
             }
-            let fault = self.fault(number);
+            let fault = self.fault(&request);
             if let Some(Fault::Status(status)) = fault {
                 let head = format!("HTTP/1.1 {status} Not Now\r\nContent-Length: 0\r\n\r\n");
                 to_client.write_all(head.as_bytes())?;
                 continue;
             }
-            if let Some(Fault::Flip(of)) = fault {
-                flip(&mut request, of);
+            if fault == Some(Fault::Flip) {
+                flip(&mut request);
             }
             to_server.write_all(&request)?;
             let is_head = request.starts_with(b"HEAD ");
@@ -172,10 +178,14 @@ impl Shared {
         Ok(())
     }
 
-    fn fault(&self, request: usize) -> Option<Fault> {
+    fn fault(&self, request: &[u8]) -> Option<Fault> {
         let disturbance = self.disturbance.lock();
         let disturbance = (*disturbance.unwrap_or_else(PoisonError::into_inner))?;
-        let after = request.checked_sub(disturbance.from)?;
+        if !is_of(request, disturbance.of) {
+            return None;
+        }
+        let number = self.meant.fetch_add(1, Ordering::SeqCst) + 1;
+        let after = number.checked_sub(disturbance.from)?;
         after
             .is_multiple_of(disturbance.every)
             .then_some(disturbance.fault)
@@ -197,12 +207,15 @@ impl Shared {
     }
 }
 
-/// Changes the body of a request whose first line has `of` in it.
-fn flip(request: &mut [u8], of: &str) {
+/// Whether the first line of a request has `of` in it.
+fn is_of(request: &[u8], of: &str) -> bool {
     let first = request.split(|byte| *byte == b'\n').next();
-    let is_meant = first.is_some_and(|line| String::from_utf8_lossy(line).contains(of));
-    if is_meant
-        && !request.ends_with(b"\r\n\r\n")
+    first.is_some_and(|line| String::from_utf8_lossy(line).contains(of))
+}
+
+/// Changes the body of a request, if it has one.
+fn flip(request: &mut [u8]) {
+    if !request.ends_with(b"\r\n\r\n")
         && let Some(last) = request.last_mut()
     {
         *last ^= 1;
@@ -240,16 +253,14 @@ mod tests {
     fn only_the_bodies_that_are_meant_change() {
         let flipped = |text: &str| {
             let mut request = text.as_bytes().to_vec();
-            flip(&mut request, "/data/");
+            flip(&mut request);
             String::from_utf8(request).unwrap()
         };
         let put = "PUT /a/data/b HTTP/1.1\r\nContent-Length: 1\r\n\r\n";
         assert_eq!(flipped(&format!("{put}b")), format!("{put}c"));
-        for same in [
-            "GET /a/data/b HTTP/1.1\r\n\r\n",
-            "PUT /a HTTP/1.1\r\nX: /data/\r\n\r\nb",
-        ] {
-            assert_eq!(flipped(same), same);
-        }
+        let get = "GET /a/data/b HTTP/1.1\r\n\r\n";
+        assert_eq!(flipped(get), get);
+        assert!(is_of(put.as_bytes(), "/data/"));
+        assert!(!is_of(b"PUT /a HTTP/1.1\r\nX: /data/\r\n\r\nb", "/data/"));
     }
 }

@@ -109,7 +109,8 @@ struct Run<'a, 'b> {
     intent: Intent,
 }
 
-/// Makes the backup. On failure, and when `progress` asks to stop, the bucket holds the backup before, and the snapshot is deleted.
+/// Makes the backup. On failure, and when `progress` asks to stop, the bucket holds the backup before, or once the manifest was written the new one, which vmrestore
+/// may not see before the next run; the snapshot is deleted.
 pub async fn run(
     server: &Server,
     place: Place<'_>,
@@ -154,7 +155,7 @@ pub struct Copied {
     pub objects: u64,
 }
 
-/// Makes a dated copy of the version `latest`. On failure what was copied is not complete, and expires.
+/// Makes a dated copy of the version `latest`. On failure what was copied is not complete, and expires, unless the manifest was written: then it lacks but the mark.
 pub async fn copy(
     server: &Server,
     place: Place<'_>,
@@ -226,7 +227,8 @@ async fn with_lease<T>(
         lost = lease::keep(&lease, options.clock) => Err(lost),
         stopped = send::stopped(progress) => Err(stopped),
     };
-    run.delete_snapshot().await;
+    // Where that fails the lease stays with its name, and what was done counts.
+    run.delete_snapshot().await.ok();
     if let Err(error) = run.settle_wishes().await {
         tracing::warn!(%error, "a snapshot may be left on the server; the next run looks for it");
     }
@@ -235,6 +237,7 @@ async fn with_lease<T>(
         return done;
     }
     if done.is_err() {
+        // Nobody has prolonged the lease since, and the server may have taken longer over its snapshot than that lasts.
         run.end_uploads().await;
     }
     let now = run.now();
@@ -251,12 +254,7 @@ impl Run<'_, '_> {
     /// Deletes the snapshot of a run that was killed, and ends its uploads. One whose name it did not come to note may be in the making yet and waits for
     /// [`settle_wishes`](Self::settle_wishes).
     async fn clean_up_after(&self, before: &Card) -> Result<(), Error> {
-        if let Some(version) = &before.version {
-            let ended = self.place.bucket.end_uploads(&format!("{version}/")).await;
-            if let Err(error) = ended {
-                tracing::info!(%error, "the uploads of a run that was killed were not ended");
-            }
-        }
+        self.end_uploads().await;
         if let Some(name) = &before.snapshot {
             self.server.delete_snapshot(name).await?;
             tracing::info!(
@@ -294,24 +292,22 @@ impl Run<'_, '_> {
         lease.forget_settled().await
     }
 
-    /// Ends what was cut in the middle of an upload: nobody else writes while the lease is ours.
+    /// Ends what was cut in the middle of an upload, by this run or by one before it that was killed.
     async fn end_uploads(&self) {
-        let version = self.lease.lock().await.version().map(str::to_owned);
-        let Some(version) = version else { return };
-        let prefix = format!("{version}/");
-        if let Err(error) = self.place.bucket.end_uploads(&prefix).await {
+        if let Err(error) = lease::end_uploads(self.lease, self.now()).await {
             tracing::info!(%error, "unfinished uploads were not ended; the gateway does it in a week");
         }
     }
 
-    /// Deletes the run's own snapshot, if there is one. Where that fails, the lease stays with its name.
-    async fn delete_snapshot(&self) {
+    /// Deletes the run's own snapshot, if there is one. Where that fails, the lease stays with its name: it has room for one, so no other may be asked for then.
+    async fn delete_snapshot(&self) -> Result<(), Error> {
         let made = self.server.made_snapshot().await;
         let mut lease = self.lease.lock().await;
         let Some(name) = made.or_else(|| lease.snapshot().map(str::to_owned)) else {
-            return;
+            return Ok(());
         };
-        match self.server.delete_snapshot(&name).await {
+        let deleted = self.server.delete_snapshot(&name).await;
+        match &deleted {
             Ok(()) => lease.forget_snapshot(),
             Err(error) => {
                 tracing::warn!(%error, snapshot = name, "the snapshot was not deleted; the next run does it");
@@ -322,6 +318,7 @@ impl Run<'_, '_> {
                 }
             }
         }
+        deleted
     }
 
     async fn store(&self, taken: Taken) -> Result<Outcome, Error> {
@@ -335,7 +332,7 @@ impl Run<'_, '_> {
         let key = |name: &str| format!("{version}/{name}");
 
         // What vmbackup wrote must be restorable without its mark.
-        if let (Standing::Marked, Some(before)) = (&taken.found.standing, &taken.before) {
+        if let (Standing::Marked(_), Some(before)) = (&taken.found.standing, &taken.before) {
             known = Some(self.write_manifest(version, before, known.as_ref()).await?);
         }
         let mark_goes_first = plan.mark_goes_first;
@@ -449,7 +446,7 @@ impl Run<'_, '_> {
             mark: Mark {
                 size: 0,
                 stored: None,
-                times: Some(outcome::times(&taken.name, taken.at, completed)),
+                times: Some(outcome::times(taken.at, completed)),
             },
             series,
             files: files.collect(),

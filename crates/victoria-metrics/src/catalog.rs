@@ -9,7 +9,7 @@ use lifeboat_core::size::ByteSize;
 
 use crate::error::Error;
 use crate::standing::Standing;
-use crate::store::{Found, Place};
+use crate::store::{Found, LATEST, Place};
 
 /// Versions that are looked at at a time.
 const AT_A_TIME: usize = 8;
@@ -28,27 +28,34 @@ pub(crate) async fn list_as<T>(
     let versions = place.versions().await?;
     let make = &make;
     futures::stream::iter(versions)
-        .map(|version| async move {
-            let mut found = place.look(&version).await?;
-            if found.is_nothing() {
-                return Ok(None);
-            }
-            // The mark says that somebody once thought so; objects can have gone since.
-            if let Standing::Marked = found.standing {
-                match place.survey(&found).await {
-                    Ok(_) => {}
-                    Err(error @ Error::Damaged { .. }) => {
-                        found.standing = Standing::Incomplete(error.to_string());
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok::<_, Error>(Some(make(record(place, &found), &found)))
-        })
+        .map(|version| async move { look_as(place, &version, make).await })
         .buffered(AT_A_TIME)
         .try_filter_map(async |record| Ok(record))
         .try_collect()
         .await
+}
+
+/// One version as what is made of it; none where nothing lies there.
+pub(crate) async fn look_as<T>(
+    place: Place<'_>,
+    version: &str,
+    make: impl Fn(Backup, &Found) -> T,
+) -> Result<Option<T>, Error> {
+    let mut found = place.look(version).await?;
+    if found.is_nothing() {
+        return Ok(None);
+    }
+    // The mark says that somebody once thought so; objects can have gone since.
+    if let Standing::Marked(_) = found.standing {
+        match place.survey(&found).await {
+            Ok(_) => {}
+            Err(error @ Error::Damaged { .. }) => {
+                found.standing = Standing::Incomplete(error.to_string());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Some(make(record(place, &found), &found)))
 }
 
 /// The record of a version, from what lies there.
@@ -70,6 +77,8 @@ pub fn record(place: Place<'_>, found: &Found) -> Backup {
     match &found.standing {
         Standing::Whole(manifest) => {
             record.taken = Some(manifest.taken);
+            // What a mark stands for that does not count was completed at another time.
+            let mark = mark.filter(|_| found.overruled.is_none());
             record.completed = Some(mark.unwrap_or(manifest.completed));
             record.size = ByteSize(manifest.size());
             record.writer = Some(manifest.program.clone());
@@ -80,7 +89,7 @@ pub fn record(place: Place<'_>, found: &Found) -> Backup {
                     .extend(count.map(|count| (name.to_owned(), count)));
             }
         }
-        Standing::Marked => {
+        Standing::Marked(_) => {
             record.taken = found.times.as_ref().and_then(|times| created(&times.bytes));
             record.writer = Some("vmbackup".to_owned());
         }
@@ -98,29 +107,43 @@ fn created(times: &[u8]) -> Option<Timestamp> {
     times.get("created_at")?.as_str()?.parse().ok()
 }
 
-/// Returns the whole name of a version: `latest` stands for the newest that is complete, a label alone for its version, and what follows the last `/` for the whole.
+/// The version whose backup was completed last, whatever its name: the one called `latest` stays behind where backups go to another since. A dated copy is as old
+/// as what it was made of, and yields to that.
+async fn newest(place: Place<'_>) -> Result<Option<String>, Error> {
+    let backups = list_as(place, |record, found| {
+        let completed = match &found.standing {
+            Standing::Whole(manifest) => Some(manifest.completed),
+            _ => record.completed,
+        };
+        (record.state == State::Completed).then(|| {
+            let is_latest = record.name.rsplit('-').next() == Some(LATEST);
+            (completed, is_latest, record.name)
+        })
+    })
+    .await?;
+    let newest = backups.into_iter().flatten().max();
+    Ok(newest.map(|(_, _, name)| name))
+}
+
+/// Returns the whole name of a version: `latest` stands for the one completed last, a label alone for its version, and what follows the last `/` for the whole.
 pub async fn find(place: Place<'_>, version: &str) -> Result<String, Error> {
     let versions = place.versions().await?;
     let version = version.trim_end_matches('/');
     if versions.iter().any(|found| found == version) {
         return Ok(version.to_owned());
     }
+    if version == LATEST
+        && let Some(newest) = newest(place).await?
+    {
+        return Ok(newest);
+    }
+    // What is called so and is not complete says why.
     for whole in [
         format!("{}-{version}", place.prefix),
         format!("{}{version}", place.parent()),
     ] {
         if versions.contains(&whole) {
             return Ok(whole);
-        }
-    }
-    if version == "latest" {
-        let backups = list(place).await?;
-        let newest = backups
-            .into_iter()
-            .filter(|backup| backup.state == State::Completed)
-            .max_by_key(|backup| backup.completed);
-        if let Some(newest) = newest {
-            return Ok(newest.name);
         }
     }
     let mut nearest: Vec<(usize, String)> = versions

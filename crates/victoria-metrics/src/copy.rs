@@ -1,6 +1,6 @@
 //! A dated copy of the version that is brought up to date each hour.
 //!
-//! Everything is copied inside the store. Until its completion mark is there, the copy is none.
+//! Everything is copied inside the store. Until its manifest is there the copy is none; vmrestore wants to see the completion mark, which comes last.
 
 use std::collections::BTreeSet;
 

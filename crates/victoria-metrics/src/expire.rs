@@ -146,24 +146,39 @@ fn day(label: &str) -> Option<i64> {
     Some(at.as_second().div_euclid(86_400))
 }
 
-/// Deletes versions, one after the other, while nobody else writes. Those that somebody restores from stay, and are returned with who does. What a killed run left on the server is left to the next backup.
+/// Why a version stays that was to go.
+#[derive(Debug)]
+pub enum Stays {
+    Read(Reader),
+    /// Somebody has locked it since it was judged.
+    Locked,
+    /// It is not what was judged: a copy that was half is complete by now, or the other way round.
+    Changed,
+}
+
+/// Deletes versions, one after the other, while nobody else writes. They were judged before, by whoever may have been asked about it for long: what has changed
+/// since stays, and so does what somebody restores from. Those are returned with why. The uploads of a killed run are ended; what it left on the server is left to the next backup.
 pub async fn run(
     place: Place<'_>,
-    versions: &[&str],
+    copies: &[&Copy],
     card: Card,
     clock: &(dyn Fn() -> Timestamp + Sync),
     progress: &Progress,
-) -> Result<Vec<(String, Reader)>, Error> {
+) -> Result<Vec<(String, Stays)>, Error> {
     let since = card.since;
     let (lease, _) = Lease::take(place.bucket, place.lease_key(), card, since).await?;
     let lease = Mutex::new(lease);
-    progress.expect(versions.len() as u64, 0);
+    progress.expect(copies.len() as u64, 0);
     let work = async {
+        // Once this lease is given back nobody knows of those that a killed run had begun.
+        if let Err(error) = lease::end_uploads(&lease, clock()).await {
+            tracing::info!(%error, "unfinished uploads were not ended; the gateway does it in a week");
+        }
         let mut kept = Vec::new();
-        for version in versions {
-            match readers(place, version, clock()).await?.pop() {
-                Some(reader) => kept.push(((*version).to_owned(), reader)),
-                None => delete(place, version).await?,
+        for copy in copies {
+            match stays(place, copy, clock()).await? {
+                Some(why) => kept.push((copy.version.clone(), why)),
+                None => delete(place, &copy.version).await?,
             }
             progress.add(1, 0);
         }
@@ -176,6 +191,39 @@ pub async fn run(
     };
     lease.into_inner().release(clock()).await;
     done
+}
+
+/// Looks at a version again that was judged before the lease was ours.
+async fn stays(place: Place<'_>, judged: &Copy, now: Timestamp) -> Result<Option<Stays>, Error> {
+    match catalog::look_as(place, &judged.version, Copy::new).await? {
+        Some(found) if found.locked => return Ok(Some(Stays::Locked)),
+        Some(found) if found != *judged => return Ok(Some(Stays::Changed)),
+        _ => {}
+    }
+    let mut readers = readers(place, &judged.version, now).await?;
+    Ok(readers.pop().map(Stays::Read))
+}
+
+impl Stays {
+    /// The reason beside its verdict.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Read(_) => "somebody restores from it",
+            Self::Locked => "it is locked",
+            Self::Changed => "it has changed since it was judged",
+        }
+    }
+
+    /// The same for people, with what is known of it.
+    pub fn says(&self) -> String {
+        match self {
+            Self::Read(reader) => reader.says(),
+            Self::Locked => "it was locked meanwhile".to_owned(),
+            Self::Changed => {
+                "it was written to meanwhile; run it again to have it judged".to_owned()
+            }
+        }
+    }
 }
 
 /// Deletes a version: its completion mark first, so that no tool restores half of it, its manifest last, so that what is left can be told.

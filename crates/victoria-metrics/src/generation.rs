@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
-use jiff::{ToSpan, Zoned};
+use jiff::civil::DateTime;
+use jiff::{Timestamp, ToSpan, Zoned};
 
 use crate::store::LATEST;
 
@@ -148,13 +148,14 @@ pub(crate) fn next_time(last: Option<Timestamp>, now: Timestamp) -> Timestamp {
 }
 
 /// The time, or the second after the newest version where that is younger than the time: of two versions that are made within a second, the later one
-/// has the later label. A label of a day to come, of a clock that was wrong, is left alone.
+/// has the later label. A label of a day to come, of a clock that was wrong, is left alone. Counted in what clocks show, as labels are: where they are put back
+/// by an hour, an hour later they show the same, and sooner something less.
 pub(crate) fn fresh(existing: &BTreeSet<String>, now: &Zoned) -> String {
-    let label = |at: &Zoned| at.strftime("%Y%m%d%H%M%S").to_string();
-    let mut at = now.clone();
-    let soon = now
+    let label = |at: &DateTime| at.strftime("%Y%m%d%H%M%S").to_string();
+    let mut at = now.datetime();
+    let soon = at
         .checked_add(1.hour())
-        .map_or_else(|_| label(now), |at| label(&at));
+        .map_or_else(|_| label(&at), |at| label(&at));
     while existing.range(label(&at)..soon.clone()).next().is_some() {
         match at.checked_add(1.second()) {
             Ok(next) => at = next,
@@ -201,6 +202,19 @@ mod tests {
         // Two of the same second, of which the first has expired.
         assert_eq!(of(&["20231128160001"]), "20231128160002");
         assert_eq!(of(&["20231128160000", "20231128160007"]), "20231128160008");
+    }
+
+    #[test]
+    fn also_where_clocks_are_put_back_a_version_has_a_label_of_its_own() {
+        for zone in ["CET-1CEST,M3.5.0,M10.5.0/3", "XXX0YYY-2,M3.5.0,M10.5.0/3"] {
+            let zone = jiff::tz::TimeZone::posix(zone).unwrap();
+            // A second before clocks show less.
+            let wall = jiff::civil::datetime(2023, 10, 29, 2, 59, 59, 0);
+            let now = zone.into_ambiguous_zoned(wall).earlier().unwrap();
+            let existing = ["20231029025959", "20231029030000", "20231029030500"];
+            let existing = existing.map(str::to_owned).into();
+            assert_eq!(fresh(&existing, &now), "20231029030501", "{now}");
+        }
     }
 
     #[test]

@@ -67,6 +67,7 @@ impl<'a> Lease<'a> {
         if let Some(before) = &before {
             card.wishes.clone_from(&before.wishes);
             card.snapshot.clone_from(&before.snapshot);
+            card.version.clone_from(&before.version);
         }
         let condition = Condition::Unchanged(&found.version);
         if let Some(stored) = store(bucket, &key, &card, condition).await? {
@@ -171,11 +172,6 @@ impl<'a> Lease<'a> {
         self.save().await
     }
 
-    /// The version that is written, as far as it was noted.
-    pub fn version(&self) -> Option<&str> {
-        self.card.version.as_deref()
-    }
-
     /// The run's own snapshot, as far as it was noted.
     pub fn snapshot(&self) -> Option<&str> {
         self.card.snapshot.as_deref()
@@ -212,28 +208,47 @@ impl<'a> Lease<'a> {
         }
     }
 
+    /// While it lasts nobody else takes it, so that what is deleted is ours.
+    async fn delete(&mut self, now: Timestamp) -> Result<(), Error> {
+        self.make_sure(now).await?;
+        Ok(self.bucket.delete_once(&self.key).await?)
+    }
+
     /// Gives the lease back, if it is still ours. Where that fails it ends by itself, and so does one that still speaks of a snapshot of this run, which the
     /// server may be making or deleting yet. What it says of snapshots stays for the next run, which cleans up.
     pub async fn release(mut self, now: Timestamp) {
         let is_busy = self.has_snapshot || self.pending.is_some();
         let speaks =
             self.pending.is_some() || self.card.snapshot.is_some() || !self.card.wishes.is_empty();
-        // While it lasts nobody else takes it, so that what is deleted is ours. Of one that is about to end that has to be found out by writing.
-        let is_surely_ours = self.card.until.duration_since(now) > TERM / 2;
-        if !is_busy {
-            self.card.until = now;
-        }
-        let mut released = Ok(());
-        if speaks || !is_surely_ours {
-            released = self.save().await;
-        }
-        if released.is_ok() && !speaks {
-            released = self.bucket.delete(&self.key).await.map_err(Error::from);
-        }
+        let released = if speaks {
+            if !is_busy {
+                self.card.until = now;
+            }
+            self.save().await
+        } else {
+            self.delete(now).await
+        };
         if let Err(error) = released {
             tracing::info!(%error, "the lease was not given back, and ends by itself");
         }
     }
+}
+
+/// Ends what was cut in the middle of an upload to the version that the lease names: by this run, or until it has named its own, by the one before it. Nobody else
+/// writes there while the lease is ours, which is made sure of.
+pub async fn end_uploads(lease: &Mutex<Lease<'_>>, now: Timestamp) -> Result<(), Error> {
+    let mut held = lease.lock().await;
+    let Some(version) = held.card.version.clone() else {
+        return Ok(());
+    };
+    held.make_sure(now).await?;
+    let bucket = held.bucket;
+    // It has to be prolonged meanwhile.
+    drop(held);
+    bucket.end_uploads(&format!("{version}/")).await?;
+    let mut held = lease.lock().await;
+    held.card.version.take_if(|noted| *noted == version);
+    Ok(())
 }
 
 /// Prolongs the lease for as long as it is ours, and returns when it is not: when another run has it, or when it could not be prolonged until it ended, and

@@ -144,6 +144,13 @@ impl Plan {
             .sort_by(|a, b| b.size.cmp(&a.size).then_with(|| a.cmp(b)));
     }
 
+    /// How many objects go that were there before: an empty list is the run's own.
+    pub fn deletion_count(&self) -> usize {
+        let own = |slice: &&Slice| self.empty_lists.contains(slice);
+        let replaced = self.replaced.iter().filter(|slice| !own(slice)).count();
+        self.obsolete.len() + replaced
+    }
+
     /// Bytes that will be sent.
     pub fn upload_size(&self) -> u64 {
         self.uploads
@@ -300,6 +307,21 @@ mod tests {
                 "{list}"
             );
         }
+    }
+
+    #[test]
+    fn an_empty_list_that_comes_and_goes_is_nothing_that_was_deleted() {
+        let snapshot = snapshot(&[], &[("data/small/2023_11/parts.json", "[\"17983B\"]")]);
+        let plan = Plan::make(&snapshot, &Stored::default());
+        assert_eq!((plan.empty_lists.len(), plan.replaced.len()), (1, 1));
+        assert_eq!(plan.deletion_count(), 0);
+        // What was there before went away.
+        let stored = Stored::sort([(
+            "data/small/2023_10/1A/values.bin/0000000000000001_0000000000000000_0000000000000001"
+                .to_owned(),
+            1,
+        )]);
+        assert_eq!(Plan::make(&snapshot, &stored).deletion_count(), 1);
     }
 
     #[test]

@@ -58,6 +58,8 @@ pub struct Source {
     pub manifest: Manifest,
     /// Whether the manifest is ours, with checksums, or was made up from what vmbackup left.
     pub checked_by: CheckedBy,
+    /// What is wrong with what was written to the version after this backup, where that does not count.
+    overruled: Option<Fault>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +111,7 @@ pub async fn source(place: Place<'_>, version: &str, program: &str) -> Result<So
             return Err(Error::Incomplete { version, reason });
         }
         Standing::Whole(manifest) => ((**manifest).clone(), CheckedBy::Manifest),
-        Standing::Marked => {
+        Standing::Marked(_) => {
             let survey = place.survey(&found).await?;
             let faults = survey.files.sliced_otherwise();
             if !faults.is_empty() {
@@ -136,7 +138,19 @@ pub async fn source(place: Place<'_>, version: &str, program: &str) -> Result<So
         version,
         manifest,
         checked_by,
+        overruled: found.overruled,
     })
+}
+
+impl Source {
+    /// What a person has to know of a backup that is not what was written to its version last.
+    pub fn overruled(&self) -> Option<String> {
+        let fault = self.overruled.as_ref()?;
+        Some(format!(
+            "what was written to `{}` last is damaged ({fault}): this is Lifeboat's backup from before that, completed at {}",
+            self.version, self.manifest.completed
+        ))
+    }
 }
 
 /// Refuses what a server could not open.
@@ -448,6 +462,7 @@ mod tests {
                 version: "victoria-metrics-0-latest".to_owned(),
                 manifest,
                 checked_by: CheckedBy::Manifest,
+                overruled: None,
             },
         };
         let mut preparation = scene::preparation(&plan.source.version);

@@ -8,6 +8,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
 use crate::error::Error;
 use crate::layout;
 
@@ -131,6 +135,13 @@ fn is_passed_over(name: &str) -> bool {
     ) || Path::new(name)
         .extension()
         .is_some_and(|extension| extension == "tmp")
+}
+
+/// When a snapshot was begun, by its name and so by the clock of the server.
+pub(crate) fn begun(name: &str) -> Option<Timestamp> {
+    let (time, _) = name.split_once('-')?;
+    let time = DateTime::strptime("%Y%m%d%H%M%S", time).ok()?;
+    Some(time.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! Whether what lies below a prefix can be restored, and by which description.
 //!
 //! Pure. A backup of ours counts by its manifest, one of vmbackup by its completion mark. Both may have written below one prefix, one after the other:
-//! each run of vmbackup changes its mark or its times, so a manifest that remembers them knows whether it is out of date.
+//! each run of vmbackup changes its mark or its times, so a manifest that remembers them knows whether it is out of date. One that is out of date still describes
+//! a backup while all that it names is there: what was written after it counts only if it is sound, which takes more than a listing to see
+//! ([`Place::look`](crate::store::Place::look)).
 
 use jiff::Timestamp;
 
@@ -14,8 +16,8 @@ use crate::plan::Stored;
 pub enum Standing {
     /// All that its manifest names is there.
     Whole(Box<Manifest>),
-    /// vmbackup says that it is complete. Nobody has looked yet.
-    Marked,
+    /// vmbackup says that it is complete. Nobody has looked yet. With it the manifest of a backup from before, where all that this names is there as well.
+    Marked(Option<Box<Manifest>>),
     /// It cannot be restored, and why.
     Incomplete(String),
 }
@@ -37,7 +39,7 @@ pub fn judge(
 ) -> Standing {
     let mark = stored.special.get(MARK).copied();
     let otherwise = |reason: String| match mark {
-        Some(_) => Standing::Marked,
+        Some(_) => Standing::Marked(None),
         None => Standing::Incomplete(reason),
     };
     let manifest = match manifest {
@@ -54,10 +56,11 @@ pub fn judge(
             && stamp.times == expected.times.as_ref().map(String::as_bytes)
             && (expected.stored.is_none() || expected.stored == stamp.stored)
     });
+    let manifest = Box::new(manifest);
     if is_current {
-        Standing::Whole(Box::new(manifest))
+        Standing::Whole(manifest)
     } else {
-        Standing::Marked
+        Standing::Marked(Some(manifest))
     }
 }
 
@@ -111,7 +114,8 @@ mod tests {
     fn word(standing: &Standing) -> &'static str {
         match standing {
             Standing::Whole(_) => "whole",
-            Standing::Marked => "marked",
+            Standing::Marked(None) => "marked",
+            Standing::Marked(Some(_)) => "marked, over a whole one",
             Standing::Incomplete(_) => "incomplete",
         }
     }
@@ -150,8 +154,9 @@ mod tests {
         assert_eq!(judged(true, None, "ours"), "whole");
         assert_eq!(judged(true, None, "before"), "whole");
         // A vmbackup of 1.91 or newer, and one that is older.
-        assert_eq!(judged(true, Some(0), "theirs"), "marked");
-        assert_eq!(judged(true, Some(2), "ours"), "marked");
+        let over = "marked, over a whole one";
+        assert_eq!(judged(true, Some(0), "theirs"), over);
+        assert_eq!(judged(true, Some(2), "ours"), over);
         assert_eq!(judged(false, Some(0), "ours"), "marked");
         assert_eq!(judged(false, None, "ours"), "incomplete");
     }
@@ -173,6 +178,6 @@ mod tests {
             word(&judge(&stored(true, Some(2)), Some(Ok(manifest)), stamp))
         };
         assert_eq!(judged(Timestamp::UNIX_EPOCH), "whole");
-        assert_eq!(judged(Timestamp::MAX), "marked");
+        assert_eq!(judged(Timestamp::MAX), "marked, over a whole one");
     }
 }

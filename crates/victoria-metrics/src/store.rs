@@ -46,6 +46,8 @@ pub struct Found {
     pub version: String,
     pub stored: Stored,
     pub standing: Standing,
+    /// What is wrong with what was written after the backup that counts, where that keeps it from taking its place.
+    pub overruled: Option<Fault>,
     /// Of the manifest, for a condition on its replacement.
     pub manifest: Option<Version>,
     /// When the server kept the label of the version, by the manifest, whether that holds or not. None where no label was kept.
@@ -60,6 +62,16 @@ impl Found {
     pub fn is_nothing(&self) -> bool {
         let stored = &self.stored;
         stored.slices.is_empty() && stored.special.is_empty() && stored.strange.is_empty()
+    }
+
+    /// The manifest of a backup from before counts, for what the mark stands for would not restore.
+    fn overrule(&mut self, faults: Vec<Fault>) {
+        if let Standing::Marked(before) = &mut self.standing
+            && let Some(before) = before.take()
+        {
+            self.standing = Standing::Whole(before);
+            self.overruled = faults.into_iter().next();
+        }
     }
 }
 
@@ -101,7 +113,7 @@ impl Place<'_> {
     }
 
     /// Looks at everything below a version, and again where listing and manifest do not fit: a backup that ended between the two had not stored all that the manifest
-    /// names when the listing was made, or not its manifest when that was read.
+    /// names when the listing was made, or not its manifest when that was read. What was written over a backup of ours and would not restore leaves that to count.
     pub async fn look(&self, version: &str) -> Result<Found, Error> {
         // Boxed: it asks much at once.
         let mut found = Box::pin(self.look_once(version)).await?;
@@ -115,6 +127,14 @@ impl Place<'_> {
             found = Box::pin(self.look_once(version)).await?;
             if found.manifest == before {
                 break;
+            }
+        }
+        // A run of vmbackup that missed something, or what a run of ours still sent that had lost its lease without noticing.
+        if let Standing::Marked(Some(_)) = found.standing {
+            match Box::pin(self.survey(&found)).await {
+                Ok(_) => {}
+                Err(Error::Damaged { faults, .. }) => found.overrule(faults),
+                Err(error) => return Err(error),
             }
         }
         if let Standing::Incomplete(reason) = &found.standing
@@ -175,6 +195,7 @@ impl Place<'_> {
             version: version.to_owned(),
             stored,
             standing,
+            overruled: None,
             manifest: manifest.map(|found| found.version),
             labelled,
             mark,

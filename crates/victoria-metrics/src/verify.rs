@@ -173,6 +173,12 @@ async fn lists(place: Place<'_>, version: &str) -> Result<(Vec<Fault>, Option<St
             // Another run has begun since.
             return Ok((Vec::new(), None));
         };
+        if let Some(fault) = &found.overruled {
+            let reason = format!(
+                "what was written to it last is damaged ({fault}), and this is Lifeboat's backup from before that"
+            );
+            return Ok((Vec::new(), Some(reason)));
+        }
         let faults = differing_lists(place, &found, manifest).await?;
         if faults.is_empty() && found.mark.is_some() {
             return Ok((faults, None));

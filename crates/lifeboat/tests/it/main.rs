@@ -22,6 +22,7 @@ mod metrics;
 mod signals;
 mod stackgraph;
 mod telemetry;
+mod transfer;
 mod trash;
 mod wire;
 mod world;

@@ -9,6 +9,7 @@ mod confirm;
 mod faults;
 mod guarded;
 mod kill;
+mod lease;
 mod matrix;
 mod odd;
 mod owners;

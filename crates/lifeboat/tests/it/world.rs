@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use lifeboat_storage::Bucket;
+use lifeboat_storage::bucket::{Access, Endpoint, Signing};
 use lifeboat_testkit::process::Process;
 use lifeboat_testkit::servers::{Keys, Server};
 use lifeboat_testkit::{http, sightings};
@@ -139,6 +141,10 @@ impl World {
 
     /// A client of the gateway that does not try again, so that a test sees each answer.
     pub(crate) fn s3(&self) -> AmazonS3 {
+        self.s3_of(BUCKET)
+    }
+
+    pub(crate) fn s3_of(&self, bucket: &str) -> AmazonS3 {
         let no_retry = RetryConfig {
             max_retries: 0,
             retry_timeout: Duration::from_secs(20),
@@ -146,7 +152,7 @@ impl World {
         };
         AmazonS3Builder::new()
             .with_endpoint(&self.endpoint)
-            .with_bucket_name(BUCKET)
+            .with_bucket_name(bucket)
             .with_region("us-east-1")
             .with_access_key_id(ACCESS_KEY)
             .with_secret_access_key(SECRET_KEY)
@@ -154,6 +160,22 @@ impl World {
             .with_client_options(ClientOptions::new().with_allow_http(true))
             .build()
             .unwrap()
+    }
+
+    /// The client that the commands have, of a bucket behind this endpoint.
+    pub(crate) fn bucket(&self, name: &str, url: &str) -> Bucket {
+        let keys = self.keys();
+        let endpoint = Endpoint {
+            url: url.to_owned(),
+            region: "us-east-1".to_owned(),
+            read_timeout: None,
+            content: Signing::Content,
+        };
+        let access = Access {
+            access_key: keys.access.to_owned(),
+            secret_key: keys.secret.to_owned(),
+        };
+        Bucket::new(endpoint, name, &access).unwrap()
     }
 
     /// The second port of the gateway.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use super::Taken;
 use crate::generation::Decision;
@@ -62,10 +61,11 @@ impl Outcome {
         manifest: Manifest,
         readers: Vec<Reader>,
     ) -> Self {
-        let obsolete = if readers.is_empty() {
-            plan.obsolete.len()
-        } else {
+        // What somebody restores from stays.
+        let kept = if readers.is_empty() {
             0
+        } else {
+            plan.obsolete.len()
         };
         Self {
             version: taken.found.version.clone(),
@@ -77,7 +77,7 @@ impl Outcome {
             objects_resent: plan.damaged.len() as u64,
             objects_beyond_repair: plan.beyond_repair.len() as u64,
             objects_kept: plan.kept.len() as u64,
-            objects_deleted: (obsolete + plan.replaced.len()) as u64,
+            objects_deleted: (plan.deletion_count() - kept) as u64,
             is_read_only: taken.is_read_only,
             readers,
         }
@@ -97,7 +97,7 @@ impl Forecast {
             objects_to_resend: plan.damaged.len() as u64,
             objects_beyond_repair: plan.beyond_repair.len() as u64,
             objects_kept: plan.kept.len() as u64,
-            objects_to_delete: (plan.obsolete.len() + plan.replaced.len()) as u64,
+            objects_to_delete: plan.deletion_count() as u64,
             instance: place.instance.to_owned(),
         }
     }
@@ -157,28 +157,23 @@ pub(crate) fn adopted(
     }
 }
 
-/// The object of vmbackup that says when: `created_at` is the time in the name of the snapshot.
-pub(super) fn times(snapshot: &str, at: Timestamp, completed: Timestamp) -> String {
-    let named = snapshot
-        .split('-')
-        .next()
-        .and_then(|time| jiff::civil::DateTime::strptime("%Y%m%d%H%M%S", time).ok())
-        .and_then(|time| time.to_zoned(TimeZone::UTC).ok())
-        .map_or(at, |zoned| zoned.timestamp());
+/// The object of vmbackup that says when.
+pub(super) fn times(taken: Timestamp, completed: Timestamp) -> String {
     let text = |at: Timestamp| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    serde_json::json!({"created_at": text(named), "completed_at": text(completed)}).to_string()
+    serde_json::json!({"created_at": text(taken), "completed_at": text(completed)}).to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot;
 
     #[test]
     fn times_are_those_of_vmbackup() {
-        let at = Timestamp::UNIX_EPOCH;
+        let taken = snapshot::begun("20231128160000-18EB55436EA85716").unwrap();
         let completed = "2023-11-28T16:00:09.5Z".parse().unwrap();
         assert_eq!(
-            times("20231128160000-18EB55436EA85716", at, completed),
+            times(taken, completed),
             r#"{"completed_at":"2023-11-28T16:00:09Z","created_at":"2023-11-28T16:00:00Z"}"#
         );
     }

@@ -12,7 +12,7 @@ use crate::generation::{self, Decision};
 use crate::manifest::Manifest;
 use crate::parts::{Inventory, Summary};
 use crate::server::Vitals;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{self, Snapshot};
 use crate::standing::Standing;
 use crate::store::{Found, LATEST};
 
@@ -24,6 +24,7 @@ const NOT_SHOWN_YET: Duration = Duration::from_secs(3);
 /// A snapshot, counted, and the version that it goes to.
 pub(super) struct Taken {
     pub(super) name: String,
+    /// When the server began with it.
     pub(super) at: Timestamp,
     pub(super) snapshot: Snapshot,
     /// The oldest release whose files look so.
@@ -80,7 +81,9 @@ impl Run<'_, '_> {
             if let (Decision::Continue(label), Versions::ByLabel) =
                 (&decision, self.options.versions)
             {
+                // What vmbackup wrote over ours has none, and our manifest still has.
                 let in_version = before.as_ref().and_then(|before| before.labelled);
+                let in_version = in_version.max(found.labelled);
                 let in_server = self.kept_at(label, last, in_version).await?;
                 let decided = decision
                     .clone()
@@ -105,7 +108,7 @@ impl Run<'_, '_> {
                         expected,
                         "the snapshot lacks samples, another one is made"
                     );
-                    self.delete_snapshot().await;
+                    self.delete_snapshot().await?;
                     continue;
                 }
                 taken => taken?,
@@ -123,7 +126,7 @@ impl Run<'_, '_> {
                 return Ok(taken);
             }
             // Another version, whose label has to be in the snapshot.
-            self.delete_snapshot().await;
+            self.delete_snapshot().await?;
             decision = decided;
         }
     }
@@ -196,7 +199,7 @@ impl Run<'_, '_> {
             self.lease.lock().await.forget_wish();
         }
         let name = created?;
-        let at = self.now();
+        let at = snapshot::begun(&name).unwrap_or_else(|| self.now());
         let noted = async { self.lease.lock().await.note_snapshot(name.clone()).await };
         let looked = self.look_into(&name);
         let ((), (snapshot, layout, summary, after)) =
@@ -285,7 +288,7 @@ impl Run<'_, '_> {
         match &found.standing {
             Standing::Whole(manifest) => Ok(Some((**manifest).clone())),
             Standing::Incomplete(_) => Ok(None),
-            Standing::Marked => match self.place.survey(found).await {
+            Standing::Marked(_) => match self.place.survey(found).await {
                 Ok(survey) => {
                     let paths = survey.inventory.counted_in();
                     let read = self

@@ -1,9 +1,9 @@
 //! What the object says of the run that holds the lease, and of the snapshots that it made the server make.
 
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+
+use crate::snapshot;
 
 /// The name of a snapshot has the second in which the server began with it.
 const SNAPSHOT_BEGINS_WITHIN: SignedDuration = SignedDuration::from_secs(10);
@@ -60,20 +60,13 @@ impl Wish {
         let until = self.asked + SNAPSHOT_BEGINS_WITHIN;
         let mut candidates = now.iter().filter(|name| {
             !self.before.contains(name)
-                && snapshot_time(name).is_some_and(|time| {
+                && snapshot::begun(name).is_some_and(|time| {
                     (self.asked - SignedDuration::from_secs(1)..until).contains(&time)
                 })
         });
         let one = candidates.next()?;
         candidates.next().is_none().then(|| one.clone())
     }
-}
-
-/// When a snapshot was begun, by its name.
-fn snapshot_time(name: &str) -> Option<Timestamp> {
-    let (time, _) = name.split_once('-')?;
-    let time = DateTime::strptime("%Y%m%d%H%M%S", time).ok()?;
-    Some(time.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::output::{View, columns};
 /// Delete the dated copies that are not kept
 ///
 /// `backup.keepLastDaily` and `backup.keepLastWeekly` say how many are. The newest complete copy always stays, and so does the version that is brought up to date each
-/// hour, and those that Lifeboat backed up by a label before there were copies. Without `backup.scheduled.daily` there are no copies: each version is of other data, and none is deleted.
+/// hour, and those that Lifeboat backed up by a label before there were copies. So does what is locked, restored from, or changed by the time that it would be deleted. Without `backup.scheduled.daily` there are no copies: each version is of other data, and none is deleted.
 #[derive(Debug, Args)]
 pub(crate) struct ExpireArgs {
     /// `victoria-metrics-0` or `victoria-metrics-1`
@@ -85,22 +85,21 @@ pub(crate) async fn run(ctx: &Context, args: &ExpireArgs) -> Result<Exit, Failur
         return Err(Failure::interrupted().hint("nothing was deleted"));
     }
     if !expired.is_empty() {
-        let versions: Vec<&str> = expired.iter().map(|copy| &copy.version[..]).collect();
         let clock = || ctx.clock.now();
         let run = hex::encode(random_uuid());
         let card = Card::new(&owner("victoria-metrics expire"), &run, clock());
         let progress = Arc::new(Progress::default());
         let bar = ctx.bar_by(Measure::Count("versions"), "expire", &progress);
-        let work = expire::run(place, &versions, card, &clock, &progress);
+        let work = expire::run(place, &expired, card, &clock, &progress);
         let done = ctx.interruptible(&progress, work).await;
         drop(bar);
-        for (version, reader) in done? {
+        for (version, why) in done? {
             let kept = view.verdicts.iter_mut().find(|one| one.name == version);
             if let Some(kept) = kept {
                 kept.verdict = "keep";
-                kept.reason = "somebody restores from it";
+                kept.reason = why.reason();
             }
-            ctx.note(&format!("`{version}` is kept: {}", reader.says()))?;
+            ctx.note(&format!("`{version}` is kept: {}", why.says()))?;
         }
     }
     view.dry_run = false;

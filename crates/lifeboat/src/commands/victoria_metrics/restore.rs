@@ -171,6 +171,9 @@ fn tell_before(ctx: &Context, view: &PlanView, plan: &Plan, data: &Path) -> Resu
             plan.source.version
         ))?;
     }
+    if let Some(overruled) = plan.source.overruled() {
+        ctx.note(&overruled)?;
+    }
     if restore::left(data)? == Left::Emptied {
         ctx.note("the data was removed by a restore that has not ended: this one ends it")?;
     } else if plan.room == Room::InPlace {

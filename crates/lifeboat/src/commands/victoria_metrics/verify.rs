@@ -24,7 +24,7 @@ use crate::output::{Text, View};
 pub(crate) struct VerifyArgs {
     /// `victoria-metrics-0` or `victoria-metrics-1`
     instance: String,
-    /// Name of the version, or `latest`
+    /// Name of the version, or `latest` for the one completed last
     #[arg(value_name = "VERSION")]
     name: String,
     /// Read every byte
@@ -139,7 +139,7 @@ impl View for VerifyView {
             }
             if let Some(reason) = &self.vmrestore_lacks {
                 text.line(format_args!(
-                    "vmrestore could not restore it: {reason}; the next backup puts it right"
+                    "vmrestore could not restore it: {reason}; the next backup that goes to it puts that right"
                 ));
             }
             if !self.has_checksums {

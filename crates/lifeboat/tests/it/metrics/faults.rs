@@ -1,16 +1,34 @@
 //! A store that refuses, or whose answers break off: what passes is tried again, what does not is an error, and nothing counts that is not whole.
 
+use std::fs;
+
 use lifeboat_testkit::servers::victoria_metrics::Release;
 use lifeboat_testkit::turnstile::{Disturbance, Fault, Turnstile};
 
-use super::{INSTANCE, Metrics, files, import, samples, snapshots};
+use super::restore::release_lease;
+use super::round::copy;
+use super::{INSTANCE, Metrics, files, import, import_at, samples, snapshots};
 
 const RELEASE: Release = Release::V1_145;
 
 const ALL: usize = 1;
 
 fn disturbed(fault: Fault, from: usize, every: usize) -> Disturbance {
-    Disturbance { fault, from, every }
+    let of = "";
+    Disturbance {
+        fault,
+        of,
+        from,
+        every,
+    }
+}
+
+/// Every second deletion.
+fn of_deletions(fault: Fault) -> Disturbance {
+    Disturbance {
+        of: "?delete",
+        ..disturbed(fault, 1, 2)
+    }
 }
 
 /// A server with samples, and a turnstile before the store.
@@ -38,6 +56,14 @@ fn is_overcome(fault: Fault) {
         .json(&through(&endpoint, &["backup", INSTANCE]));
     let version = backup["version"].as_str().unwrap().to_owned();
     assert!(gate.passed() > 50, "{} requests", gate.passed());
+    // The next one has a mark to delete.
+    import(metrics.server(), "later", 1, 50);
+    gate.reset(None);
+    gate.disturb(Some(of_deletions(fault)));
+    metrics
+        .world
+        .json(&through(&endpoint, &["backup", INSTANCE]));
+    gate.disturb(Some(disturbed(fault, 5, 5)));
     metrics
         .world
         .ok(&["victoria-metrics", "verify", INSTANCE, &version, "--deep"]);
@@ -88,6 +114,14 @@ fn answers_that_stall_are_asked_for_again() {
     let version = backup["version"].as_str().unwrap().to_owned();
     let through = gate.passed();
     assert!(through > 30, "{through} requests");
+    import(metrics.server(), "later", 1, 50);
+    gate.reset(None);
+    gate.disturb(Some(of_deletions(Fault::Stall)));
+    metrics
+        .world
+        .json(&[&patience[..], &["backup", INSTANCE]].concat());
+    gate.reset(None);
+    gate.disturb(Some(disturbed(Fault::Stall, 5, 9)));
     metrics
         .world
         .ok(&["victoria-metrics", "verify", INSTANCE, &version, "--deep"]);
@@ -96,7 +130,7 @@ fn answers_that_stall_are_asked_for_again() {
     metrics
         .world
         .ok(&[&patience[..], &["restore", INSTANCE, &version, "--yes"]].concat());
-    assert!(gate.passed() > through + 20, "{} requests", gate.passed());
+    assert!(gate.passed() > 20, "{} requests", gate.passed());
     assert!(metrics.boot(RELEASE));
     assert_eq!(samples(metrics.server(), "boat"), 1500);
 }
@@ -120,6 +154,45 @@ fn a_store_that_never_answers_well_fails_the_backup_and_leaves_the_one_before() 
     assert_eq!(snapshots(metrics.server()), 0);
 }
 
+/// Another one, of the version that has to begin, would take its place on the lease.
+#[test]
+fn a_snapshot_that_cannot_be_deleted_ends_the_run_and_is_deleted_by_the_next() {
+    let Some((mut metrics, _)) = started() else {
+        return;
+    };
+    let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    metrics.halt();
+    let aside = metrics.world.path("aside");
+    copy(&metrics.data(), &aside);
+    assert!(metrics.boot(RELEASE));
+    // Later than any label: what is put back is behind it.
+    let tomorrow = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() + 86_400;
+    import_at(metrics.server(), "late", tomorrow, 10);
+    assert_eq!(metrics.back_up()["version"], version.as_str());
+    // As vmbackup leaves it: only a snapshot tells then what the server lacks.
+    let manifest = metrics.stored(&version).join("lifeboat_manifest.ignore");
+    fs::remove_file(manifest).unwrap();
+    metrics.halt();
+    metrics.wipe();
+    copy(&aside, &metrics.data());
+    assert!(metrics.boot(RELEASE));
+    let gate = Turnstile::start(metrics.server().address()).unwrap();
+    gate.disturb(Some(Disturbance {
+        of: "/snapshot/delete",
+        ..disturbed(Fault::Status(503), 1, ALL)
+    }));
+    let url = format!("lifeboat.victoria-metrics-0.url={}", gate.endpoint());
+    let backup = ["--set", &url, "victoria-metrics", "backup", INSTANCE];
+    let seen = metrics.world.run(&backup);
+    assert_eq!(seen.code, 5, "{}", seen.stderr);
+    assert!(seen.stderr.contains("delete a snapshot"), "{}", seen.stderr);
+    assert_eq!(snapshots(metrics.server()), 1);
+    release_lease(&metrics);
+    let next = metrics.back_up();
+    assert_ne!(next["version"], version.as_str());
+    assert_eq!(snapshots(metrics.server()), 0);
+}
+
 /// By its checksum, or by its signature where that was asked for.
 #[test]
 fn content_that_changes_on_the_way_is_refused_and_the_backup_before_stays() {
@@ -135,7 +208,10 @@ fn content_that_changes_on_the_way_is_refused_and_the_backup_before_stays() {
         ("lifeboat.signContent=true", "XAmzContentSHA256Mismatch"),
     ] {
         // What says who writes, and what there is, is always signed.
-        gate.disturb(Some(disturbed(Fault::Flip("/data/"), 1, ALL)));
+        gate.disturb(Some(Disturbance {
+            of: "/data/",
+            ..disturbed(Fault::Flip, 1, ALL)
+        }));
         let backup = through(&endpoint, &["backup", INSTANCE]);
         let seen = metrics
             .world

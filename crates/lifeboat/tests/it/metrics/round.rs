@@ -170,12 +170,72 @@ fn a_server_that_ran_on_after_its_volume_was_put_back_does_not_replace_what_only
     assert_eq!(metrics.back_up()["version"], first.as_str());
 }
 
+/// The settings for dated copies were there for a while: what their version is called says nothing of its age.
+#[test]
+fn latest_is_what_was_completed_last_whatever_it_is_called() {
+    let Some(metrics) = Metrics::start(Release::V1_112) else {
+        return;
+    };
+    metrics.write_daily();
+    import(metrics.server(), "old", 1, 50);
+    let daily = |command| {
+        let command = ["-f", "daily.yaml", "victoria-metrics", command, INSTANCE];
+        metrics.world.json(&command)["version"].clone()
+    };
+    let latest = || {
+        let verify = ["victoria-metrics", "verify", INSTANCE, "latest"];
+        metrics.world.json(&verify)["version"].clone()
+    };
+    let called_so = daily("backup");
+    assert_eq!(called_so, "victoria-metrics-0-latest");
+    // A copy comes after what it was made of, and holds nothing newer.
+    assert_ne!(daily("copy"), called_so);
+    assert_eq!(latest(), called_so);
+    let by_label = metrics.back_up()["version"].clone();
+    assert_ne!(by_label, called_so);
+    assert_eq!(latest(), by_label);
+    assert_eq!(daily("backup"), called_so);
+    assert_eq!(latest(), called_so);
+    let stored = metrics.stored(called_so.as_str().unwrap());
+    for name in ["backup_complete.ignore", "lifeboat_manifest.ignore"] {
+        fs::remove_file(stored.join(name)).unwrap();
+    }
+    assert_eq!(latest(), by_label);
+}
+
+/// What vmbackup writes has no such time; the manifest that it was written over has.
+#[test]
+fn a_vmbackup_over_the_last_backup_does_not_hide_that_the_volume_was_put_back() {
+    let Some(mut metrics) = Metrics::start(Release::V1_112) else {
+        return;
+    };
+    import(metrics.server(), "old", 1, 500);
+    let first = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    metrics.halt();
+    let aside = metrics.world.path("aside");
+    copy(&metrics.data(), &aside);
+    assert!(metrics.boot(Release::V1_112));
+    import(metrics.server(), "lost", 1, 40);
+    assert_eq!(metrics.back_up()["version"], first.as_str());
+    metrics.vmbackup(Release::V1_112, &first);
+    metrics.halt();
+    metrics.wipe();
+    copy(&aside, &metrics.data());
+    assert!(metrics.boot(Release::V1_112));
+    import_at(metrics.server(), "late", now() - 60, 10);
+    assert_ne!(metrics.back_up()["version"], first.as_str());
+    metrics.halt();
+    metrics.restore(&first);
+    assert!(metrics.boot(Release::V1_112));
+    assert_eq!(samples(metrics.server(), "lost"), 40);
+}
+
 fn now() -> u64 {
     let now = std::time::UNIX_EPOCH.elapsed().unwrap();
     now.as_secs()
 }
 
-fn copy(from: &std::path::Path, to: &std::path::Path) {
+pub(super) fn copy(from: &std::path::Path, to: &std::path::Path) {
     for (name, content) in files(from) {
         let path = to.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -127,6 +127,43 @@ fn what_vmbackup_stored_in_smaller_pieces_is_refused_before_anything_is_touched(
     assert_eq!(metrics.listed(), [version]);
 }
 
+/// As a run of ours leaves it that was frozen, lost its lease and went on while its successor ended, or one of vmbackup that missed an object.
+#[test]
+fn what_would_not_restore_leaves_the_backup_that_it_was_written_over() {
+    let Some(mut metrics) = Metrics::start(Release::V1_112) else {
+        return;
+    };
+    import(metrics.server(), "boat", 1, 100);
+    let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    let stored = metrics.stored(&version);
+    fs::write(stored.join("backup_metadata.ignore"), b"{}").unwrap();
+    let list = stored.join("data/small/2023_11/parts.json");
+    fs::remove_dir_all(&list).unwrap();
+    fs::create_dir(&list).unwrap();
+    let gone = br#"{"Small":["17983B4A5D05A3A1"],"Big":[]}"#;
+    let name = format!("{:016X}_{:016X}_{:016X}", gone.len(), 0, gone.len());
+    fs::write(list.join(name), gone).unwrap();
+    assert_eq!(metrics.listed(), [version.as_str()]);
+    let verify = ["victoria-metrics", "verify", INSTANCE, &version, "--deep"];
+    let lacks = metrics.world.json(&verify)["vmrestore_lacks"].clone();
+    let told = "what was written to it last is damaged";
+    assert!(lacks.as_str().unwrap().contains(told), "{lacks}");
+    metrics.halt();
+    metrics.wipe();
+    let seen = metrics
+        .world
+        .run(&["victoria-metrics", "restore", INSTANCE, &version, "--yes"]);
+    assert_eq!(seen.code, 0, "{}", seen.stderr);
+    let told = "this is Lifeboat's backup from before that";
+    assert!(seen.stderr.contains(told), "{}", seen.stderr);
+    assert!(metrics.boot(Release::V1_112));
+    assert_eq!(samples(metrics.server(), "boat"), 100);
+    // The next backup continues it, and puts right what is beside it.
+    assert_eq!(metrics.back_up()["version"], version.as_str());
+    let lacks = metrics.world.json(&verify)["vmrestore_lacks"].clone();
+    assert_eq!(lacks, serde_json::Value::Null);
+}
+
 /// Who can write to the bucket can write nothing outside the data folder of who restores from it.
 #[test]
 fn a_manifest_that_leads_out_of_the_data_folder_is_refused() {

@@ -28,7 +28,12 @@ fn lost_from_each_request_on(telemetry: &Telemetry, gate: &Turnstile, fault: Fau
         let before = speed(telemetry);
         gate.reset(None);
         let every = 1;
-        gate.disturb(Some(Disturbance { fault, from, every }));
+        gate.disturb(Some(Disturbance {
+            fault,
+            of: "",
+            from,
+            every,
+        }));
         let mut command = through(telemetry, gate, &["configure", "--set", &new]);
         let ended = command.output().unwrap();
         gate.disturb(None);
