@@ -358,6 +358,11 @@ pub fn is_in_use(root: &Path) -> Result<bool, Error> {
     }
 }
 
+/// Whether nothing of a restore lies beside the data, so that there is nothing to undo or to confirm, whoever has it open.
+pub fn is_alone(root: &Path) -> Result<bool, Error> {
+    Ok(!is_there(&root.join(WORK))?)
+}
+
 /// Where the files for a data folder are prepared.
 pub fn new_files_beside(root: &Path) -> PathBuf {
     root.join(WORK).join(NEW)

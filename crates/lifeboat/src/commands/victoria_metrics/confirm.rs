@@ -7,6 +7,7 @@ use clap::Args;
 use jiff::SignedDuration;
 use lifeboat_core::progress::Progress;
 use lifeboat_victoria_metrics::confirm::{self, Confirmed, Trust};
+use lifeboat_victoria_metrics::restore::{self, Left};
 use lifeboat_victoria_metrics::vmagent;
 use serde::Serialize;
 
@@ -62,7 +63,13 @@ pub(crate) async fn run(ctx: &Context, args: &ConfirmArgs) -> Result<Exit, Failu
     };
     let progress = Arc::new(Progress::default());
     let asked = confirm::run(&server, data, trust, ctx.clock.now(), &progress);
-    let confirmed = ctx.interruptible(&progress, asked).await?;
+    let confirmed = ctx.interruptible(&progress, asked).await;
+    let confirmed = confirmed.map_err(|failure| match restore::left(data) {
+        Ok(Left::Emptied) => failure.left(
+            "the data was removed to make room for a restore that has not ended, and no server starts on what is there; a restore, of this version or another, goes on",
+        ),
+        _ => failure,
+    })?;
     if let Some(url) = &ctx.settings.lifeboat.victoria_metrics.vmagent {
         let progress = Arc::new(Progress::default());
         let bar = ctx.bar_by(Measure::Bytes, "waiting for vmagent", &progress);

@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 use lifeboat_victoria_metrics::error::Error;
 use lifeboat_victoria_metrics::restore::{self, Left};
-use lifeboat_victoria_metrics::target::{Target, Undone};
+use lifeboat_victoria_metrics::target::{self, Target, Undone};
 use serde::Serialize;
 
 use super::instance;
@@ -38,7 +38,13 @@ struct UndoView {
 
 pub(crate) fn run(ctx: &Context, args: &UndoArgs) -> Result<Exit, Failure> {
     let settings = instance(ctx, &args.instance)?;
-    let target = Target::open(Path::new(&settings.server.path))?;
+    let data = Path::new(&settings.server.path);
+    // Before anybody is asked to stop a server for it.
+    if target::is_alone(data)? {
+        let path = data.to_owned();
+        return Err(Error::NothingToUndo { path }.into());
+    }
+    let target = Target::open(data)?;
     let undone = target.undoable()?.ok_or_else(|| nothing_to_undo(&target))?;
     let question = match &undone {
         Undone::Back(version) => format!(

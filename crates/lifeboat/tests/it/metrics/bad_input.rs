@@ -130,6 +130,23 @@ fn a_running_server_is_not_restored_under() {
     hint: nothing was changed; stop the server first (`restore --final-backup` backs it up once more, and waits for its stop)
     ");
     assert_eq!(samples(metrics.server(), "boat"), 100);
+    // A dry run finds it, and where there is nothing to undo nobody has to stop it.
+    let plan = metrics.world.json(&[
+        "victoria-metrics",
+        "restore",
+        INSTANCE,
+        "latest",
+        "--dry-run",
+    ]);
+    assert_eq!(plan["in_use"], true);
+    assert_eq!(plan["target"], metrics.data().to_str().unwrap());
+    let text = seen(&metrics, &["victoria-metrics", "undo", INSTANCE, "--yes"]);
+    insta::assert_snapshot!(text, @"
+    exit code 3
+    --- stdout
+    --- stderr
+    error: nothing was restored into `[FOLDER]/metrics/data` that could be undone
+    ");
 }
 
 #[test]
