@@ -28,8 +28,11 @@ pub(crate) struct Bar {
 impl Bar {
     /// `doing` is what stands before the bar, for example `backup`.
     pub(crate) fn follow(doing: &'static str, measure: Measure, progress: &Arc<Progress>) -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         bar.set_message(doing);
+        draw(&bar, measure, progress);
+        // Not before it has its own looks.
+        bar.set_draw_target(ProgressDrawTarget::stderr());
         let progress = Arc::clone(progress);
         let shown = bar.clone();
         let follower = tokio::spawn(async move {
@@ -56,6 +59,9 @@ fn draw(bar: &ProgressBar, measure: Measure, progress: &Progress) {
         ),
         Measure::Count(things) => {
             format!("{{msg}} {{spinner}} {{human_pos}} {things}, {{rate}}, {{prefix}}, {{elapsed}}")
+        }
+        Measure::Bytes if known && reading.total_elements + reading.elements == 0 => {
+            "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes}, {binary_bytes_per_sec}, {eta} left".to_owned()
         }
         Measure::Bytes if known => {
             "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes}, {binary_bytes_per_sec}, {prefix}, {eta} left".to_owned()

@@ -33,7 +33,10 @@ pub struct Reader {
 impl Reader {
     /// For people.
     pub fn says(&self) -> String {
-        format!("{} restores from it, since {}", self.owner, self.since)
+        format!(
+            "{} restores from it, since {:.0} (if it was killed, its note ends at {:.0})",
+            self.owner, self.since, self.until
+        )
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct ExpireArgs {
     /// Show the verdict on each version and its reason, and delete nothing
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask before deleting
+    /// Do not ask before deleting. Without a terminal nobody is asked
     #[arg(short, long)]
     yes: bool,
 }

@@ -281,7 +281,10 @@ async fn back_up_and_wait(
         instance: source.instance,
         version: &plan.source.version,
     });
-    let done = back_up(ctx, &server, place, &options).await?;
+    let done = back_up(ctx, &server, place, &options).await;
+    let done = done.map_err(|failure| {
+        failure.left("nothing was restored; without `--final-backup` a restore needs no server")
+    })?;
     ctx.note(&format!(
         "backed up {} samples to `{}`; now stop the server: the restore goes on when it has closed its data",
         done.manifest.rows.unwrap_or(0),

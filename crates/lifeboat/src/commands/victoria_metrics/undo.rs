@@ -22,7 +22,7 @@ use crate::output::View;
 pub(crate) struct UndoArgs {
     /// `victoria-metrics-0` or `victoria-metrics-1`
     instance: String,
-    /// Do not ask before replacing
+    /// Do not ask before replacing. Without a terminal nobody is asked
     #[arg(short, long)]
     yes: bool,
 }
