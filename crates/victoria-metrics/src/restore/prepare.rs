@@ -155,29 +155,8 @@ pub(super) async fn run(
         }
     }
     drop(reuse);
-    if plan.room == Room::InPlace {
-        let needed: u64 = missing.iter().map(|(_, file)| room_of(file.size)).sum();
-        let needed = needed + SPARE;
-        // Once rubbish was removed, and what could be shared was, there may be room.
-        let free = target
-            .free()?
-            .saturating_add(work.taken_by_stale(&missing).await?);
-        if !preparation.is_emptied && needed > free {
-            if options.room != RoomWish::InPlaceIfNeeded {
-                // Planned for data that another restore had removed, and that one has ended since.
-                return Err(Error::NoSpace {
-                    path: target.root().to_owned(),
-                    needed: ByteSize(needed),
-                    free: ByteSize(free),
-                });
-            }
-            work.check_before_removal(&missing, needed, free).await?;
-            target.note_emptied(preparation)?;
-        }
-        if preparation.is_emptied {
-            target.remove_data().await?;
-        }
-    }
+    work.make_room(target, &missing, preparation, options)
+        .await?;
     missing.sort_by_key(|(_, file)| std::cmp::Reverse(file.size));
     let (small, large): (Vec<_>, Vec<_>) = missing
         .into_iter()
@@ -212,6 +191,42 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
+    /// Removes the data where there is no room beside it for what has to be fetched, and that is allowed. Only now is it known how much that is: of what has the name and
+    /// the size of a file of the backup some may have other bytes.
+    async fn make_room(
+        &self,
+        target: &Target,
+        missing: &[(&str, &FileEntry)],
+        preparation: &mut Preparation,
+        options: &Options<'_>,
+    ) -> Result<(), Error> {
+        let needed: u64 = missing.iter().map(|(_, file)| room_of(file.size)).sum();
+        let needed = needed + SPARE;
+        // Once rubbish was removed, and what could be shared was, there may be room.
+        let stale = self.taken_by_stale(missing).await?;
+        let free = target.free()?.saturating_add(stale);
+        if !preparation.is_emptied && needed > free {
+            if options.room != RoomWish::InPlaceIfNeeded {
+                return Err(Error::NoSpace {
+                    path: target.root().to_owned(),
+                    needed: ByteSize(needed),
+                    free: ByteSize(free),
+                });
+            }
+            self.check_before_removal(missing, needed, free).await?;
+            tracing::warn!(
+                needed = %ByteSize(needed),
+                free = %ByteSize(free),
+                "there is no room beside the data, which is removed; it cannot be brought back"
+            );
+            target.note_emptied(preparation)?;
+        }
+        if preparation.is_emptied {
+            target.remove_data().await?;
+        }
+        Ok(())
+    }
+
     /// Bytes on the disk of what a run before had begun to fetch, and which is fetched anew.
     async fn taken_by_stale(&self, missing: &[(&str, &FileEntry)]) -> Result<u64, Error> {
         let paths = missing.iter().map(|(path, _)| self.new.join(path));

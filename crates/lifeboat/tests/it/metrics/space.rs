@@ -195,6 +195,73 @@ fn data_makes_room_only_when_asked_and_once_the_backup_was_read_and_found_whole(
     assert_eq!(tight.counts(), [40_000, 0]);
 }
 
+/// By its names and sizes all of it could be shared with the backup.
+#[test]
+fn damaged_data_makes_room_too_and_only_when_asked() {
+    let world = World::new();
+    let disk = match SmallDisk::mount(&world.path("metrics/data"), VOLUME_MIB) {
+        Ok(disk) => disk,
+        Err(reason) => {
+            return lifeboat_testkit::skip!("no small file system can be mounted: {reason}");
+        }
+    };
+    let Some(mut metrics) = Metrics::in_world(world, RELEASE) else {
+        return;
+    };
+    import(metrics.server(), "old", 20, 50_000);
+    let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    metrics.halt();
+    let mut damaged = 0;
+    for (name, mut content) in files(&metrics.data().join("data")) {
+        if content.len() > 16_384 {
+            content[0] ^= 1;
+            damaged += content.len() as u64;
+            fs::write(metrics.data().join("data").join(name), content).unwrap();
+        }
+    }
+    let restore = ["victoria-metrics", "restore", INSTANCE, &version];
+    let plan = metrics.world.json(&[&restore[..], &["--dry-run"]].concat());
+    let number = |name: &str| plan[name].as_u64().unwrap();
+    // What the plan wants, and half of what is damaged.
+    let wanted = SPARE + damaged / 2;
+    let filler = metrics.data().join("filler");
+    take_room(
+        &fs::File::create(&filler).unwrap(),
+        number("free_bytes") - wanted,
+    );
+    let left = |metrics: &Metrics| {
+        let mut found = files(&metrics.data());
+        found.retain(|name, _| name != "filler" && !name.starts_with(".lifeboat-restore"));
+        found
+    };
+    let before = left(&metrics);
+    let plan = metrics.world.json(&[&restore[..], &["--dry-run"]].concat());
+    assert_eq!(plan["in_place"], false, "{plan}");
+    let seen = metrics.world.run(&[&restore[..], &["--yes"]].concat());
+    assert_eq!(seen.code, 5, "{}", seen.stderr);
+    assert!(
+        seen.stderr.contains("the restore needs") && seen.stderr.contains("--in-place-if-needed"),
+        "{}",
+        seen.stderr
+    );
+    assert_eq!(left(&metrics), before);
+    let in_place = ["--yes", "--in-place-if-needed", "--output", "json"];
+    let seen = metrics.world.run(&[&restore[..], &in_place].concat());
+    assert_eq!(seen.code, 0, "{}", seen.stderr);
+    let restored: serde_json::Value = serde_json::from_str(&seen.stdout).unwrap();
+    assert_eq!(restored["can_be_undone"], false);
+    assert!(
+        seen.stderr.contains("cannot be brought back"),
+        "{}",
+        seen.stderr
+    );
+    fs::remove_file(filler).unwrap();
+    assert!(metrics.boot(RELEASE));
+    assert_eq!(samples(metrics.server(), "old"), 1_000_000);
+    metrics.halt();
+    drop(disk);
+}
+
 #[test]
 fn wherever_a_restore_in_place_is_killed_the_data_is_old_or_the_same_command_makes_it_new() {
     let Some(mut tight) = Tight::make() else {
