@@ -151,10 +151,11 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    #[error("the restore needs {needed}, 64 MiB of it to spare, and `{}` has {free} left", path.display())]
+    #[error("the restore needs {needed}, {spare} of it to spare, and `{}` has {free} left", path.display())]
     NoSpace {
         path: PathBuf,
         needed: ByteSize,
+        spare: ByteSize,
         free: ByteSize,
     },
     #[error("cannot {doing} `{}`", path.display())]

@@ -97,6 +97,7 @@ pub(super) fn plan(source: Source, writer: Version, options: &Options<'_>) -> Re
         return Err(Error::NoSpace {
             path: options.data.to_owned(),
             needed: ByteSize(needed),
+            spare: ByteSize(SPARE),
             free: ByteSize(free),
         });
     };
@@ -210,6 +211,7 @@ impl Work<'_> {
                 return Err(Error::NoSpace {
                     path: target.root().to_owned(),
                     needed: ByteSize(needed),
+                    spare: ByteSize(SPARE),
                     free: ByteSize(free),
                 });
             }
@@ -253,6 +255,7 @@ impl Work<'_> {
             return Err(Error::NoSpace {
                 path: self.data.clone(),
                 needed: ByteSize(needed),
+                spare: ByteSize(SPARE),
                 free: ByteSize(free + extent.freed),
             });
         }

@@ -5,9 +5,9 @@ use lifeboat_gateway::backend::condition::{EtagMatch, ReadConditions};
 use lifeboat_gateway::backend::digest::{Algorithm, Expected, Hasher};
 use lifeboat_gateway::backend::options::PutOptions;
 use lifeboat_gateway::backend::tag::TagBy;
-use lifeboat_gateway::backend::upload::{CompleteOptions, CompletedPart};
 use lifeboat_gateway::backend::{Error, MIN_PART_BYTES};
 
+use super::uploads::listed;
 use crate::support::{
     Place, all_keys, assert_agree, begin, content_expecting, head, hex, put_part, read, read_if,
 };
@@ -94,22 +94,12 @@ pub(super) async fn joins_parts_without_an_md5(place: &dyn Place) {
     let mut parts = Vec::new();
     for (number, bytes) in [(1, Bytes::from(full)), (2, Bytes::from_static(b"rest"))] {
         let content = content_expecting(&bytes, wish(&bytes));
-        let part = put_part(place, "big", &upload, number, content)
-            .await
-            .unwrap();
-        parts.push(CompletedPart {
-            number,
-            etag: part.etag,
-            checksum: None,
-        });
+        let part = put_part(place, "big", &upload, number, content).await;
+        parts.push(part.unwrap());
     }
-    let options = CompleteOptions {
-        parts,
-        ..CompleteOptions::default()
-    };
     place
         .backend()
-        .complete_upload(&place.at("big"), &upload, options)
+        .complete_upload(&place.at("big"), &upload, listed(&parts))
         .await
         .unwrap();
     let info = head(place, "big").await.unwrap();

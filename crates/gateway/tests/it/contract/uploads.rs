@@ -41,7 +41,7 @@ fn facts(parts: &[PartInfo]) -> Vec<(u16, u64, String)> {
         .collect()
 }
 
-fn listed(parts: &[PartInfo]) -> CompleteOptions {
+pub(super) fn listed(parts: &[PartInfo]) -> CompleteOptions {
     let parts = parts
         .iter()
         .map(|part| CompletedPart {

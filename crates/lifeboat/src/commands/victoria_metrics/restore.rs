@@ -317,6 +317,7 @@ mod tests {
             let error = Error::NoSpace {
                 path: "/storage".into(),
                 needed: ByteSize(3 << 30),
+                spare: ByteSize(64 << 20),
                 free: ByteSize(1 << 30),
             };
             let options = Options {
@@ -336,16 +337,16 @@ mod tests {
         };
         // There is nothing that could make room.
         insta::assert_snapshot!(told(RoomWish::Beside), @"
-        error: the restore needs 3.0 GiB, 64 MiB of it to spare, and `/storage` has 1.0 GiB left
+        error: the restore needs 3.0 GiB, 64.0 MiB of it to spare, and `/storage` has 1.0 GiB left
         hint: nothing was changed; free space on that volume, or enlarge it
         ");
         std::fs::create_dir(folder.path().join("data")).unwrap();
         insta::assert_snapshot!(told(RoomWish::Beside), @"
-        error: the restore needs 3.0 GiB, 64 MiB of it to spare, and `/storage` has 1.0 GiB left
+        error: the restore needs 3.0 GiB, 64.0 MiB of it to spare, and `/storage` has 1.0 GiB left
         hint: nothing was removed; free space on that volume, or let the old data make room with `--in-place-if-needed`, where that is enough: it cannot be brought back then
         ");
         insta::assert_snapshot!(told(RoomWish::InPlaceIfNeeded), @"
-        error: the restore needs 3.0 GiB, 64 MiB of it to spare, and `/storage` has 1.0 GiB left
+        error: the restore needs 3.0 GiB, 64.0 MiB of it to spare, and `/storage` has 1.0 GiB left
         hint: nothing was removed; it would not fit in place of the old data either: free space on that volume, or enlarge it
         ");
     }

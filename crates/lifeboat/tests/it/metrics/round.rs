@@ -116,26 +116,33 @@ fn a_version_that_has_what_the_server_lacks_is_not_continued() {
     assert_eq!(samples(metrics.server(), "late"), 10);
 }
 
-/// The volume goes back in time with its label and the server runs on, so that its last sample is the latest of all.
-#[test]
-fn a_server_that_ran_on_after_its_volume_was_put_back_does_not_replace_what_only_the_backup_has() {
-    let Some(mut metrics) = Metrics::start(Release::V1_112) else {
-        return;
-    };
+/// Backs up twice, does more, puts the volume back to what it was in between, and has the server run on. Returns the version that both backups went to.
+fn back_up_and_put_back(metrics: &mut Metrics, more: impl FnOnce(&Metrics, &str)) -> String {
     import(metrics.server(), "old", 1, 500);
-    let first = metrics.back_up()["version"].as_str().unwrap().to_owned();
+    let version = metrics.back_up()["version"].as_str().unwrap().to_owned();
     metrics.halt();
     let aside = metrics.world.path("aside");
     copy(&metrics.data(), &aside);
     // Not put back, it is continued after a stop.
     assert!(metrics.boot(Release::V1_112));
     import(metrics.server(), "lost", 1, 40);
-    assert_eq!(metrics.back_up()["version"], first.as_str());
+    assert_eq!(metrics.back_up()["version"], version.as_str());
+    more(metrics, &version);
     metrics.halt();
     metrics.wipe();
     copy(&aside, &metrics.data());
     assert!(metrics.boot(Release::V1_112));
     import_at(metrics.server(), "late", now() - 60, 10);
+    version
+}
+
+/// The volume goes back in time with its label and the server runs on, so that its last sample is the latest of all.
+#[test]
+fn a_server_that_ran_on_after_its_volume_was_put_back_does_not_replace_what_only_the_backup_has() {
+    let Some(mut metrics) = Metrics::start(Release::V1_112) else {
+        return;
+    };
+    let first = back_up_and_put_back(&mut metrics, |_, _| ());
     let seen = metrics
         .world
         .run(&["victoria-metrics", "backup", INSTANCE, "--dry-run"]);
@@ -209,20 +216,9 @@ fn a_vmbackup_over_the_last_backup_does_not_hide_that_the_volume_was_put_back() 
     let Some(mut metrics) = Metrics::start(Release::V1_112) else {
         return;
     };
-    import(metrics.server(), "old", 1, 500);
-    let first = metrics.back_up()["version"].as_str().unwrap().to_owned();
-    metrics.halt();
-    let aside = metrics.world.path("aside");
-    copy(&metrics.data(), &aside);
-    assert!(metrics.boot(Release::V1_112));
-    import(metrics.server(), "lost", 1, 40);
-    assert_eq!(metrics.back_up()["version"], first.as_str());
-    metrics.vmbackup(Release::V1_112, &first);
-    metrics.halt();
-    metrics.wipe();
-    copy(&aside, &metrics.data());
-    assert!(metrics.boot(Release::V1_112));
-    import_at(metrics.server(), "late", now() - 60, 10);
+    let first = back_up_and_put_back(&mut metrics, |metrics, version| {
+        metrics.vmbackup(Release::V1_112, version);
+    });
     assert_ne!(metrics.back_up()["version"], first.as_str());
     metrics.halt();
     metrics.restore(&first);

@@ -14,11 +14,17 @@ use crate::output::{Text, View, columns};
 use crate::stopwatch::Pace;
 
 #[derive(Debug, Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a line that is printed or not, and most are keys of JSON"
+)]
 pub(super) struct PlanView {
     pub(super) instance: String,
     pub(super) version: String,
     /// The data folder that it goes to.
     pub(super) target: PathBuf,
+    #[serde(skip)]
+    pub(super) makes_target: bool,
     /// Whether a server has that open, which has to be stopped first.
     pub(super) in_use: bool,
     pub(super) samples: Option<u64>,
@@ -71,6 +77,7 @@ impl PlanView {
             instance: instance.to_owned(),
             version: plan.source.version.clone(),
             target: target.to_owned(),
+            makes_target: !target.exists(),
             in_use: target::is_in_use(target)?,
             samples: plan.source.manifest.rows,
             bytes: plan.size,
@@ -176,7 +183,7 @@ impl View for PlanView {
             self.instance,
             self.target.display()
         ));
-        if !self.target.exists() {
+        if self.makes_target {
             text.line(format_args!("would make that folder, which does not exist"));
         }
         if self.in_use && !self.final_backup {
