@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifeboat_core::error::Kind;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -132,9 +132,9 @@ impl Server {
                 Err(source) => return Err(Error::Bucket { bucket, source }),
             }
         }
-        let listener = open(listen).await?;
+        let listener = open(listen)?;
         let monitor_listener = match monitor {
-            Some(address) => Some(open(address).await?),
+            Some(address) => Some(open(address)?),
             None => None,
         };
         let budget = Budget::new(limits.memory, limits.memory_patience);
@@ -318,9 +318,23 @@ impl Following {
     }
 }
 
-async fn open(address: SocketAddr) -> Result<TcpListener, Error> {
-    let wrap = |source| Error::Listen { address, source };
-    TcpListener::bind(address).await.map_err(wrap)
+/// Connections that may wait until they are accepted; the kernel lowers it to `net.core.somaxconn`. Beyond them it drops
+/// what a client sends first, who then comes again after a second, three, seven: 128, the number of the standard library,
+/// are fewer than an engine opens at once.
+const BACKLOG: u32 = 1024;
+
+/// In a runtime.
+fn open(address: SocketAddr) -> Result<TcpListener, Error> {
+    let open = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    open().map_err(|source| Error::Listen { address, source })
 }
 
 fn address_of(listener: &TcpListener, address: SocketAddr) -> Result<SocketAddr, Error> {
@@ -338,5 +352,25 @@ async fn sweep(backend: Arc<dyn Backend>, age: Duration) {
             Ok(uploads) => tracing::info!(uploads, "removed uploads that nobody went on with"),
             Err(error) => tracing::warn!(%error, "cannot look for old uploads"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{SocketAddr, TcpStream};
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_crowd_is_let_in_that_nobody_has_accepted_yet() {
+        let allowed = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+        if allowed.trim().parse::<usize>().unwrap() < 400 {
+            lifeboat_testkit::skip!("net.core.somaxconn lets fewer wait");
+        }
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listener = super::open(any).unwrap();
+        let address = listener.local_addr().unwrap();
+        let connect = |_| TcpStream::connect_timeout(&address, Duration::from_secs(30)).unwrap();
+        let waiting: Vec<_> = (0..400).map(connect).collect();
+        assert_eq!(waiting.len(), 400);
     }
 }
