@@ -11,6 +11,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode, redirect};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::access::{Access, Credentials};
 use crate::answer::{Refusal, short};
@@ -30,8 +31,8 @@ const WAITS: [Duration; 3] = [
     Duration::from_secs(3),
 ];
 
-/// Whoever follows work that goes on without an answer asks so many times more, with longer waits: a node may be started again meanwhile.
-const MORE: usize = 12;
+/// For how long, and how often, whoever follows work that goes on without an answer asks for one: a node may be started again meanwhile.
+const WATCHED: Duration = Duration::from_mins(5);
 const LONGER: Duration = Duration::from_secs(5);
 
 /// How long an answer may take.
@@ -65,8 +66,8 @@ pub struct Request {
     doing: String,
     repeat: Repeat,
     patience: Patience,
-    /// How often it is made again at most.
-    again: usize,
+    /// What goes on is followed by it.
+    is_watching: bool,
 }
 
 /// An answer that is none of refusal.
@@ -116,7 +117,7 @@ impl Request {
             doing: doing.into(),
             repeat,
             patience: Patience::Question,
-            again: WAITS.len(),
+            is_watching: false,
         }
     }
 
@@ -126,10 +127,10 @@ impl Request {
         self
     }
 
-    /// Asks for a minute before the cluster counts as gone, for what goes on in it meanwhile.
+    /// Asks for five minutes before the cluster counts as gone, for what goes on in it meanwhile.
     #[must_use]
     pub fn watching(mut self) -> Self {
-        self.again = WAITS.len() + MORE;
+        self.is_watching = true;
         self
     }
 
@@ -193,10 +194,11 @@ impl Client {
 
     /// Sends a request, and again where that is safe.
     pub async fn send(&self, request: Request) -> Result<Answer, Error> {
-        let longer = std::iter::repeat(&LONGER);
-        let mut waits = WAITS.iter().chain(longer).take(request.again);
+        let mut waits = WAITS.iter();
+        let begun = Instant::now();
         // Nodes that may still be waited for in vain: each of them once.
         let mut silent = self.access.urls.len();
+        let mut told = false;
         loop {
             let failed = match self.once(&request).await {
                 Ok(answer) => return Ok(answer),
@@ -209,15 +211,22 @@ impl Client {
             if is_timeout(&failed) {
                 silent = silent.saturating_sub(1);
             }
-            let is_watching = request.again > WAITS.len();
-            if (silent == 0 && !is_watching) || !may_try_again(&request, &failed) {
+            if (silent == 0 && !request.is_watching) || !may_try_again(&request, &failed) {
                 return Err(failed);
             }
-            let Some(wait) = waits.next() else {
-                return Err(failed);
+            let wait = match waits.next() {
+                Some(wait) => *wait,
+                None if request.is_watching && begun.elapsed() < WATCHED => {
+                    if !told {
+                        tracing::warn!(error = %failed, "the cluster does not tell how far it is; it is asked for five minutes, and goes on without being asked");
+                        told = true;
+                    }
+                    LONGER
+                }
+                None => return Err(failed),
             };
             tracing::debug!(error = %failed, "asking again");
-            tokio::time::sleep(*wait).await;
+            tokio::time::sleep(wait).await;
         }
     }
 

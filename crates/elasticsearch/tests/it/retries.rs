@@ -47,6 +47,25 @@ async fn what_is_safe_is_asked_again_after_what_passes() {
     }
 }
 
+/// A node that is started again may be away for so long.
+#[tokio::test(start_paused = true)]
+async fn whoever_follows_work_asks_for_five_minutes() {
+    for reply in [Reply::status(429, "{}"), Reply::HangUp] {
+        let mut script = vec![reply.clone(); 60];
+        script.push(Reply::good("{}"));
+        let server = Server::playing(script).await;
+        let watching = Request::get("a", DOING).watching();
+        server.client().ask(watching).await.unwrap();
+        assert_eq!(server.asked().len(), 61);
+    }
+    let server = Server::playing(vec![Reply::status(503, "{}")]).await;
+    let watching = Request::get("a", DOING).watching();
+    let error = server.client().ask(watching).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unavailable);
+    let asked = server.asked().len();
+    assert!((60..=70).contains(&asked), "{asked}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_does_not_pass_is_told_after_four_times() {
     for reply in lost() {
