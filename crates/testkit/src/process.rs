@@ -15,11 +15,11 @@ use rustix::process::{
     Pid, Resource, Signal, WaitId, WaitIdOptions, getrlimit, kill_process, waitid,
 };
 
-/// How long a process may take to end after SIGTERM before it gets SIGKILL.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long a process may take to end after SIGTERM before it gets SIGKILL. Long enough for a server that writes what it has to a disk that others use.
+const GRACE: Duration = Duration::from_mins(2);
 
 /// How long output may still come after the end: a grandchild may hold the pipe open for ever.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// How often a server that does not answer yet is asked again.
 const KNOCK: Duration = Duration::from_millis(20);
@@ -183,7 +183,7 @@ impl Process {
         self.reap()
     }
 
-    /// Asks the process to end and waits until it has; after ten seconds it is killed.
+    /// Asks the process to end and waits until it has; after two minutes it is killed.
     pub fn stop(mut self) -> Result<Finished> {
         self.end();
         self.reap()

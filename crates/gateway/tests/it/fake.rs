@@ -67,6 +67,8 @@ pub(crate) struct Fake {
     seen: Arc<Mutex<Vec<Seen>>>,
     /// Bytes of a large answer that were taken.
     taken: Arc<Mutex<u64>>,
+    /// Whether a reply of the script never comes.
+    falls_silent: bool,
     playing: JoinHandle<()>,
 }
 
@@ -82,6 +84,7 @@ impl Fake {
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let taken = Arc::new(Mutex::new(0));
+        let falls_silent = script.iter().any(|reply| matches!(reply, Reply::Silence));
         let playing = tokio::spawn(play(
             listener,
             script,
@@ -92,6 +95,7 @@ impl Fake {
             address,
             seen,
             taken,
+            falls_silent,
             playing,
         }
     }
@@ -115,8 +119,14 @@ impl Fake {
             patience: quick(),
             ..Options::new("us-east-1")
         };
-        options.patience.silence = Duration::from_millis(200);
-        options.patience.answer = Duration::from_millis(200);
+        // Where an answer comes it may take as long as a busy machine makes it.
+        let patience = if self.falls_silent {
+            Duration::from_millis(200)
+        } else {
+            Duration::from_mins(1)
+        };
+        options.patience.silence = patience;
+        options.patience.answer = patience;
         options
     }
 

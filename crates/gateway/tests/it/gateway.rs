@@ -138,7 +138,7 @@ impl Gateway {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), asking)
+        tokio::time::timeout(Duration::from_mins(1), asking)
             .await
             .unwrap()
     }

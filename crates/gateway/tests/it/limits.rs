@@ -163,7 +163,7 @@ async fn a_client_that_takes_nothing_of_its_answer_is_given_up() {
 async fn a_connection_that_is_idle_makes_room_for_one_that_waits() {
     let gateway = limited(Limits {
         connections: 1,
-        head: Duration::from_millis(50),
+        head: Duration::from_secs(1),
         ..Limits::default()
     })
     .await;

@@ -123,7 +123,7 @@ async fn a_gateway_that_drains_is_not_ready_while_it_finishes() {
             }
         }
     };
-    let answer = tokio::time::timeout(Duration::from_secs(20), ending)
+    let answer = tokio::time::timeout(Duration::from_mins(1), ending)
         .await
         .unwrap();
     assert!(
@@ -163,13 +163,12 @@ async fn a_gateway_whose_store_has_gone_is_not_ready_and_says_why() {
         .wait_for("/-/ready", |answer| answer.starts_with("HTTP/1.1 200"))
         .await;
     store.stop().await;
-    let answer = gateway
-        .wait_for("/-/ready", |answer| answer.starts_with("HTTP/1.1 503"))
+    gateway
+        .wait_for("/-/ready", |answer| {
+            answer.starts_with("HTTP/1.1 503")
+                && answer.contains("not ready: the store does not answer: ")
+        })
         .await;
-    assert!(
-        answer.contains("not ready: the store does not answer: "),
-        "{answer}"
-    );
     let client = gateway.impatient().build().unwrap();
     client.get(&path("k")).await.unwrap_err();
     let metrics = gateway.monitored("/metrics").await;

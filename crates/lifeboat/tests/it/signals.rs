@@ -8,8 +8,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::world::World;
 
-/// With these a backup is longer than one part of an upload.
-const NOISY_COMPONENTS: usize = 50_000;
+/// With these a backup is as long as some parts of an upload, so that it does not end before it is looked at.
+const NOISY_COMPONENTS: usize = 150_000;
 const SOON: Duration = Duration::from_mins(1);
 const KNOCK: Duration = Duration::from_millis(100);
 

@@ -17,6 +17,7 @@ mod streams;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::time::Duration;
 
 use lifeboat_testkit::http::{self, Answer};
 use lifeboat_testkit::servers::Server;
@@ -26,6 +27,8 @@ use crate::world::World;
 use crate::world::storage::Storage;
 
 const REPOSITORY: &str = "sts-backup";
+/// A busy machine takes its time for what an engine does before it answers.
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// An installation with a cluster of one node, whose repository lies behind the gateway.
 struct Telemetry {
@@ -76,7 +79,8 @@ impl Telemetry {
 
     /// Asks the cluster itself.
     fn ask(&self, method: &str, path: &str, body: &str) -> Answer {
-        http::send(
+        http::send_within(
+            PATIENCE,
             self.cluster.address(),
             method,
             path,

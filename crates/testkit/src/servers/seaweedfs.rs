@@ -19,7 +19,7 @@ pub fn program() -> Result<PathBuf> {
     Environment::with(WHEEL)?.program("weed")
 }
 
-/// Starts it with its data in `work`. Asked to end it takes 16 seconds, so it is killed after the usual ten.
+/// Starts it with its data in `work`. Asked to end it takes 16 seconds.
 pub fn start(work: &Path) -> Result<Server> {
     let program = program()?;
     let launch = Launch {

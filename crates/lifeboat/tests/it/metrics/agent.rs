@@ -78,7 +78,7 @@ impl Target {
     /// What vmagent has to read to find it.
     fn configuration(&self) -> String {
         format!(
-            "global: {{scrape_interval: 1s}}\nscrape_configs:\n- job_name: target\n  static_configs:\n  - targets: ['{}']\n",
+            "global: {{scrape_interval: 2s}}\nscrape_configs:\n- job_name: target\n  static_configs:\n  - targets: ['{}']\n",
             self.address
         )
     }

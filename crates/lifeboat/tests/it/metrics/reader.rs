@@ -1,5 +1,7 @@
 //! A backup and an expiry while somebody restores from the version: what is read stays until it was read.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -12,19 +14,33 @@ use super::{INSTANCE, Metrics, files, import, import_at, samples};
 
 const RELEASE: Release = Release::V1_112;
 
-/// Makes one part of all, so that those of the backup before are needed no more.
+/// The names of the parts of the month in a data folder, or in what is stored of it. The list of parts lies beside them.
+fn parts(data: &Path) -> BTreeSet<OsString> {
+    let entries = fs::read_dir(data.join("data/small/2023_11")).into_iter();
+    let names = entries.flatten().map(|entry| entry.unwrap().file_name());
+    names.filter(|name| name != "parts.json").collect()
+}
+
+/// Makes one part of all, so that those of the backups before are needed no more.
 fn merge(metrics: &Metrics) {
-    let merged = http::get(metrics.server().address(), "/internal/force_merge").unwrap();
-    assert_eq!(merged.status, 200, "{}", merged.body);
+    let versions = metrics.listed().into_iter();
+    let stored: BTreeSet<_> = versions
+        .flat_map(|version| parts(&metrics.stored(&version)))
+        .collect();
     let begun = std::time::Instant::now();
-    let parts =
-        || fs::read_dir(metrics.data().join("data/small/2023_11")).map_or(0, Iterator::count);
-    // The list of parts lies beside them.
-    while parts() > 2 {
+    loop {
+        // It does nothing while the server merges by itself, and leaves what is in memory.
+        for request in ["/internal/force_flush", "/internal/force_merge"] {
+            let done = http::get(metrics.server().address(), request).unwrap();
+            assert_eq!(done.status, 200, "{}", done.body);
+        }
+        let there = parts(&metrics.data());
+        if there.len() == 1 && there.is_disjoint(&stored) {
+            return;
+        }
         assert!(
             begun.elapsed() < std::time::Duration::from_mins(1),
-            "{} parts",
-            parts()
+            "{there:?}, stored: {stored:?}"
         );
         #[expect(
             clippy::disallowed_methods,

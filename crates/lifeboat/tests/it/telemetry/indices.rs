@@ -22,7 +22,7 @@ const LONG: usize = 200;
 const CLIENTS: usize = 4;
 /// In one request of the test.
 const AT_ONCE: usize = 1_000;
-const PATIENCE: Duration = Duration::from_mins(5);
+const PATIENCE: Duration = Duration::from_mins(15);
 
 /// Unless `LIFEBOAT_TEST_INDICES` says another number. Their names fill twenty requests.
 const THOUSANDS: usize = 3_000;

@@ -128,7 +128,7 @@ fn what_a_partial_snapshot_lacks_comes_back_empty(telemetry: &Telemetry) {
 pub(super) fn large_and_slow(telemetry: &Telemetry) -> String {
     let slow = [
         "--set",
-        "lifeboat.elasticsearch.repositorySettings=max_restore_bytes_per_sec=40kb",
+        "lifeboat.elasticsearch.repositorySettings=max_restore_bytes_per_sec=20kb",
     ];
     let words = "lorem ipsum dolor sit amet consectetur adipiscing elit";
     let mut number = 1_u64;
