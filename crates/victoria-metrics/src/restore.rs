@@ -38,6 +38,8 @@ pub struct Options<'a> {
     pub limit: Option<ByteSize>,
     pub memory: ByteSize,
     pub program: String,
+    /// The version that the data was backed up to just before, for whoever confirms.
+    pub final_backup: Option<String>,
     /// For whoever would delete what is read meanwhile.
     pub reader: Identity<'a>,
 }
@@ -225,8 +227,13 @@ pub async fn run(
         version: plan.source.version.clone(),
         completed: manifest.completed,
         begun,
-        is_emptied: before.is_some_and(|before| before.is_emptied),
+        is_emptied: before.as_ref().is_some_and(|before| before.is_emptied),
         was_barred,
+        // A run that was cut made it, and this one goes on with what that began.
+        final_backup: options.final_backup.clone().or_else(|| {
+            let before = before.filter(|before| before.version == plan.source.version);
+            before?.final_backup
+        }),
     };
     let work = async {
         if !is_current(place, &plan.source, &options.program).await? {
@@ -353,6 +360,7 @@ mod tests {
             begun: Timestamp::UNIX_EPOCH,
             is_emptied,
             was_barred,
+            final_backup: None,
         };
         let journal = |version: &str, state| Journal {
             version: version.to_owned(),
@@ -361,6 +369,7 @@ mod tests {
             begun: Timestamp::UNIX_EPOCH,
             was_barred: false,
             arriving: Vec::new(),
+            final_backup: None,
             writer: None,
             rows: None,
             series: None,
@@ -437,6 +446,7 @@ mod tests {
             limit: None,
             memory: ByteSize(1 << 20),
             program: String::new(),
+            final_backup: None,
             reader: Identity {
                 owner: String::new(),
                 run: String::new(),

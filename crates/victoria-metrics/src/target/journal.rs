@@ -22,6 +22,9 @@ pub struct Preparation {
     /// Whether servers were kept from starting already: another tool's restore was cut.
     #[serde(default)]
     pub was_barred: bool,
+    /// The version that the data was backed up to just before.
+    #[serde(default)]
+    pub final_backup: Option<String>,
 }
 
 /// A restore whose data takes, or has taken, the place of what was there.
@@ -38,6 +41,9 @@ pub struct Journal {
     /// While folders are renamed: those that have come from elsewhere or still have to.
     #[serde(default)]
     pub arriving: Vec<String>,
+    /// The version that the data from before was backed up to last, if that was done for the restore.
+    #[serde(default)]
+    pub final_backup: Option<String>,
     /// The server that wrote the backup, or the oldest whose files look so. None in notes of before this was kept.
     #[serde(default)]
     pub writer: Option<Version>,

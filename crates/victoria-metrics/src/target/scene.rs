@@ -39,6 +39,7 @@ pub(crate) fn preparation(version: &str) -> Preparation {
         begun: Timestamp::UNIX_EPOCH,
         is_emptied: false,
         was_barred: false,
+        final_backup: None,
     }
 }
 

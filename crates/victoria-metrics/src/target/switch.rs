@@ -43,8 +43,14 @@ impl Target {
             completed: preparation.completed,
             state: State::Switching,
             begun: preparation.begun,
-            was_barred: before.map_or(preparation.was_barred, |before| before.was_barred),
+            was_barred: before
+                .as_ref()
+                .map_or(preparation.was_barred, |before| before.was_barred),
             arriving: arriving.clone(),
+            final_backup: preparation
+                .final_backup
+                .clone()
+                .or_else(|| before?.final_backup),
             writer: Some(manifest.writer()),
             rows: manifest.rows,
             series: manifest.series,
@@ -241,6 +247,23 @@ mod tests {
         }
     }
 
+    /// What was there before is still that from before the first.
+    #[test]
+    fn a_restore_over_another_knows_where_the_data_from_before_was_backed_up() {
+        let root = folder(&OLD, &NEW_NAMES);
+        let target = Target::open(root.path()).unwrap();
+        let last = Some("last".to_owned());
+        let backed_up = Preparation {
+            final_backup: last.clone(),
+            ..preparation("a")
+        };
+        target.switch(&backed_up, &manifest()).unwrap();
+        write(&target.new_files(), &["data"], "newer");
+        target.switch(&preparation("b"), &manifest()).unwrap();
+        let journal = target.journal().unwrap().unwrap();
+        assert_eq!((&journal.version[..], journal.final_backup), ("b", last));
+    }
+
     #[test]
     fn a_removal_that_was_cut_leaves_nothing_that_counts() {
         let root = folder(&OLD, &NEW_NAMES);
@@ -403,6 +426,7 @@ mod tests {
                         begun: Timestamp::UNIX_EPOCH,
                         was_barred: false,
                         arriving: NEW_NAMES.map(str::to_owned).to_vec(),
+                        final_backup: None,
                         writer: None,
                         rows: None,
                         series: None,

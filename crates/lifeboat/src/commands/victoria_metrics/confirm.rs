@@ -49,6 +49,8 @@ struct ConfirmView {
     to: Option<jiff::Timestamp>,
     /// When the restore had the folder to itself: the server had stopped by then.
     restore_begun: jiff::Timestamp,
+    /// The version that the data from before the restore was backed up to last, if the restore was told to.
+    final_backup: Option<String>,
     previous_removed: bool,
 }
 
@@ -107,6 +109,7 @@ impl ConfirmView {
             from: journal.range.map(|(first, _)| first),
             to: journal.range.map(|(_, last)| last),
             restore_begun: journal.begun,
+            final_backup: journal.final_backup.clone(),
             previous_removed: removed,
         }
     }
@@ -146,6 +149,11 @@ impl View for ConfirmView {
                 whole_seconds(self.restore_begun.duration_since(to))
             ));
         }
+        if let Some(version) = &self.final_backup {
+            text.line(format_args!(
+                "what was there before the restore was backed up to `{version}`"
+            ));
+        }
         if let Some(series) = self.series {
             text.line(format_args!(
                 "it knows {series} series, the backup knew {}",
@@ -175,6 +183,7 @@ mod tests {
             from: None,
             to: None,
             restore_begun: jiff::Timestamp::UNIX_EPOCH,
+            final_backup: None,
             previous_removed: false,
         }
     }

@@ -84,7 +84,7 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
     let bucket = ctx.bucket(&source.bucket)?;
     let place = place(source, &bucket);
     let clock = || ctx.clock.now();
-    let restoring = Options {
+    let mut restoring = Options {
         data: Path::new(&settings.server.path),
         server: args.server_version,
         room: if args.in_place_if_needed {
@@ -95,6 +95,7 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
         limit: limit(ctx, args.limit_rate),
         memory: ctx.settings.lifeboat.victoria_metrics.memory,
         program: Context::PROGRAM.to_owned(),
+        final_backup: None,
         reader: Identity {
             owner: owner("victoria-metrics restore"),
             run: hex::encode(random_uuid()),
@@ -122,9 +123,9 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
         return Err(Failure::interrupted().hint("nothing was changed"));
     }
     tell_before(ctx, &view, &plan, restoring.data)?;
-    let mut final_backup = None;
     if args.before.final_backup {
-        final_backup = Some(Box::pin(back_up_and_wait(ctx, settings, source, &plan)).await?);
+        let last = Box::pin(back_up_and_wait(ctx, settings, source, &plan)).await?;
+        restoring.final_backup = Some(last);
         // The version by its name: `latest` would be what was just backed up.
         let version = plan.source.version.clone();
         let planned = restore::plan(place, &version, &restoring).await;
@@ -142,7 +143,7 @@ pub(crate) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
     let restored = restored.map_err(|failure| what_is_left(failure, restoring.data))?;
     let took = watch.stop(plan.source.manifest.rows.unwrap_or(0));
     ctx.out.show(&RestoreView {
-        final_backup,
+        final_backup: restoring.final_backup,
         ..RestoreView::new(&args.instance, &plan, restored, took)
     })?;
     let way_back = if restored.can_be_undone {
@@ -327,6 +328,7 @@ mod tests {
                 limit: None,
                 memory: ByteSize(1),
                 program: String::new(),
+                final_backup: None,
                 reader: Identity {
                     owner: String::new(),
                     run: String::new(),

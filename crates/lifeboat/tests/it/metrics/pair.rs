@@ -92,7 +92,9 @@ fn a_final_backup_goes_beside_what_is_restored_and_waits_for_the_stop() {
     assert!(metrics.boot(RELEASE));
     let count = |metrics: &Metrics| ["early", "late"].map(|name| samples(metrics.server(), name));
     assert_eq!(count(&metrics), [100, 0]);
-    metrics.world.ok(&["victoria-metrics", "confirm", INSTANCE]);
+    let confirmed = metrics.world.ok(&["victoria-metrics", "confirm", INSTANCE]);
+    let told = format!("what was there before the restore was backed up to `{last}`");
+    assert!(confirmed.contains(&told), "{confirmed}");
     metrics.halt();
     metrics.restore(&last);
     assert!(metrics.boot(RELEASE));
@@ -147,7 +149,10 @@ fn a_final_backup_in_the_dialect_of_dated_copies_outlives_the_backups_after_the_
     assert_eq!(count(&metrics), [100, 0, 0]);
     // As every hour.
     assert_eq!(metrics.world.json(&back_up)["version"], latest.as_str());
-    metrics.world.ok(&["victoria-metrics", "confirm", INSTANCE]);
+    let confirmed = metrics
+        .world
+        .json(&["victoria-metrics", "confirm", INSTANCE]);
+    assert_eq!(confirmed["final_backup"], last.as_str());
     metrics.halt();
     metrics.restore(&last);
     assert!(metrics.boot(RELEASE));
