@@ -251,13 +251,17 @@ impl Server {
                 },
             }
         }
-        health.drain();
         drop(listener);
         drained.send_replace(true);
-        let rest = async { while connections.join_next().await.is_some() {} };
+        let rest = async {
+            health.drain();
+            while connections.join_next().await.is_some() {}
+        };
         let whole = tokio::select! {
-            ended = tokio::time::timeout(drain, rest) => ended.is_ok(),
+            // Waited for before it is told that the gateway ends: whoever is told may ask at once.
+            biased;
             () = at_once => false,
+            ended = tokio::time::timeout(drain, rest) => ended.is_ok(),
         };
         if !whole {
             tracing::warn!(
