@@ -163,10 +163,14 @@ async fn a_gateway_whose_store_has_gone_is_not_ready_and_says_why() {
         .wait_for("/-/ready", |answer| answer.starts_with("HTTP/1.1 200"))
         .await;
     store.stop().await;
+    let answer = gateway
+        .wait_for("/-/ready", |answer| answer.starts_with("HTTP/1.1 503"))
+        .await;
+    assert!(answer.contains("not ready: the store "), "{answer}");
+    // The silence may be noticed before the first question has failed.
     gateway
         .wait_for("/-/ready", |answer| {
-            answer.starts_with("HTTP/1.1 503")
-                && answer.contains("not ready: the store does not answer: ")
+            answer.contains("not ready: the store does not answer: ")
         })
         .await;
     let client = gateway.impatient().build().unwrap();

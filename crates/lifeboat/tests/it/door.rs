@@ -236,12 +236,8 @@ fn a_second_signal_ends_a_gateway_that_waits_for_a_request() {
         !gateway.ends_within(Duration::from_millis(100)),
         "it did not wait"
     );
-    // One that comes before the other was taken in counts as the same.
-    let begun = Instant::now();
-    while !gateway.ends_within(Duration::from_millis(100)) {
-        signal();
-        assert!(begun.elapsed() < Duration::from_mins(1), "it waited on");
-    }
+    signal();
+    assert!(gateway.ends_within(Duration::from_secs(10)), "it waited on");
     let mut answer = String::new();
     drop(stream.read_to_string(&mut answer));
     assert_eq!(answer, "");
